@@ -1,0 +1,94 @@
+# How every module of Penstock is compiled: one static library a module, one test and one benchmark
+# program beside it, the same flags and the same precompiled header for all.
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_CXX_SCAN_FOR_MODULES OFF)
+set(CMAKE_CXX_FLAGS_RELEASE "-O2 -g1 -fno-omit-frame-pointer")
+set(CMAKE_CXX_FLAGS_DEBUG "-O0 -g")
+set(CMAKE_CXX_FLAGS_SANITIZE "-O1 -g1 -fno-omit-frame-pointer")
+
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release)
+endif()
+
+find_package(Threads REQUIRED)
+find_package(Boost 1.81 REQUIRED)   # headers only
+find_package(OpenSSL 3 REQUIRED)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(simdjson REQUIRED)
+find_package(yaml-cpp REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(SQLite3 REQUIRED)
+
+add_library(penstock_flags INTERFACE)
+target_include_directories(penstock_flags INTERFACE ${CMAKE_SOURCE_DIR}/src)
+target_compile_options(penstock_flags INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Woverloaded-virtual
+  -Wconversion -Wsign-conversion -Wimplicit-fallthrough -Werror
+  $<$<CXX_COMPILER_ID:GNU>:-fcoroutines>)
+target_compile_definitions(penstock_flags INTERFACE
+  BOOST_ASIO_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_NO_TS_EXECUTORS
+  PENSTOCK_VERSION="${PROJECT_VERSION}")
+target_link_libraries(penstock_flags INTERFACE
+  Threads::Threads Boost::headers OpenSSL::SSL OpenSSL::Crypto fmt::fmt spdlog::spdlog)
+
+if(PENSTOCK_SANITIZE)
+  target_compile_options(penstock_flags INTERFACE
+    -fsanitize=${PENSTOCK_SANITIZE} -fno-sanitize-recover=all)
+  target_link_options(penstock_flags INTERFACE -fsanitize=${PENSTOCK_SANITIZE})
+  if(PENSTOCK_SANITIZE STREQUAL "thread")
+    # GCC cannot instrument atomic_thread_fence; Asio's use of it is inside the mutex-protected path.
+    target_compile_options(penstock_flags INTERFACE -Wno-tsan)
+  endif()
+endif()
+
+# One precompiled header for all: what nearly every file includes and nobody changes.
+add_library(penstock_pch OBJECT ${CMAKE_SOURCE_DIR}/src/base/pch.cc)
+target_link_libraries(penstock_pch PUBLIC penstock_flags)
+target_precompile_headers(penstock_pch PRIVATE
+  <algorithm> <array> <atomic> <charconv> <chrono> <cstdint> <cstring> <functional> <memory>
+  <mutex> <optional> <span> <string> <string_view> <thread> <unordered_map> <utility> <variant>
+  <vector> <boost/asio.hpp> <boost/asio/ssl.hpp> <fmt/core.h> <fmt/format.h>)
+
+# penstock_module(NAME DEPS module... LIBS library...)
+# Takes src/NAME/*.cc; *_test.cc become the program NAME_test, *_bench.cc NAME_bench.
+function(penstock_module name)
+  cmake_parse_arguments(ARG "" "" "DEPS;LIBS" ${ARGN})
+  set(dir ${CMAKE_SOURCE_DIR}/src/${name})
+  file(GLOB sources CONFIGURE_DEPENDS ${dir}/*.cc)
+  set(tests ${sources})
+  set(benches ${sources})
+  list(FILTER tests INCLUDE REGEX "_test\\.cc$")
+  list(FILTER benches INCLUDE REGEX "_bench\\.cc$")
+  list(FILTER sources EXCLUDE REGEX "(_test|_bench|/main|/pch)\\.cc$")
+
+  set(links penstock_flags ${ARG_LIBS})
+  foreach(dep ${ARG_DEPS})
+    list(APPEND links penstock_${dep})
+  endforeach()
+
+  if(sources)
+    add_library(penstock_${name} STATIC ${sources})
+    target_link_libraries(penstock_${name} PUBLIC ${links})
+    target_precompile_headers(penstock_${name} REUSE_FROM penstock_pch)
+  else()
+    add_library(penstock_${name} INTERFACE)
+    target_link_libraries(penstock_${name} INTERFACE ${links})
+  endif()
+
+  if(PENSTOCK_TESTS AND tests)
+    add_executable(${name}_test ${tests})
+    target_link_libraries(${name}_test PRIVATE penstock_${name} GTest::gmock GTest::gtest_main)
+    target_precompile_headers(${name}_test REUSE_FROM penstock_pch)
+    gtest_discover_tests(${name}_test TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 60
+      PROPERTIES TIMEOUT 120)
+  endif()
+  if(PENSTOCK_BENCHMARKS AND benches)
+    add_executable(${name}_bench ${benches})
+    target_link_libraries(${name}_bench PRIVATE penstock_${name} benchmark::benchmark_main)
+    target_precompile_headers(${name}_bench REUSE_FROM penstock_pch)
+  endif()
+endfunction()
