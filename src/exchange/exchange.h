@@ -28,9 +28,6 @@ struct Range {
   bool empty() const { return begin == end; }
 };
 
-// 256 bits that stand for a question's meaning: equal digests, equal questions.
-using Digest = std::array<std::uint8_t, 32>;
-
 // A request as far as the gateway reads it. The body goes on to the engine as it came but for
 // the places named here.
 struct Question {
@@ -50,7 +47,9 @@ struct Question {
   bool tools = false;            // tools or functions are offered
   bool stored = false;           // store: true or previous_response_id: has effects or a past
   std::optional<std::uint32_t> max_tokens;
-  Digest digest{};               // of endpoint and canonical parameters, model left out
+  // The parameters in their canonical form (reliability: cache safety), without model, stream,
+  // stream_options, user and metadata. Filled only where asked for.
+  std::string canonical;
 };
 
 // A refusal is an answer, not an error: what the client is told, in OpenAI's terms.
