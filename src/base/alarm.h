@@ -82,7 +82,7 @@ class AlarmWheel {
   void link(Alarm& alarm, std::uint64_t tick);
 
   Time origin_;
-  std::uint64_t now_ = 0;  // ticks up to and including this one have been looked at
+  std::uint64_t now_ = 0;                // ticks up to and including this one have been looked at
   std::array<AlarmLink, kSlots> slots_;  // the sentinels of the rings
 };
 

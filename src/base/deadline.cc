@@ -9,7 +9,10 @@ Deadline::Deadline(Loop& loop, Time at) : loop_(loop), limit_(at) {
 }
 
 Deadline::Deadline(Deadline& parent, Time at)
-    : loop_(parent.loop_), limit_(std::min(at, parent.limit_)), why_(parent.why_), parent_(&parent) {
+    : loop_(parent.loop_),
+      limit_(std::min(at, parent.limit_)),
+      why_(parent.why_),
+      parent_(&parent) {
   assert(parent.child_ == nullptr && parent.interrupt_ == nullptr);
   parent.child_ = this;
   // The parent's own alarm covers the parent's time.

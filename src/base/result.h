@@ -48,8 +48,7 @@ class [[nodiscard]] Result {
  public:
   Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}
   Result(Failure<E> failure) : state_(std::in_place_index<1>, std::move(failure.error)) {}
-  Result(E error)
-    requires(!std::is_same_v<T, E>)
+  Result(E error) requires(!std::is_same_v<T, E>)
       : state_(std::in_place_index<1>, std::move(error)) {}
 
   bool ok() const { return state_.index() == 0; }

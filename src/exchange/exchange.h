@@ -37,15 +37,15 @@ struct Question {
   std::string_view content_type;  // of the body, as sent
   std::string_view body;          // followed by at least 64 readable bytes (simdjson's padding)
 
-  std::string model;             // unescaped
-  Range model_at;                // the value with its quotes, in body
+  std::string model;  // unescaped
+  Range model_at;     // the value with its quotes, in body
   bool stream = false;
-  bool include_usage = false;    // stream_options.include_usage was true
-  Range stream_options_at;       // the value, in body
-  std::size_t members_at = 0;    // where a member can be inserted: behind the outermost "{"
-  bool repeatable = false;       // temperature 0 or a seed, or an embedding: the same answer again
-  bool tools = false;            // tools or functions are offered
-  bool stored = false;           // store: true or previous_response_id: has effects or a past
+  bool include_usage = false;  // stream_options.include_usage was true
+  Range stream_options_at;     // the value, in body
+  std::size_t members_at = 0;  // where a member can be inserted: behind the outermost "{"
+  bool repeatable = false;     // temperature 0 or a seed, or an embedding: the same answer again
+  bool tools = false;          // tools or functions are offered
+  bool stored = false;         // store: true or previous_response_id: has effects or a past
   std::optional<std::uint32_t> max_tokens;
   // The parameters in their canonical form (reliability: cache safety), without model, stream,
   // stream_options, user and metadata. Filled only where asked for.
@@ -57,10 +57,10 @@ struct Refusal {
   int status = 400;
   std::string_view type = "invalid_request_error";
   std::string message;
-  std::string param;             // empty is null
-  std::string_view code;         // empty is null
+  std::string param;      // empty is null
+  std::string_view code;  // empty is null
   std::optional<Duration> retry_after;
-  bool close = false;            // the connection cannot go on: its framing is in doubt
+  bool close = false;  // the connection cannot go on: its framing is in doubt
 };
 
 struct Usage {
@@ -80,7 +80,7 @@ class Flow {
 };
 
 struct Header {
-  std::string name;   // lower case
+  std::string name;  // lower case
   std::string value;
 };
 
@@ -88,7 +88,7 @@ struct Header {
 struct Answer {
   int status = 200;
   std::string content_type = "application/json";
-  std::vector<Header> headers;   // end-to-end fields worth passing on, e.g. retry-after
+  std::vector<Header> headers;  // end-to-end fields worth passing on, e.g. retry-after
   std::string body;
   std::unique_ptr<Flow> rest;
   std::optional<std::uint64_t> length;  // of `rest`, where it is known
