@@ -79,6 +79,11 @@ class Flow {
   virtual Task<Result<std::string_view>> next(Deadline& deadline) = 0;
 };
 
+struct HeaderView {
+  std::string_view name;  // lower case
+  std::string_view value;
+};
+
 struct Header {
   std::string name;  // lower case
   std::string value;
