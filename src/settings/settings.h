@@ -1,0 +1,249 @@
+// What the operator decided: every option that exists in this version, with units in its type.
+//
+// Settings are parsed whole or not at all, never change afterwards, and are shared by pointer; a
+// reload is another `load_file`. Names and nesting follow the file, which the reference
+// (docs/reference/settings.md) describes; table.h is where an option is declared.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+
+namespace penstock::settings {
+
+// A number of bytes.
+struct Bytes {
+  std::uint64_t count = 0;
+  friend auto operator<=>(const Bytes&, const Bytes&) = default;
+};
+
+inline constexpr Bytes kib(std::uint64_t count) { return {count << 10}; }
+inline constexpr Bytes mib(std::uint64_t count) { return {count << 20}; }
+
+// So many in so long: 600/m is {600, 1min}.
+struct Rate {
+  std::uint32_t count = 0;
+  Duration per{};
+  friend bool operator==(const Rate&, const Rate&) = default;
+};
+
+// Where to listen. `host` is an IPv4 or IPv6 address without brackets; port 0 takes a free one.
+struct Address {
+  std::string host = "127.0.0.1";
+  std::uint16_t port = 0;
+  bool loopback() const;  // 127.0.0.0/8 or ::1
+  friend bool operator==(const Address&, const Address&) = default;
+};
+std::string to_string(const Address& address);  // "127.0.0.1:8080", "[::1]:8080"
+
+struct NamedValue {
+  std::string name;
+  std::string value;
+  friend bool operator==(const NamedValue&, const NamedValue&) = default;
+};
+
+struct Listen {
+  Address address{"127.0.0.1", 8080};
+  std::optional<std::uint32_t> workers;  // none: one a core of the cgroup's quota
+  struct Limits {
+    std::uint32_t connections = 50000;
+    Bytes header_bytes = kib(32);
+    std::uint32_t headers = 100;
+    Bytes body_bytes = mib(32);
+    Duration first_header = 10s;
+    Duration body = 30s;
+    Duration write_stall = 30s;
+    Duration idle = 5min;
+    Duration drain = 30s;
+    Duration drain_delay = 5s;
+    friend bool operator==(const Limits&, const Limits&) = default;
+  } limits;
+  friend bool operator==(const Listen&, const Listen&) = default;
+};
+
+struct Admin {
+  Address address{"127.0.0.1", 8081};
+  std::string token;  // empty: none is asked for, and the address is loopback
+  friend bool operator==(const Admin&, const Admin&) = default;
+};
+
+enum class EngineKind : std::uint8_t { documents, openai, simulated };
+enum class EngineAuth : std::uint8_t { bearer, api_key, none };
+
+struct EngineSettings {
+  std::string name;
+  EngineKind kind = EngineKind::documents;
+
+  std::string path;  // documents: the folder
+
+  // openai: http or https with a host and no query, without the last "/":
+  // "https://gpu-a.example:8000/v1".
+  std::string url;
+  std::string api_key;  // empty: no credential is sent
+  EngineAuth auth = EngineAuth::bearer;
+  std::vector<NamedValue> headers;  // names in lower case
+  std::vector<NamedValue> query;    // not yet percent-encoded
+  struct Tls {
+    std::string ca;  // a file of certificates; empty: the system's
+    friend bool operator==(const Tls&, const Tls&) = default;
+  } tls;
+  struct Connections {
+    std::uint32_t max = 256;  // over all workers
+    Duration idle = 60s;
+    Duration connect_timeout = 2s;
+    friend bool operator==(const Connections&, const Connections&) = default;
+  } connections;
+
+  struct Timeout {
+    Duration first_token = 120s;    // streams only
+    Duration between_tokens = 60s;  // streams only
+    Duration total = 10min;
+    friend bool operator==(const Timeout&, const Timeout&) = default;
+  } timeout;
+
+  struct Simulated {
+    std::uint64_t seed = 1;
+    Duration first_token = 200ms;    // the median of a log-normal distribution
+    double first_token_sigma = 0.4;  // of its logarithm
+    double tokens_per_second = 50;
+    std::uint32_t tokens = 200;  // the mean length of an answer
+    double errors = 0;           // shares of all calls, 0 to 1
+    double stalls = 0;
+    double disconnects = 0;
+    double rate_limited = 0;
+    std::uint32_t slots = 64;   // answers under way at once
+    std::uint32_t queue = 256;  // questions that wait for a slot; more get a 429
+    friend bool operator==(const Simulated&, const Simulated&) = default;
+  } simulated;
+  friend bool operator==(const EngineSettings&, const EngineSettings&) = default;
+};
+
+struct ModelSettings {
+  std::string name;                  // "*": every name that no other model has
+  std::vector<std::string> engines;  // exactly one in this version: the name of an engine
+  std::string upstream_name;         // what the engine calls it; empty: the same
+  std::vector<std::string> aliases;
+  friend bool operator==(const ModelSettings&, const ModelSettings&) = default;
+};
+
+enum class CacheAnswers : std::uint8_t { safe, all, off };
+enum class CachePolicy : std::uint8_t { lru, s3fifo };
+
+struct Cache {
+  CacheAnswers answers = CacheAnswers::safe;
+  struct Memory {
+    Bytes size = mib(256);  // over all workers
+    CachePolicy policy = CachePolicy::s3fifo;
+    Bytes max_entry = mib(4);
+    friend bool operator==(const Memory&, const Memory&) = default;
+  } memory;
+  struct Ttl {
+    Duration standard = 1h;  // `ttl.default` in the file
+    double jitter = 0.1;     // a share of it, 0 to 1
+    friend bool operator==(const Ttl&, const Ttl&) = default;
+  } ttl;
+  bool coalesce = true;
+  friend bool operator==(const Cache&, const Cache&) = default;
+};
+
+enum class AuthMode : std::uint8_t { none };
+
+struct Auth {
+  AuthMode mode = AuthMode::none;
+  bool allow_anonymous = false;
+  friend bool operator==(const Auth&, const Auth&) = default;
+};
+
+struct Metrics {
+  std::string path = "/metrics";
+  std::uint32_t max_label_values = 200;  // of one label
+  friend bool operator==(const Metrics&, const Metrics&) = default;
+};
+
+enum class LogLevel : std::uint8_t { debug, info, warn, error };
+enum class LogFormat : std::uint8_t { automatic, text, json };
+enum class AccessLog : std::uint8_t { none, errors, all };
+
+struct Logging {
+  LogLevel level = LogLevel::info;
+  LogFormat format = LogFormat::automatic;  // text on a terminal, JSON elsewhere
+  AccessLog access = AccessLog::errors;
+  friend bool operator==(const Logging&, const Logging&) = default;
+};
+
+struct Settings {
+  Listen listen;
+  Admin admin;
+  std::vector<EngineSettings> engines;  // at least one, once parsed; names are unique
+  std::vector<ModelSettings> models;    // at least one, once parsed; "*" at most once
+  Cache cache;
+  Auth auth;
+  Metrics metrics;
+  Logging logging;
+  friend bool operator==(const Settings&, const Settings&) = default;
+};
+
+// One thing wrong with a file. `line` and `column` count from 1, columns in characters; both are
+// 0 where the fault is not in a file (`file` then says where: a variable, a command-line option).
+struct Problem {
+  std::string file;
+  std::size_t line = 0;
+  std::size_t column = 0;
+  std::string path;      // "engines[0].url"; empty where the whole file is meant
+  std::string message;   // never a secret
+  std::string expected;  // what would be right; may be empty
+  std::string nearest;   // the key or word that was probably meant; may be empty
+};
+// `FILE:LINE:COL: listen.adress: no such key; did you mean "address"?`
+std::string to_string(const Problem& problem);
+
+using Problems = std::vector<Problem>;  // in the order of the file
+using SettingsPtr = std::shared_ptr<const Settings>;
+
+// The value of an environment variable, if it is set.
+using Environment = std::function<std::optional<std::string>(const std::string& name)>;
+Environment process_environment();
+
+// Reads settings from YAML; `file_name` is for messages only. All problems are reported, not the
+// first. `${file:...}` and `path` are relative to the working directory.
+Result<SettingsPtr, Problems> parse(std::string_view yaml, std::string_view file_name,
+                                    const Environment& environment);
+
+struct LoadFailure {
+  bool unreadable = false;  // there was nothing to parse: no such file, no permission
+  Problems problems;        // at least one
+};
+Result<SettingsPtr, LoadFailure> load_file(const std::string& path, const Environment& environment);
+
+// The command line of a start without a file.
+struct Overrides {
+  std::optional<std::string> docs_dir;    // --docs DIR
+  std::optional<std::string> engine_url;  // --engine URL: all its models
+};
+
+struct Embedded {
+  SettingsPtr settings;
+  std::vector<std::string> warnings;  // to be logged: variables that this version cannot honour
+};
+
+// The settings of a start without a file: what the command line and OPENAI_API_KEY, PORT,
+// REDIS_URL and DATABASE_URL say, else the documents engine "handbook" over ./docs.
+// Looks whether the folder of documents exists.
+Result<Embedded, Problems> embedded_defaults(const Overrides& overrides,
+                                             const Environment& environment);
+
+// The settings in force as YAML, to be shown: secrets are "***".
+std::string describe(const Settings& settings);
+
+// All options, those to come included: as Markdown, and as a JSON Schema (draft 2020-12).
+std::string reference();
+std::string json_schema();
+
+}  // namespace penstock::settings
