@@ -231,16 +231,16 @@ std::optional<BadMessage> judge_coding(const Collected& all, int minor) {
   if (equal_lower(all.coding, "chunked")) return std::nullopt;
   // The last coding decides: without chunked at its end the body has no end.
   const std::size_t comma = all.coding.rfind(',');
+  const std::size_t begin = comma == std::string_view::npos ? 0 : comma + 1;
   const std::string_view last =
-      trim(all.coding.data() + (comma == std::string_view::npos ? 0 : comma + 1),
-           all.coding.data() + all.coding.size());
-  if (comma == std::string_view::npos && !last.empty()) {
-    return BadMessage{501, "a transfer coding other than chunked"};
+      trim(all.coding.data() + begin, all.coding.data() + all.coding.size());
+  for (const std::string_view known :
+       {"gzip", "x-gzip", "deflate", "compress", "x-compress", "identity", ""}) {
+    if (equal_lower(last, known)) {
+      return BadMessage{400, "Transfer-Encoding does not end in chunked"};
+    }
   }
-  if (equal_lower(last, "chunked")) {
-    return BadMessage{501, "a transfer coding other than chunked"};
-  }
-  return BadMessage{400, "Transfer-Encoding does not end in chunked"};
+  return BadMessage{501, "a transfer coding other than chunked"};
 }
 
 }  // namespace
