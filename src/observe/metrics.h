@@ -1,0 +1,172 @@
+// Metrics: counters, gauges and histograms that cost a request a few nanoseconds.
+//
+//   Registry ── family (name, help, type) ── series (labels) ── one cell a shard
+//                                                                  ^
+//   a worker's Shard hands out handles ───────────────────────────┘  written by it alone
+//
+// A handle points at cells that only its own shard's thread writes, with a plain load and store;
+// a scrape sums the cells of all shards. Nothing is locked and nothing is looked up on a request's
+// way: handles are made when a route loads (ADR 4).
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace penstock::observe {
+
+using Labels = std::vector<std::pair<std::string, std::string>>;
+
+// Upper bounds of histograms, in base units; +Inf is understood. Each budget's threshold is one.
+inline constexpr std::array kDuration = {.001, .0025, .005, .01, .025, .05, .1,  .2,  .25,
+                                         .5,   1.0,   2.5,  5.0, 10.,  20., 40., 80., 160.};
+inline constexpr std::array kOverhead = {.00001, .000025, .00005, .0001, .00025, .0005, .001,
+                                         .0025,  .005,    .01,    .025,  .05,    .1};
+inline constexpr std::array kFast = {.00005, .0001, .00025, .0005, .001, .0025, .005,
+                                     .01,    .025,  .05,    .1,    .5,   1.0,   5.0};
+inline constexpr std::array kTtft = {.001, .005, .01, .02, .04, .06, .08, .1,  .25, .5,
+                                     .75,  1.0,  2.5, 5.0, 7.5, 10., 20., 40., 80.};
+inline constexpr std::array kTpot = {.01, .025, .05, .075, .1, .15, .2, .3, .4, .5, .75, 1.0, 2.5};
+inline constexpr std::array kTokens = {1.0,    4.0,     16.0,    64.0,     256.0,    1024.0,
+                                       4096.0, 16384.0, 65536.0, 262144.0, 1048576.0};
+inline constexpr std::array kSize = {256.0,   1024.0,   4096.0,    16384.0,
+                                     65536.0, 262144.0, 1048576.0, 4194304.0};
+inline constexpr std::array kRatio = {.05, .1, .2, .3, .4, .5, .6, .7, .8, .9, 1.0};
+
+// A value written by one thread and read by any.
+class Cell {
+ public:
+  void add(double amount) {
+    value_.store(value_.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
+  }
+  void set(double value) { value_.store(value, std::memory_order_relaxed); }
+  double get() const { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<double> value_{0};
+};
+
+// Only goes up. A default-made handle counts nothing.
+class Counter {
+ public:
+  Counter() = default;
+  void add(double amount = 1) {
+    if (cell_ != nullptr) cell_->add(amount);
+  }
+
+ private:
+  friend class Shard;
+  explicit Counter(Cell* cell) : cell_(cell) {}
+  Cell* cell_ = nullptr;
+};
+
+// Goes up and down. The shards' values are added: each says its own part.
+class Gauge {
+ public:
+  Gauge() = default;
+  void set(double value) {
+    if (cell_ != nullptr) cell_->set(value);
+  }
+
+ private:
+  friend class Shard;
+  explicit Gauge(Cell* cell) : cell_(cell) {}
+  Cell* cell_ = nullptr;
+};
+
+class Histogram {
+ public:
+  Histogram() = default;
+  void observe(double value) {
+    if (cells_ == nullptr) return;
+    std::size_t bucket = 0;
+    // Linear: there are at most twenty, most values are small, and it predicts well.
+    while (bucket < bounds_.size() && value > bounds_[bucket]) ++bucket;
+    cells_[bucket].add(1);
+    cells_[bounds_.size() + 1].add(value);
+  }
+
+ private:
+  friend class Shard;
+  Histogram(std::span<const double> bounds, Cell* cells) : bounds_(bounds), cells_(cells) {}
+  std::span<const double> bounds_;
+  Cell* cells_ = nullptr;  // a count for each bucket and +Inf, then the sum
+};
+
+enum class Type : std::uint8_t { counter, gauge, histogram };
+enum class Format : std::uint8_t { text, openmetrics };
+
+class Registry;
+
+// Where one thread gets its handles. Making them may lock and allocate; using them never does.
+// A name always comes with the same help, type and label names.
+class Shard {
+ public:
+  Counter counter(std::string_view name, std::string_view help, const Labels& labels);
+  Gauge gauge(std::string_view name, std::string_view help, const Labels& labels);
+  Histogram histogram(std::string_view name, std::string_view help, std::span<const double> bounds,
+                      const Labels& labels);
+
+ private:
+  friend class Registry;
+  Shard(Registry& registry, std::size_t index) : registry_(registry), index_(index) {}
+  Registry& registry_;
+  std::size_t index_;
+};
+
+class Registry {
+ public:
+  // `shards` threads will write. `max_label_values`: of one label of one metric; what comes later
+  // is counted under "other" (and by penstock_metrics_overflow_total).
+  explicit Registry(std::size_t shards, std::size_t max_label_values = 200);
+  Registry(const Registry&) = delete;
+  Registry& operator=(const Registry&) = delete;
+  ~Registry();
+
+  Shard& shard(std::size_t index) { return shards_[index]; }
+  std::size_t shards() const { return shards_.size(); }
+
+  // A value that is asked for when it is scraped, on the scraping thread.
+  void watch(Type type, std::string_view name, std::string_view help, const Labels& labels,
+             std::function<double()> read);
+
+  // Appends all series, families by name. Any thread.
+  void render(std::string& out, Format format) const;
+
+  // The sum of a counter's or gauge's series whose labels include `labels`.
+  double sum(std::string_view name, const Labels& labels = {}) const;
+
+  // What there is, as a Markdown table: name, type, labels, help.
+  std::string catalogue() const;
+
+ private:
+  friend class Shard;
+  struct Series;
+  struct Family;
+
+  Family& family(Type type, std::string_view name, std::string_view help,
+                 std::span<const double> bounds);
+  Cell* cells(std::size_t shard, Type type, std::string_view name, std::string_view help,
+              std::span<const double> bounds, const Labels& labels);
+
+  const std::size_t max_label_values_;
+  std::deque<Shard> shards_;
+  mutable std::mutex mutex_;  // of families_ and what is in them, but not of the cells' values
+  std::vector<std::unique_ptr<Family>> families_;  // by name
+  std::atomic<std::uint64_t> overflow_{0};
+};
+
+// By an Accept header; OpenMetrics only where it is asked for.
+Format choose_format(std::string_view accept);
+std::string_view content_type(Format format);
+
+}  // namespace penstock::observe
