@@ -1,0 +1,27 @@
+// Refusals as OpenAI words them: {"error": {"message", "type", "param", "code"}}, all four always.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "exchange/exchange.h"
+
+namespace penstock::dialect {
+
+// Appends the error object, the body of a refused request. An empty param or code is null.
+void write_refusal(std::string& out, const Refusal& refusal);
+
+// Appends the same as an event of a stream that cannot go on. No [DONE] follows it: OpenAI's SDKs
+// raise on it, and nothing that was cut short may look complete.
+void write_refusal_event(std::string& out, const Refusal& refusal);
+
+// What the client is told when a step failed: 502 the engine broke, 503 none to be had, 504 late,
+// 499 the client is not there any more (for logs). Details of the inside stay inside: a message
+// repeats the error's detail only where the client or the engine is its source.
+Refusal refusal_of(const Error& error);
+
+// 404: no engine has a model of this name.
+Refusal unknown_model(std::string_view model);
+
+}  // namespace penstock::dialect
