@@ -1,0 +1,531 @@
+#include "http/connection.h"
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+
+namespace penstock::http {
+namespace {
+
+constexpr Duration kCoolAfter = 1s;  // without a byte: give the buffers back
+constexpr Duration kLinger = 1s;     // how long, and how much, is read and thrown away
+constexpr std::uint64_t kLingerBytes = 8 * 1024 * 1024;
+constexpr std::size_t kPipelined = 64 * 1024;  // answers collected before they are sent
+constexpr Duration kRateGrace = 10s;           // a body may be slow for so long,
+constexpr std::size_t kBodyKept = 64 * 1024;   // a buffer up to this is used again
+constexpr std::uint64_t kBodyRate = 1024;      // then it must have come at this rate, bytes/s
+
+}  // namespace
+
+Connection::Connection(Server& server, TcpSocket socket)
+    : server_(server), socket_(std::move(socket)) {
+  next_ = server_.first_;
+  if (next_ != nullptr) next_->previous_ = this;
+  server_.first_ = this;
+  ++server_.open_;
+  server_.metrics_.connections.add();
+  server_.metrics_.open.set(static_cast<double>(server_.open_));
+}
+
+Connection::~Connection() {
+  if (previous_ != nullptr) {
+    previous_->next_ = next_;
+  } else {
+    server_.first_ = next_;
+  }
+  if (next_ != nullptr) next_->previous_ = previous_;
+  --server_.open_;
+  server_.count_.fetch_sub(1, std::memory_order_relaxed);
+  server_.metrics_.open.set(static_cast<double>(server_.open_));
+  if (session_) server_.give_session(std::move(session_));
+}
+
+void Connection::start() {
+  // Nothing of a request has come; a client that only connects has no longer than a slow one.
+  timeout_at_ = Clock::now() + server_.limits_.first_header;
+  head_timer_ = true;
+  server_.loop_.set(*this, timeout_at_);
+  wait_cold();
+}
+
+// ---- reading -----------------------------------------------------------------------------
+
+void Connection::wait_cold() {
+  if (session_) server_.give_session(std::move(session_));
+  state_ = State::cold;
+  reading_ = true;
+  socket_.async_wait(TcpSocket::wait_read, [this](boost::system::error_code ec) {
+    reading_ = false;
+    if (state_ == State::closed) return maybe_destroy();
+    if (ec) return close();
+    session_ = server_.take_session();
+    state_ = State::reading;
+    start_read();
+  });
+}
+
+void Connection::start_read() {
+  if (reading_ || eof_) return;
+  Server::Session& session = *session_;
+  char* to = session.in.data() + session.end;
+  std::size_t space = session.room();
+  if (state_ == State::serving) {
+    space = session.in.capacity() - session.end;
+    if (space == 0) return;  // a client that sends this far ahead is noticed when it is written to
+  } else if (state_ == State::lingering) {
+    to = session.in.data();
+    space = session.in.capacity();
+  } else if (body_apart_ && need_ == Need::body) {
+    to = session.body.data() + body_have_;
+    space = static_cast<std::size_t>(body_need_ - body_have_);
+  }
+  reading_ = true;
+  read_to_ = to;
+  socket_.async_read_some(asio::buffer(to, space),
+                          [this](boost::system::error_code ec, std::size_t n) { on_read(ec, n); });
+}
+
+void Connection::on_read(boost::system::error_code ec, std::size_t n) {
+  reading_ = false;
+  if (state_ == State::closed) return maybe_destroy();
+  if (ec == asio::error::operation_aborted) {
+    // The alarm gave up this read so that the connection goes cold.
+    if (state_ == State::reading && session_->begin == session_->end) return wait_cold();
+    return start_read();
+  }
+  if (ec) {
+    eof_ = true;
+    if (running_) {
+      server_.metrics_.aborts.add();
+      if (deadline_ != nullptr) deadline_->call_off(Why::left);
+      return;
+    }
+    if (state_ != State::flushing) close();
+    return;
+  }
+  if (state_ == State::lingering) {
+    discarded_ += n;
+    return discarded_ > kLingerBytes ? close() : start_read();
+  }
+  place(n);
+  if (state_ == State::reading) return process(Clock::now());
+  if (state_ == State::serving) start_read();
+}
+
+// A read may have been started for one place while the next request was moved or has its body
+// elsewhere: what has come is put where it belongs.
+void Connection::place(std::size_t n) {
+  Server::Session& session = *session_;
+  const char* from = read_to_;
+  if (body_apart_ && need_ == Need::body && state_ == State::reading) {
+    char* const to = session.body.data() + body_have_;
+    const std::size_t taken = std::min(n, static_cast<std::size_t>(body_need_ - body_have_));
+    if (from != to) std::memcpy(to, from, taken);
+    body_have_ += taken;
+    from += taken;
+    n -= taken;
+  }
+  if (n == 0) return;
+  char* const to = session.in.data() + session.end;
+  if (from != to) std::memmove(to, from, n);
+  session.end += n;
+}
+
+void Connection::process(Time now) {
+  for (;;) {
+    if (!take_request(now)) {
+      if (state_ == State::reading) flush();
+      return;
+    }
+    Server::Session& session = *session_;
+    session.request.received = now;
+    answered_ = true;
+    reply_.reset();
+    if (!server_.handler_.answer_now(session.request, reply_)) return serve(now);
+    finish_request();
+    if (!keep_alive_ || session.out.size() - session.out_sent > kPipelined) return flush();
+  }
+}
+
+bool Connection::take_request(Time now) {
+  Server::Session& session = *session_;
+  if (need_ == Need::chunks) return take_chunks(now);
+  if (need_ == Need::body) {
+    const std::uint64_t have = body_apart_ ? body_have_ : session.end - (request_end_ - body_need_);
+    if (have < body_need_) {
+      body_have_ = have;
+      want_more(now);
+      return false;
+    }
+    if (body_apart_) {
+      session.request.body = {session.body.data(), static_cast<std::size_t>(body_need_)};
+    }
+    return true;
+  }
+
+  if (session.begin == session.end) {
+    session.begin = session.end = 0;
+    want_more(now);
+    return false;
+  }
+  RequestHead& head = session.request.head;
+  const Parsed parsed = parse_request(session.in.data() + session.begin,
+                                      session.end - session.begin, server_.limits_.head, head);
+  if (parsed.progress == Progress::bad) {
+    refuse(parsed.bad);
+    return false;
+  }
+  if (parsed.progress == Progress::more) {
+    if (session.begin > 0) {
+      std::memmove(session.in.data(), session.in.data() + session.begin,
+                   session.end - session.begin);
+      session.end -= session.begin;
+      session.begin = 0;
+    }
+    if (session.room() == 0 && !reading_) {
+      session.in.resize(session.in.capacity() * 2, session.end);
+    }
+    if (!head_timer_) {
+      head_timer_ = true;
+      timeout_at_ = now + server_.limits_.first_header;
+    }
+    want_more(now);
+    return false;
+  }
+  const Framing framing = judge_request(head);
+  if (framing.bad) {
+    refuse(*framing.bad);
+    return false;
+  }
+  keep_alive_ = framing.keep_alive && !server_.draining_;
+  session.request.keep_alive = keep_alive_;
+  return begin_body(framing, parsed.length, now);
+}
+
+bool Connection::begin_body(const Framing& framing, std::size_t head_length, Time now) {
+  Server::Session& session = *session_;
+  const std::size_t body_at = session.begin + head_length;
+  if (framing.end == BodyEnd::none) {
+    session.request.body = {};
+    request_end_ = body_at;
+    return true;
+  }
+  if (framing.length > server_.limits_.body_bytes) {
+    refuse({413, "the body is larger than listen.limits.body_bytes"});
+    return false;
+  }
+  const std::size_t have = session.end - body_at;
+  if (framing.expect_continue && have == 0) {
+    session.out += "HTTP/1.1 100 Continue\r\n\r\n";
+  }
+  timeout_at_ = now + server_.limits_.body;
+  body_began_ = now;
+  body_have_ = have;
+  if (framing.end == BodyEnd::chunked) {
+    need_ = Need::chunks;
+    chunks_ = ChunkedDecoder{};
+    chunk_cursor_ = body_at;
+    request_end_ = body_at;
+    body_have_ = 0;
+    return take_chunks(now);
+  }
+  body_need_ = framing.length;
+  const auto length = static_cast<std::size_t>(framing.length);
+  if (have >= length) {
+    session.request.body = {session.in.data() + body_at, length};
+    request_end_ = body_at + length;
+    return true;
+  }
+  need_ = Need::body;
+  if (body_at + length <= session.in.capacity() - Server::Session::kReserve) {
+    session.request.body = {session.in.data() + body_at, length};
+    request_end_ = body_at + length;
+  } else {
+    // Read straight into a buffer of its size: a large body is never moved again.
+    if (session.body.capacity() < length) session.body = Buffer(length);
+    std::memcpy(session.body.data(), session.in.data() + body_at, have);
+    session.end = request_end_ = body_at;
+    body_apart_ = true;
+  }
+  want_more(now);
+  return false;
+}
+
+bool Connection::take_chunks(Time now) {
+  Server::Session& session = *session_;
+  body_apart_ = false;
+  for (;;) {
+    const ChunkedDecoder::Step step =
+        chunks_.next({session.in.data() + chunk_cursor_, session.end - chunk_cursor_});
+    chunk_cursor_ += step.consumed;
+    if (step.state == ChunkedDecoder::State::bad) {
+      refuse({400, "the chunked body is malformed"});
+      return false;
+    }
+    if (!step.data.empty()) {
+      const std::uint64_t size = body_have_ + step.data.size();
+      if (size > server_.limits_.body_bytes) {
+        refuse({413, "the body is larger than listen.limits.body_bytes"});
+        return false;
+      }
+      if (size > session.body.capacity()) {
+        const std::uint64_t doubled = std::max<std::uint64_t>(size, session.body.capacity() * 2);
+        session.body.resize(
+            static_cast<std::size_t>(
+                std::min(std::max<std::uint64_t>(doubled, 4096), server_.limits_.body_bytes)),
+            static_cast<std::size_t>(body_have_));
+      }
+      std::memcpy(session.body.data() + body_have_, step.data.data(), step.data.size());
+      body_have_ = size;
+    }
+    if (step.state == ChunkedDecoder::State::end) {
+      session.request.body = {session.body.data(), static_cast<std::size_t>(body_have_)};
+      request_end_ = chunk_cursor_;
+      return true;
+    }
+    if (step.state == ChunkedDecoder::State::more) {
+      // All consumed: the place behind the head is used again for what comes next.
+      session.end = chunk_cursor_ = request_end_;
+      if (session.room() == 0) {
+        refuse({431, "the head leaves no room for the body's chunks"});
+        return false;
+      }
+      want_more(now);
+      return false;
+    }
+  }
+}
+
+// The state stays `reading`; the caller flushes what there is to say, then reads on.
+void Connection::want_more(Time now) {
+  Time at = timeout_at_;
+  if (need_ != Need::head) {
+    timeout_at_ = now + server_.limits_.body;
+    at = std::min(timeout_at_, now + 1s);  // looks at the rate each second
+  } else if (!head_timer_) {
+    timeout_at_ = now + server_.limits_.idle;
+    at = now + kCoolAfter;
+  }
+  server_.loop_.set(*this, at);
+}
+
+// ---- serving -----------------------------------------------------------------------------
+
+void Connection::serve(Time) {
+  state_ = State::serving;
+  server_.loop_.clear(*this);
+  // What was answered before this one need not wait for it.
+  if (send_out() == Sent::failed) return close();
+  running_ = true;
+  start_read();  // to notice that the client leaves
+  asio::co_spawn(server_.loop_.executor(), run(), [this](const std::exception_ptr& error) {
+    if (error) std::rethrow_exception(error);  // nothing in a handler throws: a broken invariant
+    served();
+  });
+}
+
+Task<void> Connection::run() {
+  Deadline deadline(server_.loop_, Time::max());
+  deadline_ = &deadline;
+  if (eof_) deadline.call_off(Why::left);
+  co_await server_.handler_.serve(session_->request, reply_, deadline);
+  deadline_ = nullptr;
+}
+
+void Connection::served() {
+  running_ = false;
+  if (state_ == State::closed) return maybe_destroy();
+  if (!reply_.finished_) return close();  // cut short: the client must see it
+  state_ = State::reading;
+  finish_request();
+  if (!keep_alive_) return flush();
+  process(Clock::now());
+}
+
+void Connection::finish_request() {
+  Server::Session& session = *session_;
+  session.begin = request_end_;
+  need_ = Need::head;
+  body_apart_ = false;
+  head_timer_ = false;
+  if (session.body.capacity() > kBodyKept) session.body = Buffer{};
+}
+
+void Connection::refuse(const BadMessage& bad) {
+  keep_alive_ = false;
+  reply_.reset();
+  reply_.head_only_ = false;  // the head was not understood
+  server_.handler_.refuse(bad, reply_);
+  flush();
+}
+
+void Connection::call_off() {
+  if (deadline_ != nullptr) deadline_->call_off(Why::draining);
+}
+
+void Connection::drain() {
+  keep_alive_ = false;
+  const bool idle = state_ == State::cold || (state_ == State::reading && need_ == Need::head &&
+                                              answered_ && session_->begin == session_->end);
+  if (idle) close();
+}
+
+// ---- writing -----------------------------------------------------------------------------
+
+Connection::Sent Connection::send_out() {
+  Server::Session& session = *session_;
+  while (session.out_sent < session.out.size()) {
+    const ssize_t n = ::send(socket_.native_handle(), session.out.data() + session.out_sent,
+                             session.out.size() - session.out_sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n < 0) {
+      if (errno == EINTR) continue;
+      return errno == EAGAIN || errno == EWOULDBLOCK ? Sent::blocked : Sent::failed;
+    }
+    session.out_sent += static_cast<std::size_t>(n);
+  }
+  session.out.clear();
+  session.out_sent = 0;
+  return Sent::all;
+}
+
+// Sends what was answered, then goes on as `keep_alive_` says.
+void Connection::flush() {
+  const Sent sent = send_out();
+  if (sent == Sent::failed) return close();
+  if (sent == Sent::all) {
+    if (!keep_alive_) return linger();
+    state_ = State::reading;
+    if (eof_) return close();
+    return start_read();
+  }
+  state_ = State::flushing;
+  server_.loop_.set(*this, Clock::now() + server_.limits_.write_stall);
+  waiting_ = true;
+  socket_.async_wait(TcpSocket::wait_write, [this](boost::system::error_code ec) {
+    waiting_ = false;
+    if (state_ == State::closed) return maybe_destroy();
+    if (ec) return close();
+    flushed(Clock::now());
+  });
+}
+
+void Connection::flushed(Time now) {
+  const Sent sent = send_out();
+  if (sent == Sent::failed) return close();
+  if (sent == Sent::blocked) {
+    state_ = State::reading;
+    return flush();
+  }
+  if (!keep_alive_) return linger();
+  state_ = State::reading;
+  process(now);
+}
+
+// Pieces of a streamed answer, behind what is pending.
+Task<bool> Connection::send_all(std::string_view a, std::string_view b, std::string_view c) {
+  for (;;) {
+    if (state_ == State::closed) co_return false;
+    Server::Session& session = *session_;
+    std::array<iovec, 4> pieces{};
+    std::size_t count = 0;
+    std::size_t total = 0;
+    for (const std::string_view piece :
+         {std::string_view(session.out).substr(session.out_sent), a, b, c}) {
+      if (piece.empty()) continue;
+      pieces[count++] = {const_cast<char*>(piece.data()), piece.size()};
+      total += piece.size();
+    }
+    if (total == 0) {
+      session.out.clear();
+      session.out_sent = 0;
+      co_return true;
+    }
+    msghdr message{};
+    message.msg_iov = pieces.data();
+    message.msg_iovlen = count;
+    const ssize_t n = ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
+      close();
+      co_return false;
+    }
+    if (n > 0) {
+      auto left = static_cast<std::size_t>(n);
+      const std::size_t pending = std::min(left, session.out.size() - session.out_sent);
+      session.out_sent += pending;
+      left -= pending;
+      for (std::string_view* piece : {&a, &b, &c}) {
+        const std::size_t taken = std::min(left, piece->size());
+        piece->remove_prefix(taken);
+        left -= taken;
+      }
+      continue;
+    }
+    server_.loop_.set(*this, Clock::now() + server_.limits_.write_stall);
+    waiting_ = true;
+    const auto [ec] = co_await socket_.async_wait(TcpSocket::wait_write, as_result);
+    waiting_ = false;
+    server_.loop_.clear(*this);
+    if (ec) co_return false;
+  }
+}
+
+// RFC 9112 section 9.6: closing with unread bytes in the socket would reset the connection, and
+// the client might never see the answer.
+void Connection::linger() {
+  if (eof_) return close();
+  ::shutdown(socket_.native_handle(), SHUT_WR);
+  state_ = State::lingering;
+  server_.loop_.set(*this, Clock::now() + kLinger);
+  start_read();
+}
+
+void Connection::close() {
+  if (state_ != State::closed) {
+    state_ = State::closed;
+    server_.loop_.clear(*this);
+    boost::system::error_code ignored;
+    socket_.close(ignored);
+    if (deadline_ != nullptr) deadline_->call_off(Why::left);
+    server_.resume_accept();
+  }
+  maybe_destroy();
+}
+
+void Connection::maybe_destroy() {
+  if (!reading_ && !waiting_ && !running_) delete this;
+}
+
+void Connection::ring(Time now) {
+  switch (state_) {
+    case State::closed: return;
+    case State::lingering:
+    case State::flushing:
+    case State::serving:  // a client that takes no byte
+      return close();
+    case State::cold:
+      if (now < timeout_at_) return server_.loop_.set(*this, timeout_at_);
+      if (answered_) return close();
+      session_ = server_.take_session();
+      return refuse({408, "no whole head came in time"});
+    case State::reading: break;
+  }
+  if (need_ != Need::head) {
+    const Duration spent = now - body_began_;
+    const bool slow = spent > kRateGrace &&
+                      body_have_ < kBodyRate * static_cast<std::uint64_t>(spent / Duration(1s));
+    if (now >= timeout_at_ || slow) return refuse({408, "the body did not come in time"});
+    return server_.loop_.set(*this, std::min(timeout_at_, now + 1s));
+  }
+  if (now >= timeout_at_) {
+    return head_timer_ ? refuse({408, "no whole head came in time"}) : close();
+  }
+  server_.loop_.set(*this, timeout_at_);
+  if (!head_timer_ && session_->begin == session_->end) {
+    boost::system::error_code ignored;
+    socket_.cancel(ignored);  // on_read goes cold
+  }
+}
+
+}  // namespace penstock::http

@@ -1,0 +1,99 @@
+// One client's connection: the state machine that server.h draws. Private to the server.
+#pragma once
+
+#include "base/buffer.h"
+#include "base/deadline.h"
+#include "http/chunked.h"
+#include "http/server.h"
+
+namespace penstock::http {
+
+// What a connection holds while it is not cold; recycled, so that a request allocates nothing.
+struct Server::Session {
+  // Reads of requests leave this much for what comes while a request is served: noticing that
+  // the client left needs a read under way.
+  static constexpr std::size_t kReserve = 256;
+  static constexpr std::size_t kInitial = 4096;
+
+  Buffer in{kInitial + kReserve};
+  std::size_t begin = 0;  // of the present request
+  std::size_t end = 0;    // of what was read
+  Buffer body;            // for a body that does not fit, or is chunked
+  std::string out;        // not sent yet, from out_sent on
+  std::size_t out_sent = 0;
+  Request request;
+
+  std::size_t room() const { return in.capacity() - kReserve - end; }
+};
+
+class Connection final : public Alarm {
+ public:
+  Connection(Server& server, TcpSocket socket);
+  ~Connection() override;
+
+  void start();
+  void drain();
+  void call_off();
+  void close();
+
+ private:
+  friend class Reply;
+  friend class Server;
+
+  enum class State : std::uint8_t { cold, reading, serving, flushing, lingering, closed };
+  enum class Need : std::uint8_t { head, body, chunks };
+
+  void ring(Time now) override;
+
+  void wait_cold();
+  void start_read();
+  void on_read(boost::system::error_code ec, std::size_t n);
+  void place(std::size_t n);
+  void process(Time now);
+  bool take_request(Time now);  // false: more bytes are needed, or the message was refused
+  bool begin_body(const Framing& framing, std::size_t head_length, Time now);
+  bool take_chunks(Time now);
+  void serve(Time now);
+  void served();
+  void finish_request();
+  void refuse(const BadMessage& bad);
+  void want_more(Time now);
+  void flush();
+  void flushed(Time now);
+  enum class Sent : std::uint8_t { all, blocked, failed };
+  Sent send_out();
+  void linger();
+  Task<bool> send_all(std::string_view a, std::string_view b, std::string_view c);
+  Task<void> run();
+  void maybe_destroy();
+
+  Server& server_;
+  TcpSocket socket_;
+  std::unique_ptr<Server::Session> session_;
+  Reply reply_{*this};
+  Deadline* deadline_ = nullptr;  // of the request being served
+  Connection* next_ = nullptr;
+  Connection* previous_ = nullptr;
+
+  State state_ = State::cold;
+  Need need_ = Need::head;
+  bool reading_ = false;  // a read or a wait for one is under way
+  bool waiting_ = false;  // a wait for room in the socket is under way
+  bool running_ = false;  // the coroutine is alive
+  bool eof_ = false;
+  bool keep_alive_ = true;   // after the present answer
+  bool head_timer_ = false;  // the first byte of a head has come
+  bool answered_ = false;    // at least one request
+  char* read_to_ = nullptr;  // where the read under way puts its bytes
+  ChunkedDecoder chunks_;
+  std::size_t request_end_ = 0;  // where the next request begins, in session.in
+  std::size_t chunk_cursor_ = 0;
+  std::uint64_t body_need_ = 0;
+  std::uint64_t body_have_ = 0;
+  bool body_apart_ = false;  // in session.body
+  Time timeout_at_ = Time::max();
+  Time body_began_{};
+  std::uint64_t discarded_ = 0;
+};
+
+}  // namespace penstock::http

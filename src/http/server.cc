@@ -1,0 +1,207 @@
+#include "http/server.h"
+
+#include <ctime>
+
+#include "http/connection.h"
+
+namespace penstock::http {
+namespace {
+
+constexpr std::size_t kSpareSessions = 64;  // kept for the next burst, a loop
+constexpr Duration kAcceptPause = 100ms;
+
+Error listen_error(const asio::ip::tcp::endpoint& endpoint, const boost::system::error_code& ec) {
+  std::string address = endpoint.address().is_v6() ? "[" + endpoint.address().to_string() + "]"
+                                                   : endpoint.address().to_string();
+  address += ":" + std::to_string(endpoint.port());
+  std::string why = ec.message();
+  if (ec == asio::error::address_in_use) why = "the port is taken by another program";
+  if (ec == asio::error::access_denied) why = "ports below 1024 need privileges";
+  if (ec == boost::system::errc::address_not_available) why = "no such address on this machine";
+  return {Kind::unreachable, Source::gateway, false, "cannot listen on " + address + ": " + why};
+}
+
+void two_digits(char* out, int number) {
+  out[0] = static_cast<char>('0' + number / 10);
+  out[1] = static_cast<char>('0' + number % 10);
+}
+
+}  // namespace
+
+void write_date(std::int64_t unix_seconds, char* out) {
+  const std::time_t time = unix_seconds;
+  std::tm tm{};
+  gmtime_r(&time, &tm);
+  std::memcpy(out, "Sun, 00 Jan 0000 00:00:00 GMT", 29);
+  std::memcpy(out, &"SunMonTueWedThuFriSat"[3 * tm.tm_wday], 3);
+  two_digits(out + 5, tm.tm_mday);
+  std::memcpy(out + 8, &"JanFebMarAprMayJunJulAugSepOctNovDec"[3 * tm.tm_mon], 3);
+  two_digits(out + 12, (tm.tm_year + 1900) / 100);
+  two_digits(out + 14, (tm.tm_year + 1900) % 100);
+  two_digits(out + 17, tm.tm_hour);
+  two_digits(out + 20, tm.tm_min);
+  two_digits(out + 23, tm.tm_sec);
+}
+
+ServerMetrics::ServerMetrics(observe::Shard& shard)
+    : connections(shard.counter("penstock_http_connections_total",
+                                "Connections accepted since the start.", {{"protocol", "http1"}})),
+      open(shard.gauge("penstock_http_open_connections", "Connections that are open now.",
+                       {{"protocol", "http1"}})),
+      aborts(shard.counter("penstock_http_client_aborts_total",
+                           "Clients that left before their answer was complete.",
+                           {{"protocol", "http1"}})) {}
+
+Server::Server(Loop& loop, Handler& handler, const ServerLimits& limits, ServerMetrics metrics,
+               ConnectionCount& count)
+    : loop_(loop),
+      handler_(handler),
+      limits_(limits),
+      metrics_(metrics),
+      count_(count),
+      acceptor_(loop.executor()),
+      pause_(loop.executor()) {}
+
+Server::~Server() {
+  // The loop no longer runs: nothing will call back into a connection.
+  while (first_ != nullptr) delete first_;
+}
+
+Result<asio::ip::tcp::endpoint> Server::listen(const asio::ip::tcp::endpoint& endpoint) {
+  boost::system::error_code ec;
+  const auto step = [&](auto&& act) {
+    if (!ec) act();
+  };
+  step([&] { acceptor_.open(endpoint.protocol(), ec); });
+  step([&] { acceptor_.set_option(asio::socket_base::reuse_address(true), ec); });
+  step([&] {
+    using ReusePort = asio::detail::socket_option::boolean<SOL_SOCKET, SO_REUSEPORT>;
+    acceptor_.set_option(ReusePort(true), ec);
+  });
+  step([&] { acceptor_.bind(endpoint, ec); });
+  step([&] { acceptor_.listen(asio::socket_base::max_listen_connections, ec); });
+  step([&] { acceptor_.non_blocking(true, ec); });
+  if (ec) return listen_error(endpoint, ec);
+  const auto bound = acceptor_.local_endpoint(ec);
+  if (ec) return listen_error(endpoint, ec);
+  accept();
+  return bound;
+}
+
+void Server::accept() {
+  if (accepting_ || paused_ || !acceptor_.is_open()) return;
+  accepting_ = true;
+  acceptor_.async_accept([this](boost::system::error_code ec, TcpSocket socket) {
+    accepting_ = false;
+    if (ec == asio::error::operation_aborted || !acceptor_.is_open()) return;
+    if (ec == asio::error::no_descriptors || ec == boost::system::errc::too_many_files_open ||
+        ec == boost::system::errc::too_many_files_open_in_system || ec == asio::error::no_memory ||
+        ec == asio::error::no_buffer_space) {
+      // Trying again at once would spin; a connection that closes resumes it earlier.
+      paused_ = true;
+      pause_.expires_after(kAcceptPause);
+      pause_.async_wait([this](boost::system::error_code cancelled) {
+        if (!cancelled) resume_accept();
+      });
+      return;
+    }
+    if (!ec) accepted(std::move(socket));
+    accept();
+  });
+}
+
+void Server::accepted(TcpSocket socket) {
+  const std::size_t open = count_.fetch_add(1, std::memory_order_relaxed) + 1;
+  boost::system::error_code ec;
+  // Without it the last piece of a streamed answer waits for the client's delayed ACK.
+  socket.set_option(asio::ip::tcp::no_delay(true), ec);
+  auto* connection = new Connection(*this, std::move(socket));  // deletes itself when closed
+  connection->start();
+  if (open >= limits_.connections) {
+    paused_ = true;
+    pause_.expires_after(kAcceptPause);
+    pause_.async_wait([this](boost::system::error_code cancelled) {
+      if (!cancelled) resume_accept();
+    });
+  }
+}
+
+void Server::resume_accept() {
+  if (!paused_) return;
+  if (count_.load(std::memory_order_relaxed) >= limits_.connections) {
+    // Another server of the program may close the connection that makes room.
+    pause_.expires_after(kAcceptPause);
+    pause_.async_wait([this](boost::system::error_code cancelled) {
+      if (!cancelled) resume_accept();
+    });
+    return;
+  }
+  paused_ = false;
+  accept();
+}
+
+void Server::drain() {
+  if (draining_) return;
+  draining_ = true;
+  // What the kernel has already accepted for this listener would be reset by closing it.
+  boost::system::error_code ec;
+  while (acceptor_.is_open()) {
+    TcpSocket socket(loop_.executor());
+    acceptor_.accept(socket, ec);
+    if (ec) break;
+    accepted(std::move(socket));
+  }
+  acceptor_.close(ec);
+  pause_.cancel();
+  for (Connection* connection = first_; connection != nullptr;) {
+    Connection* const next = connection->next_;
+    connection->drain();
+    connection = next;
+  }
+}
+
+void Server::call_off() {
+  for (Connection* connection = first_; connection != nullptr;) {
+    Connection* const next = connection->next_;
+    connection->call_off();
+    connection = next;
+  }
+}
+
+void Server::close_all() {
+  for (Connection* connection = first_; connection != nullptr;) {
+    Connection* const next = connection->next_;
+    connection->close();
+    connection = next;
+  }
+}
+
+std::unique_ptr<Server::Session> Server::take_session() {
+  if (sessions_.empty()) return std::make_unique<Session>();
+  std::unique_ptr<Session> session = std::move(sessions_.back());
+  sessions_.pop_back();
+  return session;
+}
+
+void Server::give_session(std::unique_ptr<Session> session) {
+  // Grown ones go: what one large request needed is not kept for ever.
+  constexpr std::size_t kOrdinary = Session::kInitial + Session::kReserve;
+  if (sessions_.size() >= kSpareSessions || session->in.capacity() > 4 * kOrdinary) return;
+  session->begin = session->end = session->out_sent = 0;
+  session->body = Buffer{};
+  session->out.clear();
+  if (session->out.capacity() > 16 * kOrdinary) session->out = std::string();
+  sessions_.push_back(std::move(session));
+}
+
+std::string_view Server::date() {
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME_COARSE, &now);
+  if (now.tv_sec != date_second_) {
+    date_second_ = now.tv_sec;
+    write_date(now.tv_sec, date_);
+  }
+  return {date_, sizeof date_};
+}
+
+}  // namespace penstock::http

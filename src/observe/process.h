@@ -1,0 +1,22 @@
+// What the program uses of its machine, and what it may use: process_*, cgroup limits, allocator.
+#pragma once
+
+#include <cstdint>
+
+#include "observe/metrics.h"
+
+namespace penstock::observe {
+
+// CPU cores that the cgroup's quota and the affinity mask allow; at least a fraction above 0.
+double cpu_limit_cores();
+// One worker a whole core, at least one.
+unsigned default_workers();
+// The cgroup's limit or the machine's memory, in bytes.
+std::uint64_t memory_limit_bytes();
+// Resident set, in bytes.
+std::uint64_t resident_bytes();
+
+// Registers process_*, allocator, build and limit gauges; each is read when it is scraped.
+void watch_process(Registry& registry);
+
+}  // namespace penstock::observe
