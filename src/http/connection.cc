@@ -305,7 +305,7 @@ void Connection::want_more(Time now) {
     at = std::min(timeout_at_, now + 1s);  // looks at the rate each second
   } else if (!head_timer_) {
     timeout_at_ = now + server_.limits_.idle;
-    at = now + kCoolAfter;
+    at = std::min(timeout_at_, now + kCoolAfter);
   }
   server_.loop_.set(*this, at);
 }

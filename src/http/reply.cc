@@ -156,6 +156,13 @@ void Reply::abort() {
 
 void Reply::close_after() { connection_.keep_alive_ = false; }
 
+std::string Reply::peer() const {
+  boost::system::error_code ec;
+  const auto endpoint = connection_.socket_.remote_endpoint(ec);
+  if (ec) return {};
+  return endpoint.address().to_string() + ":" + std::to_string(endpoint.port());
+}
+
 bool Reply::client_left() const {
   return connection_.eof_ || connection_.state_ == Connection::State::closed;
 }

@@ -83,6 +83,8 @@ class Reply {
   // Once something was said the answer cannot be replaced.
   bool begun() const { return begun_; }
   bool client_left() const;
+  // Who asks, as "127.0.0.1:54321"; empty once the connection is closed.
+  std::string peer() const;
   int status_code() const { return status_; }
   std::uint64_t bytes_sent() const { return body_bytes_; }
 
@@ -115,6 +117,7 @@ class Handler {
 };
 
 struct ServerMetrics {
+  ServerMetrics() = default;  // counts nothing
   explicit ServerMetrics(observe::Shard& shard);
   observe::Counter connections;
   observe::Gauge open;

@@ -264,6 +264,8 @@ void Log::write(Level level, std::string_view message, LogFields fields) {
 
 void Log::access(LogFields fields) { emit(Level::info, "request", fields); }
 
+void Log::audit(LogFields fields) { emit(Level::warn, "admin change", fields); }
+
 void Log::emit(Level level, std::string_view message, LogFields fields) {
   counts_[static_cast<std::size_t>(level)].fetch_add(1, std::memory_order_relaxed);
   sink_->logger->log(

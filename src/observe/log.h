@@ -60,6 +60,8 @@ class Log {
   void error(std::string_view message, LogFields fields) { write(Level::error, message, fields); }
   // A request that ended; written at any level.
   void access(LogFields fields);
+  // A change that somebody made to the running program; written at any level.
+  void audit(LogFields fields);
 
   void set_level(Level level) { level_.store(level, std::memory_order_relaxed); }
   Level level() const { return level_.load(std::memory_order_relaxed); }

@@ -1,0 +1,67 @@
+// An answer that is kept, ready to be sent again.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "cache/key.h"
+#include "exchange/exchange.h"
+
+namespace penstock::cache {
+
+// A status line with its fields (each with its CR LF, the empty line left out), and the body.
+struct Prepared {
+  std::string head;
+  std::string body;
+  std::size_t bytes() const { return head.capacity() + body.capacity(); }
+};
+
+// The forms that one answer is asked for in. A form that was never asked for is empty.
+enum class Form : std::uint8_t { plain, stream, stream_with_usage };
+
+// How often an entry was hit since eviction last looked: 0 to 3 (S3-FIFO). Counted by whoever
+// reads, without a lock; a lost count does no harm.
+class Heat {
+ public:
+  Heat() = default;
+  Heat(const Heat&) {}  // a copy begins cold
+  Heat& operator=(const Heat&) = delete;
+  void hit() {
+    const std::uint8_t seen = value_.load(std::memory_order_relaxed);
+    if (seen < 3) value_.store(static_cast<std::uint8_t>(seen + 1), std::memory_order_relaxed);
+  }
+  std::uint8_t get() const { return value_.load(std::memory_order_relaxed); }
+  void cool() {
+    const std::uint8_t seen = value_.load(std::memory_order_relaxed);
+    if (seen > 0) value_.store(static_cast<std::uint8_t>(seen - 1), std::memory_order_relaxed);
+  }
+
+ private:
+  std::atomic<std::uint8_t> value_{0};
+};
+
+// Immutable once stored, but for its heat.
+struct Entry {
+  Key key{};
+  std::string scope;  // whose it is; checked again on every read
+  std::string model;
+  std::string engine;
+  Usage usage;
+  Time stored{};
+  Time expires{};
+  Prepared plain;
+  Prepared stream;
+  Prepared stream_with_usage;
+  mutable Heat heat;
+
+  std::size_t bytes() const {
+    return sizeof *this + scope.capacity() + model.capacity() + engine.capacity() + plain.bytes() +
+           stream.bytes() + stream_with_usage.bytes();
+  }
+};
+
+using EntryPtr = std::shared_ptr<const Entry>;
+
+}  // namespace penstock::cache

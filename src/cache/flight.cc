@@ -1,0 +1,183 @@
+#include "cache/flight.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace penstock::cache {
+
+Flight::Flight(FlightTable& table, const Key& key, std::uint64_t window)
+    : table_(table), key_(key), window_(window) {}
+
+void Flight::drive(Loop& loop, std::function<void()> abandoned) {
+  const std::lock_guard lock(mutex_);
+  driver_.emplace(loop);
+  driver_loop_ = &loop;
+  abandoned_ = std::move(abandoned);
+}
+
+void Flight::head(Head head) {
+  const std::lock_guard lock(mutex_);
+  head_ = std::move(head);
+  wake_readers();
+}
+
+void Flight::append(std::string bytes) {
+  if (bytes.empty()) return;
+  bool full = false;
+  {
+    const std::lock_guard lock(mutex_);
+    buffered_ += bytes.size();
+    blocks_.push_back(std::make_shared<const std::string>(std::move(bytes)));
+    full = buffered_ > window_ && joinable_;
+    wake_readers();
+  }
+  // From here on its beginning may go: who comes now asks again.
+  if (full) table_.remove(*this);
+}
+
+void Flight::wake_readers() {
+  for (const Seat* seat : seats_) seat->signal->wake();
+}
+
+// Drops what every reader has. Only of a flight that takes no new ones.
+void Flight::trim() {
+  if (joinable_) return;
+  std::uint64_t slowest = first_block_ + blocks_.size();
+  for (const Seat* seat : seats_) slowest = std::min(slowest, seat->next_block);
+  while (first_block_ < slowest) {
+    buffered_ -= blocks_.front()->size();
+    blocks_.pop_front();
+    ++first_block_;
+  }
+}
+
+Task<Result<void>> Flight::room(Deadline& deadline) {
+  for (;;) {
+    {
+      const std::lock_guard lock(mutex_);
+      trim();
+      if (buffered_ <= window_) co_return Result<void>();
+    }
+    Result<void> woken = co_await driver_->wait(deadline);
+    if (!woken) co_return woken;
+  }
+}
+
+void Flight::end(std::optional<Error> error) {
+  table_.remove(*this);
+  const std::lock_guard lock(mutex_);
+  ended_ = true;
+  error_ = std::move(error);
+  abandoned_ = nullptr;
+  driver_.reset();
+  wake_readers();
+}
+
+// ---- readers ---------------------------------------------------------------------------------
+
+Reader::Reader(FlightPtr flight, Loop& loop)
+    : flight_(std::move(flight)), signal_(loop), seat_{&signal_, 0} {}
+
+Reader::~Reader() { flight_->table_.leave(*flight_, seat_); }
+
+Task<Result<Flight::Head>> Reader::head(Deadline& deadline) {
+  for (;;) {
+    {
+      const std::lock_guard lock(flight_->mutex_);
+      if (flight_->head_) co_return *flight_->head_;
+      if (flight_->error_) co_return *flight_->error_;
+    }
+    Result<void> woken = co_await signal_.wait(deadline);
+    if (!woken) co_return deadline.error("wait for the answer", Source::engine);
+  }
+}
+
+Task<Result<std::string_view>> Reader::next(Deadline& deadline) {
+  for (;;) {
+    {
+      const std::lock_guard lock(flight_->mutex_);
+      Flight& flight = *flight_;
+      if (seat_.next_block < flight.first_block_ + flight.blocks_.size()) {
+        held_ = flight.blocks_[static_cast<std::size_t>(seat_.next_block - flight.first_block_)];
+        ++seat_.next_block;
+        if (flight.buffered_ > flight.window_ && flight.driver_) flight.driver_->wake();
+        co_return std::string_view(*held_);
+      }
+      if (flight.error_) co_return *flight.error_;
+      if (flight.ended_) co_return std::string_view();
+    }
+    Result<void> woken = co_await signal_.wait(deadline);
+    if (!woken) co_return deadline.error("wait for the answer", Source::engine);
+  }
+}
+
+// ---- the table -------------------------------------------------------------------------------
+
+std::size_t FlightTable::KeyHash::operator()(const Key& key) const {
+  std::size_t hash;
+  std::memcpy(&hash, key.data(), sizeof hash);
+  return hash;
+}
+
+FlightTable::Joined FlightTable::join(const Key& key, Loop& loop) {
+  Shard& shard = shard_of(key);
+  const std::lock_guard lock(shard.mutex);
+  FlightPtr& flight = shard.flights[key];
+  const bool leader = flight == nullptr;
+  if (leader) flight = std::make_shared<Flight>(*this, key, window_);
+  auto reader = std::make_unique<Reader>(flight, loop);
+  const std::lock_guard flight_lock(flight->mutex_);
+  flight->seats_.push_back(&reader->seat_);
+  return {flight, std::move(reader), leader};
+}
+
+void FlightTable::remove(Flight& flight) {
+  Shard& shard = shard_of(flight.key_);
+  FlightPtr kept;  // the last reference must not go while its mutex is held
+  const std::lock_guard lock(shard.mutex);
+  const auto at = shard.flights.find(flight.key_);
+  if (at != shard.flights.end() && at->second.get() == &flight) {
+    kept = std::move(at->second);
+    shard.flights.erase(at);
+  }
+  const std::lock_guard flight_lock(flight.mutex_);
+  flight.joinable_ = false;
+}
+
+void FlightTable::leave(Flight& flight, Flight::Seat& seat) {
+  Shard& shard = shard_of(flight.key_);
+  FlightPtr kept;
+  // Both locks: between the last leaving and the flight's end nobody may join it.
+  const std::lock_guard lock(shard.mutex);
+  const std::lock_guard flight_lock(flight.mutex_);
+  std::erase(flight.seats_, &seat);
+  if (flight.driver_) flight.driver_->wake();
+  if (!flight.seats_.empty() || flight.ended_) return;
+  const auto at = shard.flights.find(flight.key_);
+  if (at != shard.flights.end() && at->second.get() == &flight) {
+    kept = std::move(at->second);
+    shard.flights.erase(at);
+  }
+  flight.joinable_ = false;
+  if (flight.driver_loop_ == nullptr || !flight.abandoned_) return;
+  // On the driver's loop, where it may have ended meanwhile.
+  asio::post(flight.driver_loop_->executor(), [alive = flight.shared_from_this()] {
+    std::function<void()> abandoned;
+    {
+      const std::lock_guard again(alive->mutex_);
+      abandoned = alive->abandoned_;
+    }
+    if (abandoned) abandoned();
+  });
+}
+
+std::size_t FlightTable::size() const {
+  std::size_t size = 0;
+  for (const Shard& shard : shards_) {
+    const std::lock_guard lock(shard.mutex);
+    size += shard.flights.size();
+  }
+  return size;
+}
+
+}  // namespace penstock::cache

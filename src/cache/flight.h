@@ -1,0 +1,135 @@
+// Equal questions under way share one engine call.
+//
+//   driver --head, append...--> [ blocks ] --> reader, from the beginning     on any worker
+//                                          --> reader, joined later           the same
+//
+// A Flight is an answer in progress. One coroutine drives it; whoever asked reads it as a Flow.
+// Bytes once appended never change, so readers send them without a lock held. The driver waits
+// for the slowest reader when more than a window is ahead of it, and so memory is bounded; a
+// flight whose beginning is gone takes no new readers. When the last reader leaves before the end
+// the driver is told.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+#include "base/signal.h"
+#include "cache/key.h"
+#include "exchange/exchange.h"
+#include "observe/metrics.h"
+
+namespace penstock::cache {
+
+class FlightTable;
+class Flight;
+using FlightPtr = std::shared_ptr<Flight>;
+
+class Flight : public std::enable_shared_from_this<Flight> {
+ public:
+  struct Head {
+    int status = 200;
+    std::string content_type;
+    std::vector<Header> headers;
+    std::optional<std::uint64_t> length;
+  };
+
+  Flight(FlightTable& table, const Key& key, std::uint64_t window);
+
+  // The driver's side, on one loop. `abandoned` is called on that loop when nobody reads any more.
+  void drive(Loop& loop, std::function<void()> abandoned);
+  void head(Head head);
+  void append(std::string bytes);
+  // Waits until the slowest reader is less than a window behind.
+  Task<Result<void>> room(Deadline& deadline);
+  // Ends it. New questions are no longer joined to it.
+  void finish() { end(std::nullopt); }
+  void fail(Error error) { end(std::move(error)); }
+
+ private:
+  friend class FlightTable;
+  friend class Reader;
+  using Block = std::shared_ptr<const std::string>;
+
+  void end(std::optional<Error> error);
+  void wake_readers();
+  void trim();
+
+  FlightTable& table_;
+  const Key key_;
+  const std::uint64_t window_;
+
+  std::mutex mutex_;  // of everything below
+  std::optional<Head> head_;
+  std::deque<Block> blocks_;
+  std::uint64_t first_block_ = 0;  // number of blocks_.front()
+  std::uint64_t buffered_ = 0;     // bytes in blocks_
+  bool ended_ = false;
+  std::optional<Error> error_;
+  bool joinable_ = true;
+  struct Seat {
+    const Signal* signal;
+    std::uint64_t next_block;
+  };
+  std::vector<Seat*> seats_;
+  std::optional<Signal> driver_;
+  std::function<void()> abandoned_;
+  Loop* driver_loop_ = nullptr;
+};
+
+// One who reads a flight, on one loop. Leaves it when it is destroyed.
+class Reader final : public Flow {
+ public:
+  Reader(FlightPtr flight, Loop& loop);  // by FlightTable::join
+  ~Reader() override;
+
+  // The answer's head, as soon as there is one.
+  Task<Result<Flight::Head>> head(Deadline& deadline);
+  Task<Result<std::string_view>> next(Deadline& deadline) override;
+
+ private:
+  friend class FlightTable;
+  FlightPtr flight_;
+  Signal signal_;
+  Flight::Seat seat_;
+  Flight::Block held_;  // what next() gave out
+};
+
+class FlightTable {
+ public:
+  // `window`: bytes that a flight keeps for readers that are slower than its driver.
+  explicit FlightTable(std::uint64_t window) : window_(window) {}
+
+  struct Joined {
+    FlightPtr flight;
+    std::unique_ptr<Reader> reader;
+    bool leader = false;  // nobody asked yet: drive it
+  };
+  Joined join(const Key& key, Loop& loop);
+
+  std::size_t size() const;
+
+ private:
+  friend class Flight;
+  friend class Reader;
+  static constexpr std::size_t kShards = 16;
+  struct KeyHash {
+    std::size_t operator()(const Key& key) const;
+  };
+  struct Shard {
+    mutable std::mutex mutex;  // taken before a flight's
+    std::unordered_map<Key, FlightPtr, KeyHash> flights;
+  };
+
+  Shard& shard_of(const Key& key) { return shards_[key[16] % kShards]; }
+  void remove(Flight& flight);
+  void leave(Flight& flight, Flight::Seat& seat);
+
+  const std::uint64_t window_;
+  std::array<Shard, kShards> shards_;
+};
+
+}  // namespace penstock::cache

@@ -1,0 +1,93 @@
+// The first cache level: answers in this process's memory, shared by all workers.
+//
+//   bytes of a request --hash--> Alias ---+        an alias saves reading the request at all:
+//                                         v        its bytes are compared with those kept
+//   Key (meaning) ------------> Item -> Entry      ready to be sent
+//
+// Two doors: by the key that a question's meaning gives, and by the very bytes of a request that
+// was answered before. Most repeats are byte for byte the same, and comparing 400 bytes costs a
+// tenth of parsing and digesting them. The hash is seeded per process and only a hint: a forged
+// collision costs a comparison, never a wrong answer (ADR 7).
+//
+// Eviction is S3-FIFO (Yang et al., "FIFO queues are all you need for cache eviction", SOSP 2023)
+// or LRU. Sharded; a shard's mutex is held for a look-up and a count.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "cache/entry.h"
+#include "observe/metrics.h"
+#include "settings/settings.h"
+
+namespace penstock::cache {
+
+struct MemoryOptions {
+  std::uint64_t size = 256 * 1024 * 1024;  // bytes, everything counted
+  settings::CachePolicy policy = settings::CachePolicy::s3fifo;
+  std::uint64_t max_entry = 4 * 1024 * 1024;
+  std::uint64_t seed = 0;  // of the hash over bytes; 0: random
+};
+
+struct MemoryStats {
+  std::uint64_t entries = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t capacity = 0;
+  std::uint64_t evictions = 0;
+};
+
+struct BytesHit {
+  EntryPtr entry;
+  Form form = Form::plain;
+  std::uint32_t tag = 0;
+};
+
+class MemoryCache {
+ public:
+  static constexpr std::size_t kAliasBody = 64 * 1024;  // longer requests are read each time
+  static constexpr std::size_t kAliases = 2;            // of one entry
+
+  explicit MemoryCache(const MemoryOptions& options);
+  MemoryCache(const MemoryCache&) = delete;
+  MemoryCache& operator=(const MemoryCache&) = delete;
+  ~MemoryCache();
+
+  // Null: nothing there, expired, or another scope's.
+  EntryPtr find(const Key& key, std::string_view scope, Time now);
+  // Keeps the entry under its key, in place of what was there. False: larger than max_entry.
+  bool store(EntryPtr entry);
+  void erase(const Key& key);
+  void clear();
+
+  // The answer to these very bytes, asked of this route in this scope, if `remember_bytes` was
+  // told and the entry is still kept. The tag is given back as it was told.
+  std::optional<BytesHit> find_bytes(std::string_view scope, std::uint32_t route,
+                                     std::string_view body, Time now);
+  // Nothing happens if the entry is no longer kept or the body is too long.
+  void remember_bytes(std::string_view scope, std::uint32_t route, std::string_view body,
+                      const EntryPtr& entry, Form form, std::uint32_t tag);
+
+  MemoryStats stats() const;
+
+ private:
+  struct Alias;
+  struct Item;
+  struct Shard;
+  struct AliasShard;
+
+  Shard& shard_of(const Key& key) const;
+  AliasShard& alias_shard_of(std::uint64_t hash) const;
+  std::uint64_t hash_of(std::string_view scope, std::uint32_t route, std::string_view body) const;
+  std::uint64_t drop_aliases(const std::vector<std::uint64_t>& hashes);
+
+  const MemoryOptions options_;
+  std::uint64_t seed_;
+  std::size_t shard_count_;
+  std::unique_ptr<Shard[]> shards_;
+  std::unique_ptr<AliasShard[]> alias_shards_;
+};
+
+}  // namespace penstock::cache
