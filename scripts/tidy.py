@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+"""Runs clang-tidy over the program's sources, in parallel, and only over what changed.
+
+The compile commands are GCC's; those options that clang does not know are taken out, and GCC's
+precompiled header is replaced by one of clang's own. A file that was found clean is not looked at
+again until its text, a header of ours that it includes, its command or the checks change: what is
+remembered is a hash of all of them. State lives in build/tidy.
+
+    scripts/tidy.py [--jobs N] [FILE...]      exits with 1 if anything was found
+"""
+
+import argparse
+import concurrent.futures
+import hashlib
+import json
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+SOURCE = ROOT / "src"
+STATE = ROOT / "build/tidy"
+TIDY, CLANG = "clang-tidy-14", "clang++-14"
+INCLUDE = re.compile(rb'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
+UNKNOWN_TO_CLANG = {"-fcoroutines", "-Winvalid-pch", "-Werror", "-Wno-tsan"}
+
+
+def commands(database):
+    """The sources' commands as clang wants them, and the text of the precompiled header."""
+    header, found = None, {}
+    for entry in json.loads(database.read_text()):
+        path = pathlib.Path(entry["file"])
+        if path.suffix != ".cc" or SOURCE not in path.parents:
+            continue
+        if path.stem.endswith(("_test", "_bench")):
+            continue  # the compiler's warnings and the tests themselves look after these
+        words, kept = iter(shlex.split(entry["command"])[1:]), []
+        for word in words:
+            if word == "-include":
+                header = next(words)
+            elif word in ("-o", "-c"):
+                next(words)
+            elif word not in UNKNOWN_TO_CLANG:
+                kept.append(word)
+        found[path] = kept
+    return found, header
+
+
+def precompile(header, flags):
+    """Clang's own precompiled header; made again when its text, flags or clang have changed."""
+    version = subprocess.run([CLANG, "--version"], capture_output=True, check=True).stdout
+    digest = hashlib.sha256(pathlib.Path(header).read_bytes() + version + " ".join(flags).encode())
+    made = STATE / f"pch-{digest.hexdigest()[:16]}.pch"
+    if not made.exists():
+        for old in STATE.glob("pch-*"):
+            old.unlink()
+        subprocess.run([CLANG, *flags, "-x", "c++-header", header, "-o", str(made)], check=True)
+    return made
+
+
+def digest_of(path, salt, known):
+    """A hash over the file, the headers of ours it reaches, and the salt."""
+    reached, todo = {}, [path]
+    while todo:
+        file = todo.pop()
+        if file in reached:
+            continue
+        if file not in known:
+            text = file.read_bytes()
+            names = [SOURCE / name.decode() for name in INCLUDE.findall(text)]
+            known[file] = hashlib.sha256(text).digest(), [n for n in names if n.exists()]
+        reached[file] = known[file][0]
+        todo += known[file][1]
+    total = hashlib.sha256(salt)
+    for file in sorted(reached):
+        total.update(file.as_posix().encode() + reached[file])
+    return total.hexdigest()
+
+
+def tidy(path):
+    done = subprocess.run([TIDY, "--quiet", "-p", str(STATE), str(path)],
+                          capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + ("" if done.returncode == 0 else done.stderr)
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    options.add_argument("--jobs", type=int, default=2)
+    options.add_argument("files", nargs="*", type=pathlib.Path)
+    chosen = options.parse_args()
+
+    STATE.mkdir(parents=True, exist_ok=True)
+    found, header = commands(ROOT / "build/release/compile_commands.json")
+    common = next(iter(found.values()))
+    common = [w for w in common if not w.startswith("-D") or w.startswith("-DBOOST_ASIO")]
+    pch = precompile(header, common)
+    database = [{"directory": str(STATE), "file": str(path),
+                 "arguments": [CLANG, *flags, "-include-pch", str(pch), "-c", str(path)]}
+                for path, flags in found.items()]
+    (STATE / "compile_commands.json").write_text(json.dumps(database, indent=1))
+
+    version = subprocess.run([TIDY, "--version"], capture_output=True, check=True).stdout
+    checks = version + (ROOT / ".clang-tidy").read_bytes()
+    clean_file = STATE / "clean"
+    clean = set(clean_file.read_text().split()) if clean_file.exists() else set()
+    wanted = {path.resolve() for path in chosen.files} or set(found)
+    known, todo, kept = {}, [], set()
+    for path, flags in sorted(found.items()):
+        digest = digest_of(path, checks + " ".join(flags).encode(), known)
+        if digest in clean:
+            kept.add(digest)
+        elif path in wanted:
+            todo.append((path, digest))
+    print(f"{len(todo)} of {len(found)} files to look at", flush=True)
+
+    failed, begin = [], time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor(max_workers=chosen.jobs) as pool:
+        running = {pool.submit(tidy, path): (path, digest) for path, digest in todo}
+        for number, future in enumerate(concurrent.futures.as_completed(running), 1):
+            path, digest = running[future]
+            code, output = future.result()
+            name = path.relative_to(ROOT)
+            print(f"[{number}/{len(todo)}, {time.monotonic() - begin:.0f} s] {name}", flush=True)
+            if code == 0:
+                kept.add(digest)
+                clean_file.write_text("\n".join(sorted(kept)))
+            else:
+                failed.append(name)
+                print(output, flush=True)
+    if failed:
+        print(f"clang-tidy found something in {len(failed)} files: {' '.join(map(str, failed))}",
+              file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
