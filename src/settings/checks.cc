@@ -1,0 +1,214 @@
+#include "settings/checks.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <unordered_map>
+
+#include "settings/table.h"
+#include "settings/text.h"
+
+namespace penstock::settings {
+namespace {
+
+constexpr std::string_view kEveryName = "*";
+
+std::string element(std::string_view list, std::size_t index) {
+  return fmt::format("{}[{}]", list, index);
+}
+
+void check_addresses(const Settings& settings, Report& report) {
+  const Listen& listen = settings.listen;
+  const Admin& admin = settings.admin;
+  if (!listen.address.loopback() && settings.auth.mode == AuthMode::none &&
+      !settings.auth.allow_anonymous && !report.faulty("listen.address") &&
+      !report.faulty("auth")) {
+    report.add_at_value("listen.address",
+                        {"not a loopback address, and auth.mode is none: anyone who reaches it "
+                         "could ask",
+                         "127.0.0.1, or auth.allow_anonymous: true to allow it"});
+  }
+  if (!admin.address.loopback() && admin.token.empty() && !report.faulty("admin")) {
+    report.add_at_value("admin.address", {"not a loopback address, and admin.token is not set",
+                                          "127.0.0.1, or an admin.token"});
+  }
+  if (listen.address == admin.address && listen.address.port != 0) {
+    report.add_at_value(
+        report.given("admin.address") ? "admin.address" : "listen.address",
+        {fmt::format("listen.address and admin.address are both {}", to_string(admin.address))});
+  }
+}
+
+// The table's keys of engines that this engine's kind does not have.
+void check_kind(const EngineSettings& engine, const std::string& path, Report& report) {
+  const Key& kind = *find("engines[].kind");
+  if (!report.given(path + ".kind") || report.faulty(path + ".kind")) return;
+  for (const Key* key : keys_in("engines[]")) {
+    if (key->kinds == 0 || (key->kinds & only(engine.kind)) != 0) continue;
+    const std::string inner = fmt::format("{}.{}", path, key->leaf());
+    if (!report.given(inner)) continue;
+    for (std::size_t i = 0; i < kind.words.size(); ++i) {
+      if (key->kinds != only(static_cast<EngineKind>(i))) continue;
+      report.add_at_key(
+          inner,
+          {fmt::format("is for engines of kind {}; this one is of kind {}", kind.words[i].name,
+                       kind.words[static_cast<std::size_t>(engine.kind)].name)});
+    }
+  }
+}
+
+bool header_name(std::string_view name) {
+  return !name.empty() && name.find_first_not_of(
+                              "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+                              "!#$%&'*+-.^_`|~") == name.npos;
+}
+
+void check_headers(const EngineSettings& engine, const std::string& path, Report& report) {
+  // Fields that the gateway writes itself, or that say where a message ends.
+  constexpr std::array<std::string_view, 10> kOwn = {
+      "connection", "content-length", "content-type", "expect",           "host", "keep-alive",
+      "te",         "trailer",        "upgrade",      "transfer-encoding"};
+  for (std::size_t i = 0; i < engine.headers.size(); ++i) {
+    const std::string& name = engine.headers[i].name;
+    const std::string inner = fmt::format("{}.headers.{}", path, name);
+    const auto same = [&](const NamedValue& other) { return other.name == name; };
+    const auto before = engine.headers.begin() + static_cast<std::ptrdiff_t>(i);
+    if (!header_name(name)) {
+      report.add_at_key(inner, {"no name that a header field can have"});
+    } else if (std::find(kOwn.begin(), kOwn.end(), name) != kOwn.end()) {
+      report.add_at_key(inner, {"is written by the gateway itself"});
+    } else if (std::any_of(engine.headers.begin(), before, same)) {
+      report.add_at_key(inner, {"stands twice: header names have no letter case"});
+    }
+  }
+}
+
+void check_engine(const EngineSettings& engine, const std::string& path, Report& report) {
+  check_kind(engine, path, report);
+  check_headers(engine, path, report);
+  if (report.faulty(path + ".kind")) return;
+  if (engine.kind == EngineKind::documents && engine.path.empty() &&
+      !report.faulty(path + ".path")) {
+    report.add_at_value(path, {"`path` is missing", "the folder of documents"});
+  }
+  if (engine.kind == EngineKind::openai && engine.url.empty() && !report.faulty(path + ".url")) {
+    report.add_at_value(path, {"`url` is missing", expected(*find("engines[].url"))});
+  }
+}
+
+void check_engines(const Settings& settings, Report& report) {
+  if (settings.engines.empty()) {
+    report.add_at_value("engines",
+                        {"has no element", "at least one engine, or no `engines` at all"});
+  }
+  std::unordered_map<std::string_view, std::size_t> names;
+  for (std::size_t i = 0; i < settings.engines.size(); ++i) {
+    const EngineSettings& engine = settings.engines[i];
+    const std::string path = element("engines", i);
+    if (!report.given(path + ".kind") && report.faulty(path)) continue;
+    check_engine(engine, path, report);
+    if (engine.name.empty()) continue;
+    if (const auto [first, is_new] = names.emplace(engine.name, i); !is_new) {
+      report.add_at_value(path + ".name",
+                          {fmt::format("{} is the name of {} too", shown(engine.name),
+                                       element("engines", first->second))});
+    }
+  }
+}
+
+void check_model_engine(const Settings& settings, const ModelSettings& model,
+                        const std::string& path, Report& report) {
+  const std::string at = path + ".engines";
+  if (report.faulty(at) || !report.given(at)) return;
+  if (model.engines.empty()) {
+    report.add_at_value(at, {"names no engine", "the name of one engine, in a list"});
+    return;
+  }
+  if (model.engines.size() > 1) {
+    report.add_at_value(at, {"not in this version: several engines for one model are still to "
+                             "come",
+                             "the name of one engine, in a list"});
+    return;
+  }
+  std::vector<std::string_view> names;
+  for (std::size_t i = 0; i < settings.engines.size(); ++i) {
+    // Whether an engine whose own name is wrong is meant cannot be known.
+    if (settings.engines[i].name.empty()) return;
+    names.push_back(settings.engines[i].name);
+  }
+  const std::string& wanted = model.engines.front();
+  if (std::find(names.begin(), names.end(), wanted) != names.end()) return;
+  report.add_at_value(at + "[0]",
+                      {fmt::format("no engine is named {}", shown(wanted)), either(names),
+                       std::string(nearest(wanted, names).value_or(""))});
+}
+
+void check_models(const Settings& settings, Report& report) {
+  std::unordered_map<std::string_view, std::string> names;
+  const auto claim = [&](std::string_view name, const std::string& path) {
+    if (name.empty()) return;
+    if (const auto [first, is_new] = names.emplace(name, path); !is_new) {
+      report.add_at_value(path, {fmt::format("{} stands in {} too", shown(name), first->second)});
+    }
+  };
+  for (std::size_t i = 0; i < settings.models.size(); ++i) {
+    const ModelSettings& model = settings.models[i];
+    const std::string path = element("models", i);
+    check_model_engine(settings, model, path, report);
+    claim(model.name, path + ".name");
+    for (std::size_t j = 0; j < model.aliases.size(); ++j) {
+      const std::string alias = fmt::format("{}.aliases[{}]", path, j);
+      if (model.aliases[j] == kEveryName) {
+        report.add_at_value(alias, {"`*` is a name of its own, no alias"});
+      } else {
+        claim(model.aliases[j], alias);
+      }
+    }
+    if (model.name != kEveryName) continue;
+    constexpr std::string_view kNoMeaning = "has no meaning for `*`, which passes every name on";
+    if (!model.upstream_name.empty()) {
+      report.add_at_key(path + ".upstream_name", {std::string(kNoMeaning)});
+    }
+    if (!model.aliases.empty()) report.add_at_key(path + ".aliases", {std::string(kNoMeaning)});
+  }
+}
+
+}  // namespace
+
+void complete(Settings& settings, bool entry_given) {
+  Cache::Memory& memory = settings.cache.memory;
+  if (!entry_given) memory.max_entry = std::min(memory.max_entry, memory.size);
+  if (settings.engines.empty()) {
+    EngineSettings handbook;
+    handbook.name = "handbook";
+    handbook.path = "./docs";
+    settings.engines.push_back(std::move(handbook));
+  }
+  if (!settings.models.empty()) return;
+  for (const EngineSettings& engine : settings.engines) {
+    const bool documents = engine.kind == EngineKind::documents;
+    ModelSettings model;
+    model.name = documents ? engine.name : std::string(kEveryName);
+    model.engines = {engine.name};
+    settings.models.push_back(std::move(model));
+  }
+}
+
+void check(const Settings& settings, Report& report) {
+  check_addresses(settings, report);
+  check_engines(settings, report);
+  if (report.given("models")) {
+    check_models(settings, report);
+  } else if (std::count_if(settings.models.begin(), settings.models.end(),
+                           [](const auto& model) { return model.name == kEveryName; }) > 1) {
+    report.add_at_key("engines", {"several of these would take every name: say which `models` "
+                                  "they answer as"});
+  }
+  if (settings.cache.memory.max_entry > settings.cache.memory.size &&
+      !report.faulty("cache.memory")) {
+    report.add_at_value("cache.memory.max_entry", {"is larger than cache.memory.size"});
+  }
+}
+
+}  // namespace penstock::settings

@@ -1,0 +1,17 @@
+// What one value alone cannot tell: whether the settings agree with each other.
+#pragma once
+
+#include "settings/report.h"
+#include "settings/settings.h"
+
+namespace penstock::settings {
+
+// Adds what follows from what is not given: the documents engine where there is no engine, the
+// engines' own models where there are no models; a small cache takes smaller entries, unless
+// `entry_given` says that their size was decided.
+void complete(Settings& settings, bool entry_given);
+
+// Settings made without a file are checked too: their problems then have no places.
+void check(const Settings& settings, Report& report);
+
+}  // namespace penstock::settings

@@ -1,0 +1,57 @@
+// What was found wrong in a file, and where in it each value stands.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "settings/settings.h"
+
+namespace penstock::settings {
+
+struct Position {
+  std::size_t line = 0;
+  std::size_t column = 0;
+};
+
+// What a problem says, without its place.
+struct Complaint {
+  std::string message;
+  std::string expected = {};
+  std::string nearest = {};
+};
+
+class Report {
+ public:
+  explicit Report(std::string_view file) : file_(file) {}
+
+  // Remembers where a key and its value stand.
+  void place(const std::string& path, Position key, Position value);
+  bool given(const std::string& path) const { return places_.contains(path); }
+
+  void add(Position at, std::string path, Complaint complaint);
+  // At the value of `path`, or of the nearest thing around it that is in the file.
+  void add_at_value(const std::string& path, Complaint complaint);
+  // Likewise at its key.
+  void add_at_key(const std::string& path, Complaint complaint);
+
+  // Whether something was found wrong with `path` or in it.
+  bool faulty(std::string_view path) const;
+  bool empty() const { return problems_.empty(); }
+  // In the order of the file.
+  Problems take();
+
+ private:
+  struct Place {
+    Position key;
+    Position value;
+  };
+  const Place& around(std::string_view path) const;
+
+  std::string file_;
+  std::unordered_map<std::string, Place> places_;
+  Place start_{{1, 1}, {1, 1}};
+  Problems problems_;
+};
+
+}  // namespace penstock::settings
