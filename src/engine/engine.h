@@ -18,7 +18,7 @@ namespace penstock::engine {
 
 struct Call {
   const Question& question;
-  std::string_view upstream_model;  // replaces the question's model where it differs
+  std::string_view upstream_model;      // replaces the question's model where it differs
   std::span<const HeaderView> headers;  // end-to-end request fields to pass on, lower case
   std::string_view request_id;
   bool ask_usage = false;  // a streamed answer shall end with its usage, though the
@@ -42,6 +42,10 @@ class Engine {
   // `call` and what it points to must live until the task ends; `rest` must not outlive the
   // engine or the deadline.
   virtual Task<Result<Answer>> call(const Call& call, Deadline& deadline) = 0;
+
+  // Changes whenever its answers may have changed for a reason other than the question: what was
+  // kept of them under another version is not given again.
+  virtual std::uint64_t version() const { return 0; }
 
   // The models that the engine offers now.
   virtual Task<Result<std::vector<Model>>> models(Deadline& deadline) = 0;

@@ -1,0 +1,50 @@
+// Engines as they are configured: what all workers share of them, and each worker's own.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "engine/engine.h"
+#include "observe/log.h"
+#include "observe/metrics.h"
+#include "settings/settings.h"
+
+namespace penstock::engine {
+
+class Library;
+class SimulatedHall;
+
+// What an operator is told of an engine.
+struct Health {
+  std::string name;
+  bool good = true;
+  std::string detail;
+};
+
+// The parts that all workers share: indexes of folders, queues of simulated engines.
+class Shared {
+ public:
+  explicit Shared(observe::Log& log);
+  ~Shared();
+
+  // Makes what the settings need and is not there yet; keeps the rest. The error names the engine
+  // and what is wrong with it (a folder that is missing). Any thread, one at a time.
+  Result<void> open(const settings::Settings& settings);
+
+  // A worker's engine. REQUIRES: open() succeeded with settings that hold it.
+  std::shared_ptr<Engine> make(const settings::EngineSettings& settings, unsigned workers,
+                               Loop& loop, observe::Shard& metrics);
+
+  std::vector<Health> health() const;
+
+ private:
+  observe::Log& log_;
+  mutable std::mutex mutex_;
+  std::map<std::string, std::shared_ptr<Library>> libraries_;    // by path
+  std::map<std::string, std::shared_ptr<SimulatedHall>> halls_;  // by engine name
+};
+
+}  // namespace penstock::engine

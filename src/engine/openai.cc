@@ -1,0 +1,301 @@
+#include "engine/openai.h"
+
+#include <simdjson.h>
+
+#include <algorithm>
+
+#include "base/buffer.h"
+#include "dialect/json.h"
+
+namespace penstock::engine {
+namespace {
+
+constexpr std::uint64_t kWhole = 256 * 1024;          // read before it is passed on
+constexpr std::size_t kMostModels = 4 * 1024 * 1024;  // bytes of a list of models
+
+// What of an engine's answer goes on to the client.
+bool passed_on(std::string_view name, std::string_view connection) {
+  if (http::hop_by_hop(name) || name.starts_with("x-penstock-")) return false;
+  for (const std::string_view dropped :
+       {"content-length", "content-type", "date", "server", "set-cookie", "x-request-id",
+        "content-encoding", "cache-control", "x-accel-buffering", "alt-svc", "age", "vary",
+        "strict-transport-security", "server-timing"}) {
+    if (name == dropped) return false;
+  }
+  return connection.empty() || !http::list_has(connection, name);
+}
+
+// The body in the pieces that are sent: the question's own bytes around what is put in.
+struct Pieces {
+  std::string model;  // quoted, where it replaces the client's
+  std::string_view options;
+  std::array<std::string_view, 5> parts{};
+  std::size_t count = 0;
+  std::size_t bytes = 0;
+
+  void add(std::string_view part) {
+    if (part.empty()) return;
+    parts[count++] = part;
+    bytes += part.size();
+  }
+};
+
+void cut(const Call& call, Pieces& pieces) {
+  const Question& question = call.question;
+  const std::string_view body = question.body;
+  struct Edit {
+    Range at;
+    std::string_view text;
+  };
+  std::array<Edit, 2> edits;
+  std::size_t count = 0;
+  if (!question.model_at.empty() && !call.upstream_model.empty() &&
+      call.upstream_model != question.model) {
+    dialect::write_string(pieces.model, call.upstream_model);
+    edits[count++] = {question.model_at, pieces.model};
+  }
+  if (call.ask_usage) {
+    if (question.stream_options_at.empty()) {
+      edits[count++] = {{question.members_at, question.members_at},
+                        R"("stream_options":{"include_usage":true},)"};
+    } else {
+      edits[count++] = {question.stream_options_at, R"({"include_usage":true})"};
+    }
+  }
+  if (count == 2 && edits[1].at.begin < edits[0].at.begin) std::swap(edits[0], edits[1]);
+  std::size_t at = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    pieces.add(body.substr(at, edits[i].at.begin - at));
+    pieces.add(edits[i].text);
+    at = edits[i].at.end;
+  }
+  pieces.add(body.substr(at));
+}
+
+// A stream from an engine: the first byte and the gaps between bytes have their own time-outs.
+class EngineFlow final : public Flow {
+ public:
+  EngineFlow(http::ClientAnswer answer, const settings::EngineSettings::Timeout& timeout,
+             bool stream, Time first_by)
+      : answer_(std::move(answer)), timeout_(timeout), stream_(stream), next_by_(first_by) {}
+
+  Task<Result<std::string_view>> next(Deadline& deadline) override {
+    if (!stream_) {
+      Result<std::string_view> piece = co_await answer_.next(deadline);
+      co_return piece;
+    }
+    Deadline gap(deadline, begun_ ? Clock::now() + timeout_.between_tokens : next_by_);
+    Result<std::string_view> piece = co_await answer_.next(gap);
+    if (!piece && gap.why() == Why::time) {
+      co_return Error{Kind::timeout, Source::engine, false,
+                      begun_ ? "the engine sent nothing for timeout.between_tokens"
+                             : "the engine's first token did not come in timeout.first_token"};
+    }
+    begun_ = true;
+    co_return piece;
+  }
+
+ private:
+  http::ClientAnswer answer_;
+  const settings::EngineSettings::Timeout timeout_;
+  const bool stream_;
+  const Time next_by_;
+  bool begun_ = false;
+};
+
+}  // namespace
+
+OpenAiEngine::OpenAiEngine(const settings::EngineSettings& settings, http::Url url,
+                           std::shared_ptr<http::TlsClient> tls, std::size_t connections,
+                           Loop& loop, http::PoolMetrics metrics)
+    : settings_(settings),
+      pool_(loop,
+            {std::move(url), std::move(tls), connections, settings.connections.idle,
+             settings.connections.connect_timeout},
+            metrics) {
+  fixed_fields_ = "host: " + pool_.origin().authority() + "\r\n";
+  if (!settings.api_key.empty() && settings.auth != settings::EngineAuth::none) {
+    fixed_fields_ += settings.auth == settings::EngineAuth::bearer
+                         ? "authorization: Bearer " + settings.api_key + "\r\n"
+                         : "api-key: " + settings.api_key + "\r\n";
+  }
+  for (const settings::NamedValue& header : settings.headers) {
+    fixed_fields_ += header.name + ": " + header.value + "\r\n";
+  }
+  for (const settings::NamedValue& parameter : settings.query) {
+    if (!query_.empty()) query_ += '&';
+    query_ += http::percent_encoded(parameter.name) + "=" + http::percent_encoded(parameter.value);
+  }
+}
+
+// "/v1/chat/completions?a=b" under ".../openai/v1" is ".../openai/v1/chat/completions?a=b&<query>".
+std::string OpenAiEngine::target_for(std::string_view target) const {
+  constexpr std::string_view kOurs = "/v1";
+  if (target.starts_with(kOurs)) target.remove_prefix(kOurs.size());
+  std::string out = pool_.origin().path;
+  out += target;
+  if (!query_.empty()) {
+    out += target.find('?') == std::string_view::npos ? '?' : '&';
+    out += query_;
+  }
+  return out;
+}
+
+std::string OpenAiEngine::head_for(const Call& call, std::size_t length) const {
+  const Question& question = call.question;
+  std::string head;
+  head.reserve(1024);
+  head += question.method;
+  head += ' ';
+  head += target_for(question.target);
+  head += " HTTP/1.1\r\n";
+  head += fixed_fields_;
+  head += question.stream ? "accept: text/event-stream\r\n" : "accept: application/json, */*\r\n";
+  head += "accept-encoding: identity\r\nx-request-id: ";
+  head += call.request_id;
+  head += "\r\n";
+  if (!question.content_type.empty()) {
+    head += "content-type: ";
+    head += question.content_type;
+    head += "\r\n";
+  }
+  if (length > 0 || question.method == "POST" || question.method == "PUT") {
+    head += "content-length: ";
+    head += std::to_string(length);
+    head += "\r\n";
+  }
+  for (const HeaderView& header : call.headers) {
+    // What the operator configured is not the client's to change.
+    const bool configured =
+        std::any_of(settings_.headers.begin(), settings_.headers.end(),
+                    [&](const settings::NamedValue& own) { return own.name == header.name; });
+    if (configured) continue;
+    head += header.name;
+    head += ": ";
+    head += header.value;
+    head += "\r\n";
+  }
+  head += "\r\n";
+  return head;
+}
+
+Task<Result<Answer>> OpenAiEngine::call(const Call& call, Deadline& deadline) {
+  Pieces body;
+  cut(call, body);
+  const std::string head = head_for(call, body.bytes);
+  std::array<std::string_view, 6> pieces;
+  pieces[0] = head;
+  for (std::size_t i = 0; i < body.count; ++i) pieces[i + 1] = body.parts[i];
+  const std::span<const std::string_view> request(pieces.data(), body.count + 1);
+
+  const bool stream = call.question.stream;
+  const Time first_by = stream ? Clock::now() + settings_.timeout.first_token : Time::max();
+  std::optional<Result<http::ClientAnswer>> answered;
+  bool late = false;
+  {
+    Deadline first(deadline, first_by);
+    answered.emplace(
+        co_await http::exchange(pool_, request, call.question.method == "HEAD", first));
+    late = first.why() == Why::time && !deadline.over();
+  }
+  Result<http::ClientAnswer>& result = *answered;
+  if (!result) {
+    Error error = std::move(result).error();
+    if (late && error.kind == Kind::timeout) {
+      error.detail = "the engine's first token did not come in timeout.first_token";
+    }
+    error.detail = "engine " + settings_.name + ": " + error.detail;
+    co_return error;
+  }
+  const http::ResponseHead& got = result->head();
+  if (got.status >= 300 && got.status < 400 && got.status != 304) {
+    co_return Error{Kind::broken, Source::engine, false,
+                    "engine " + settings_.name +
+                        ": it answered with a redirect, and redirects are "
+                        "not followed; mend its url"};
+  }
+  const std::string_view coding = got.find("content-encoding");
+  if (!coding.empty() && !http::equal_lower(coding, "identity")) {
+    co_return Error{
+        Kind::broken, Source::engine, false,
+        "engine " + settings_.name + ": its answer is encoded, which was not asked for"};
+  }
+  Answer answer;
+  answer.status = got.status;
+  answer.content_type = got.find("content-type");
+  if (answer.content_type.empty()) answer.content_type = "application/octet-stream";
+  const std::string_view connection = got.find("connection");
+  for (const http::Field& field : got.fields) {
+    if (passed_on(field.name, connection)) {
+      answer.headers.push_back({std::string(field.name), std::string(field.value)});
+    }
+  }
+  const http::Framing framing = result->framing();
+  const bool events = answer.event_stream();
+  if (framing.end == http::BodyEnd::none) co_return answer;
+  if (framing.end == http::BodyEnd::length && framing.length <= kWhole && !events) {
+    answer.body.reserve(static_cast<std::size_t>(framing.length));
+    for (;;) {
+      Result<std::string_view> piece = co_await result->next(deadline);
+      if (!piece) {
+        Error error = std::move(piece).error();
+        error.detail = "engine " + settings_.name + ": " + error.detail;
+        co_return error;
+      }
+      if (piece->empty()) break;
+      answer.body += *piece;
+    }
+    co_return answer;
+  }
+  if (framing.end == http::BodyEnd::length) answer.length = framing.length;
+  answer.rest = std::make_unique<EngineFlow>(*std::move(result), settings_.timeout, events,
+                                             stream ? first_by : Time::max());
+  co_return answer;
+}
+
+Task<Result<std::vector<Model>>> OpenAiEngine::models(Deadline& deadline) {
+  const std::string head = "GET " + target_for("/v1/models") + " HTTP/1.1\r\n" + fixed_fields_ +
+                           "accept: application/json\r\naccept-encoding: identity\r\n\r\n";
+  const std::array<std::string_view, 1> request = {head};
+  const auto failed = [this](std::string detail) {
+    return Error{Kind::broken, Source::engine, false,
+                 "engine " + settings_.name + ": " + std::move(detail)};
+  };
+  Result<http::ClientAnswer> answer = co_await http::exchange(pool_, request, false, deadline);
+  if (!answer) {
+    Error error = std::move(answer).error();
+    error.detail = "engine " + settings_.name + ": " + error.detail;
+    co_return error;
+  }
+  if (answer->head().status != 200) {
+    co_return failed("GET models was answered with " + std::to_string(answer->head().status));
+  }
+  std::string body;
+  for (;;) {
+    Result<std::string_view> piece = co_await answer->next(deadline);
+    if (!piece) co_return std::move(piece).error();
+    if (piece->empty()) break;
+    body += *piece;
+    if (body.size() > kMostModels) co_return failed("its list of models is over 4 MiB");
+  }
+  simdjson::dom::parser parser;
+  simdjson::dom::array data;
+  if (parser.parse(body)["data"].get(data) != simdjson::SUCCESS) {
+    co_return failed("its list of models is not JSON with data[]");
+  }
+  std::vector<Model> models;
+  for (const simdjson::dom::element one : data) {
+    std::string_view id;
+    if (one["id"].get(id) != simdjson::SUCCESS || id.empty()) continue;
+    Model model;
+    model.id = id;
+    std::string_view owner;
+    if (one["owned_by"].get(owner) == simdjson::SUCCESS) model.owned_by = owner;
+    std::int64_t created = 0;
+    if (one["created"].get(created) == simdjson::SUCCESS) model.created = created;
+    models.push_back(std::move(model));
+  }
+  co_return models;
+}
+
+}  // namespace penstock::engine

@@ -1,0 +1,38 @@
+// An engine that speaks OpenAI's API over HTTP: vLLM, SGLang, llama.cpp, Ollama, a vendor.
+//
+// The body goes on as it came; only the model's name and, where the gateway wants the usage of a
+// stream, its stream_options are put in their places while it is sent.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "engine/engine.h"
+#include "http/client.h"
+#include "settings/settings.h"
+
+namespace penstock::engine {
+
+class OpenAiEngine final : public Engine {
+ public:
+  // `connections`: this loop's share. REQUIRES: the settings are of kind openai; tls is set where
+  // the URL is https.
+  OpenAiEngine(const settings::EngineSettings& settings, http::Url url,
+               std::shared_ptr<http::TlsClient> tls, std::size_t connections, Loop& loop,
+               http::PoolMetrics metrics);
+
+  const std::string& name() const override { return settings_.name; }
+  Task<Result<Answer>> call(const Call& call, Deadline& deadline) override;
+  Task<Result<std::vector<Model>>> models(Deadline& deadline) override;
+
+ private:
+  std::string head_for(const Call& call, std::size_t length) const;
+  std::string target_for(std::string_view target) const;
+
+  const settings::EngineSettings settings_;
+  std::string fixed_fields_;  // host, credentials, configured headers
+  std::string query_;         // configured, encoded
+  http::Pool pool_;
+};
+
+}  // namespace penstock::engine
