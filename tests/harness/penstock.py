@@ -295,6 +295,13 @@ class Wire:
         self.until(b"\r\n")
         return data
 
+    def rest_of_chunks(self):
+        """All chunks up to the last, joined."""
+        body = b""
+        while data := self.chunk():
+            body += data
+        return body
+
     def answer(self):
         """One whole answer, by its own framing. Interim answers are passed over."""
         status, fields = self.head()
@@ -302,9 +309,7 @@ class Wire:
             status, fields = self.head()
         names = {n.lower(): v for n, v in fields}
         if names.get("transfer-encoding", "").lower() == "chunked":
-            body = b""
-            while data := self.chunk():
-                body += data
+            body = self.rest_of_chunks()
         elif "content-length" in names:
             body = self.exactly(int(names["content-length"]))
         elif status in (204, 304):
@@ -362,8 +367,7 @@ class Call:
         headers = {n.lower(): v for n, v in fields}
         body = b""
         if headers.get("transfer-encoding") == "chunked":
-            while data := self.wire.chunk():
-                body += data
+            body = self.wire.rest_of_chunks()
         else:
             body = self.wire.exactly(int(headers.get("content-length", 0)))
         request = Request(lines[0], fields, body)

@@ -1,0 +1,108 @@
+"""The operator's listener: who may use it, and what it shows."""
+
+from harness.penstock import CANARY, TOKEN, Scenario
+
+# Of what exists, every series is there from the start.
+METRICS = """
+http_requests_total http_request_duration_seconds_bucket http_requests_in_flight
+http_request_size_bytes_bucket http_response_size_bytes_bucket http_open_connections
+http_connections_total http_client_aborts_total request_overhead_seconds_bucket
+engine_requests_total engine_request_duration_seconds_bucket
+engine_time_to_first_token_seconds_bucket engine_time_per_output_token_seconds_bucket
+engine_in_flight engine_connections engine_connect_duration_seconds_bucket
+stream_chunks_total stream_interruptions_total tokens_total request_tokens_bucket
+cache_requests_total cache_entries cache_used_bytes cache_capacity_bytes cache_evictions_total
+cache_coalesced_requests_total validation_errors_total
+config_reloads_total config_last_reload_successful ready draining
+event_loop_lag_seconds_bucket worker_busy_seconds_total
+""".split()
+
+
+class Admin(Scenario):
+    def guarded(self):
+        return self.gateway(self.to(self.engine()), {"admin": {"token": TOKEN}})
+
+    def test_health_and_metrics_are_open_and_the_api_is_not(self):
+        gateway = self.guarded()
+        for path in ("/livez", "/readyz", "/health", "/metrics", "/"):
+            self.assertEqual(gateway.admin(path).status, 200, path)
+        for path in ("/admin/v1/status", "/admin/v1/settings"):
+            self.assertEqual(gateway.admin(path).status, 401, path)
+            bad = gateway.admin(path, headers={"authorization": "Bearer wrong"})
+            self.assertEqual(bad.status, 401, path)
+            good = gateway.admin(path, headers={"authorization": f"Bearer {TOKEN}"})
+            self.assertEqual(good.status, 200, path)
+            self.assertNotIn(CANARY, good.body.decode())
+
+    def test_other_web_pages_cannot_reach_it(self):
+        gateway = self.gateway(self.to(self.engine()))
+        own = f"http://127.0.0.1:{gateway.admin_port}"
+        for headers, status in (
+                ({}, 200), ({"origin": own}, 200), ({"host": "localhost"}, 200),
+                ({"origin": "http://evil.example"}, 403), ({"origin": "null"}, 403),
+                ({"host": "evil.example"}, 403), ({"host": f"evil.example:{gateway.admin_port}"}, 403),
+                ({"sec-fetch-site": "cross-site"}, 403)):
+            answer = gateway.admin("/admin/v1/status", headers=headers)
+            self.assertEqual(answer.status, status, headers)
+
+    def test_its_document_describes_what_is_there(self):
+        gateway = self.gateway(self.to(self.engine()))
+        document = gateway.admin("/admin/v1/openapi.json").json
+        self.assertTrue(document["openapi"].startswith("3.1"))
+        for path, methods in document["paths"].items():
+            if "get" in methods:
+                self.assertEqual(gateway.admin(path).status, 200, path)
+
+    def test_every_metric_is_there_from_the_start(self):
+        gateway = self.gateway(self.to(self.engine()))
+        text = gateway.admin("/metrics").body.decode()
+        missing = [name for name in METRICS if f"\npenstock_{name}" not in text]
+        self.assertEqual(missing, [])
+        for line in text.splitlines():
+            if line.startswith("# TYPE "):
+                self.assertIn(f"# HELP {line.split()[2]} ", text)
+
+    def test_counters_agree_with_what_was_asked(self):
+        engine = self.engine()
+        gateway = self.gateway(self.to(engine))
+        for i in range(30):
+            gateway.ask(f"question {i % 10}")
+        gateway.ask(model="unknown")
+        self.assertEqual(gateway.metric("penstock_http_requests_total", code="200", method="POST"), 30)
+        self.assertEqual(gateway.metric("penstock_http_requests_total", code="404"), 1)
+        self.assertEqual(gateway.metric("penstock_cache_requests_total", level="memory", result="hit"), 20)
+        self.assertEqual(gateway.metric("penstock_cache_requests_total", level="memory", result="miss"), 10)
+        self.assertEqual(gateway.metric("penstock_engine_requests_total", engine="e", outcome="success"), 10)
+        self.assertEqual(gateway.metric("penstock_tokens_total", type="output"), 20)
+        self.assertEqual(gateway.metric("penstock_cache_entries", level="memory"), 10)
+
+    def test_names_from_outside_make_no_series(self):
+        gateway = self.gateway(self.to(self.engine()))
+
+        def series():
+            return len(gateway.admin("/metrics").body.splitlines())
+        gateway.ask(model="unknown-0")
+        gateway.get("/v1/unknown/0")
+        before = series()
+        for i in range(300):
+            gateway.ask(model=f"unknown-{i}")
+        self.assertEqual(series(), before)
+
+    def test_the_metrics_come_in_the_format_that_is_asked_for(self):
+        gateway = self.gateway(self.to(self.engine()))
+        plain = gateway.admin("/metrics")
+        self.assertIn("text/plain", plain.headers["content-type"])
+        self.assertNotIn(b"# EOF", plain.body)
+        open_metrics = gateway.admin("/metrics", headers={
+            "accept": "application/openmetrics-text; version=1.0.0"})
+        self.assertIn("application/openmetrics-text", open_metrics.headers["content-type"])
+        self.assertTrue(open_metrics.body.endswith(b"# EOF\n"))
+
+    def test_a_change_is_logged_with_who(self):
+        gateway = self.guarded()
+        answer = gateway.admin("/admin/v1/reload", method="POST",
+                               headers={"authorization": f"Bearer {TOKEN}"})
+        self.assertEqual(answer.status, 200, answer)
+        gateway.wait_for("127.0.0.1")
+        self.assertEqual(gateway.metric("penstock_config_reloads_total", result="success"), 1)
+        self.assertEqual(gateway.admin("/admin/v1/reload", method="POST").status, 401)

@@ -1,0 +1,102 @@
+"""The command line: help that is worth reading, checks, the simulated engine, asking, load."""
+
+import json
+import signal
+import socket
+
+from harness.penstock import Process, Scenario, question, run
+
+
+class Commands(Scenario):
+    def test_help_names_every_command_and_each_has_its_own(self):
+        code, output = run("--help")
+        self.assertEqual(code, 0)
+        for command in ("serve", "check", "settings", "engine", "ask", "load"):
+            self.assertIn(command, output)
+            code, own = run(command, "--help")
+            self.assertEqual(code, 0)
+            self.assertGreater(len(own), 200, own)
+
+    def test_a_wrong_command_line_is_code_2(self):
+        for args in ((), ("nonsense",), ("serve", "--nonsense"), ("ask",), ("check",)):
+            with self.subTest(args):
+                code, output = run(*args)
+                self.assertEqual(code, 2, output)
+                self.assertTrue(output)
+
+    def test_the_version_is_told(self):
+        code, output = run("--version")
+        self.assertEqual(code, 0)
+        self.assertRegex(output, r"\d+\.\d+\.\d+")
+
+    def test_check_prints_every_error_with_its_place(self):
+        good = self.folder / "good.yaml"
+        good.write_text("listen:\n  address: 127.0.0.1:0\n")
+        self.assertEqual(run("check", good, cwd=self.folder)[0], 0)
+        bad = self.folder / "bad.yaml"
+        bad.write_text("listen:\n  adress: 127.0.0.1:0\n  limits:\n    body: fast\n"
+                       "cache:\n  answers: sometimes\n")
+        code, output = run("check", bad)
+        self.assertEqual(code, 2, output)
+        for words in (("bad.yaml:2:3", "address"), ("bad.yaml:4:", "body"),
+                      ("bad.yaml:6:", "safe", "all", "off")):
+            line = next((l for l in output.splitlines() if words[0] in l), "")
+            for word in words:
+                self.assertIn(word, line, output)
+
+    def test_settings_are_printed_as_reference_and_schema(self):
+        code, output = run("settings")
+        self.assertEqual(code, 0)
+        for key in ("listen.limits.body_bytes", "cache.answers", "engines[].url"):
+            self.assertIn(key.split(".")[-1], output)
+        code, output = run("settings", "--schema")
+        self.assertEqual(code, 0)
+        schema = json.loads(output)
+        self.assertIn("2020-12", schema["$schema"])
+        self.assertIn("listen", schema["properties"])
+
+    def simulated(self, *args):
+        process = Process("engine", "--listen", "127.0.0.1:0", *args)
+        self.addCleanup(process.kill)
+        port = int(process.wait_for(r"http://127\.0\.0\.1:(\d+)").group(1))
+        return process, port
+
+    def through(self, port):
+        return self.gateway({"engines": [{"name": "sim", "kind": "openai",
+                                          "url": f"http://127.0.0.1:{port}/v1"}],
+                             "models": [{"name": "*", "engines": ["sim"]}],
+                             "cache": {"answers": "all"}})
+
+    def test_the_simulated_engine_answers_through_the_gateway(self):
+        process, port = self.simulated("--first-token", "1ms", "--tokens-per-second", "5000")
+        gateway = self.through(port)
+        plain = gateway.post("/v1/chat/completions", question())
+        self.assertEqual(plain.status, 200, plain)
+        self.assertTrue(plain.text)
+        streamed = gateway.ask("another", stream=True)
+        self.assertEqual(streamed.events[-1], "[DONE]")
+        self.assertTrue(gateway.get("/v1/models").json["data"])
+        process.signal(signal.SIGTERM)
+        self.assertEqual(process.wait(), 0)
+
+    def test_load_measures_and_says_so_in_json(self):
+        _, port = self.simulated("--first-token", "1ms", "--tokens-per-second", "5000")
+        gateway = self.through(port)
+        code, output = run("load", "--help")
+        self.assertEqual(code, 0, output)
+        code, output = run("load", "--url", f"http://127.0.0.1:{gateway.port}", "--duration", "1s",
+                           "--connections", "4", "--json", limit=60)
+        self.assertEqual(code, 0, output)
+        self.assertIn("p99", output)
+
+    def test_load_stays_on_loopback_unless_told(self):
+        code, output = run("load", "--url", "http://192.0.2.1:8080", "--duration", "1s")
+        self.assertNotEqual(code, 0)
+        self.assertIn("loopback", output)
+
+    def test_asking_a_gateway_that_is_away_is_code_1(self):
+        with socket.create_server(("127.0.0.1", 0)) as closed:
+            port = closed.getsockname()[1]
+        code, output = run("ask", "--url", f"http://127.0.0.1:{port}", "Anyone?")
+        self.assertEqual(code, 1, output)
+        self.assertIn(str(port), output)
