@@ -4,11 +4,11 @@
 // cost so little that what is measured is the server. A request is one send, an answer one recv.
 #pragma once
 
+#include <sys/socket.h>
+
 #include <atomic>
 #include <cstdint>
-#include <memory>
-
-#include <sys/socket.h>
+#include <stop_token>
 
 #include "load/load.h"
 #include "load/plan.h"
@@ -46,7 +46,6 @@ struct Outcome {
 
 // Runs share `share` of the job's connections and rate on the calling thread until the job's end
 // and, in an open loop, until what was due before it is answered or timed out; or until `stop`.
-Result<Outcome> run_share(const Job& job, unsigned share, Progress& progress,
-                          const std::atomic<bool>& stop);
+Result<Outcome> run_share(const Job& job, unsigned share, Progress& progress, std::stop_token stop);
 
 }  // namespace penstock::load

@@ -1,0 +1,181 @@
+// `penstock load`
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <csignal>
+#include <cstdio>
+#include <mutex>
+#include <stop_token>
+#include <thread>
+
+#include "app/commands.h"
+#include "app/serve.h"
+#include "settings/values.h"
+
+namespace penstock::app {
+namespace {
+
+// What an interrupt may touch; a handler has no other way to reach it.
+std::atomic<bool> interrupted = false;
+static_assert(std::atomic<bool>::is_always_lock_free);
+
+extern "C" void on_interrupt(int) { interrupted.store(true, std::memory_order_relaxed); }
+
+// Turns an interrupt into a request to stop, for as long as it lives.
+class Interrupts {
+ public:
+  explicit Interrupts(std::stop_source& stop)
+      : watcher_([this, &stop](const std::stop_token& ended) {
+          while (!ended.stop_requested()) {
+            if (interrupted.load(std::memory_order_relaxed)) stop.request_stop();
+            std::unique_lock lock(mutex_);
+            changed_.wait_for(lock, ended, 50ms, [] { return false; });
+          }
+        }) {
+    interrupted = false;
+    struct sigaction action {};
+    action.sa_handler = &on_interrupt;
+    // Once: a second interrupt ends the program the usual way.
+    action.sa_flags = static_cast<int>(SA_RESETHAND);
+    sigaction(SIGINT, &action, &before_);
+  }
+  Interrupts(const Interrupts&) = delete;
+  Interrupts& operator=(const Interrupts&) = delete;
+  ~Interrupts() { sigaction(SIGINT, &before_, nullptr); }
+
+ private:
+  struct sigaction before_ {};
+  std::mutex mutex_;
+  std::condition_variable_any changed_;
+  std::jthread watcher_;
+};
+
+// An option that is a time as everywhere else: 250ms, 10s, 5m.
+void add_time(CLI::App& app, const char* name, Duration& into, const char* help) {
+  app.add_option_function<std::string>(
+         name,
+         [&into, name](const std::string& text) {
+           const auto time = settings::parse_duration(text);
+           if (!time) throw CLI::ValidationError(name, text + " is no time such as 250ms, 10s, 5m");
+           into = *time;
+         },
+         help)
+      ->type_name("TIME")
+      ->default_str(settings::to_text(into));
+}
+
+// A size in bytes, or as everywhere else: 100KiB, 10MiB.
+void add_size(CLI::App& app, const char* name, std::size_t& into, const char* help) {
+  app.add_option_function<std::string>(
+         name,
+         [&into, name](const std::string& text) {
+           const bool bare = text.find_first_not_of("0123456789") == std::string::npos;
+           const auto size = settings::parse_size(bare && text != "0" ? text + "B" : text);
+           if (!size) throw CLI::ValidationError(name, text + " is no size such as 400, 100KiB");
+           into = static_cast<std::size_t>(size->count);
+         },
+         help)
+      ->type_name("SIZE")
+      ->default_str(std::to_string(into));
+}
+
+bool write_file(const std::string& path, const std::string& text) {
+  std::FILE* const file = std::fopen(path.c_str(), "w");
+  if (file == nullptr) return false;
+  const bool written = std::fwrite(text.data(), 1, text.size(), file) == text.size();
+  return (std::fclose(file) == 0) && written;
+}
+
+}  // namespace
+
+void add_load_options(CLI::App& app, load::Options& options) {
+  app.footer(
+      "Examples:\n"
+      "  penstock load --connections 64 --duration 30s      how much can it do?\n"
+      "  penstock load --rate 1000 --connections 500        how fast is it at 1,000 questions/s?\n"
+      "  penstock load --stream --connections 2000 --model gpt-4o-mini\n"
+      "  penstock load --url http://127.0.0.1:9000 --unique --json load.json\n"
+      "\n"
+      "Without --rate each connection asks again as soon as it is answered (closed loop). With\n"
+      "it, questions come at that rate whatever the server does, and latency counts from when a\n"
+      "question was meant to be sent, so a server that stalls cannot hide it (open loop).\n"
+      "Exit codes: 0 all answered, 1 some request failed, 2 an option means nothing.\n");
+
+  app.add_option("--url", options.url, "The server; http only")->capture_default_str();
+  app.add_option("--model", options.model, "Which model is asked")->capture_default_str();
+  app.add_option("--connections", options.connections,
+                 "Connections; in an open loop the most there may be")
+      ->capture_default_str();
+  app.add_option("--rate", options.rate, "Questions a second, constantly: an open loop");
+  app.add_flag("--stream", options.stream, "Ask for streamed answers; measures first tokens, gaps");
+  add_time(app, "--duration", options.duration, "How long is measured");
+  add_time(app, "--warmup", options.warmup, "How long before that is not");
+  add_time(app, "--timeout", options.timeout, "How long one answer may take, its stream included");
+
+  app.add_option("--questions", options.questions, "How many different questions are made up")
+      ->capture_default_str();
+  app.add_option("--zipf", options.zipf,
+                 "How unequally they are asked: the n-th 1/n^ZIPF as often as the first; 0 equally")
+      ->capture_default_str();
+  app.add_flag("--unique", options.unique, "No question twice: what a cache cannot answer")
+      ->excludes("--questions");
+  app.add_option("--file", options.file,
+                 "Questions from a file, one a line: text, or .jsonl with strings, objects with "
+                 "`question`, or whole request bodies")
+      ->check(CLI::ExistingFile)
+      ->excludes("--questions", "--unique");
+  add_size(app, "--body-bytes", options.body_bytes, "Size of a made-up request's body");
+
+  app.add_option("--header", options.headers,
+                 "A field to send along, such as 'authorization: Bearer X'")
+      ->type_name("'K: V'")
+      ->take_all();
+  app.add_option("--threads", options.threads, "Cores to use")->capture_default_str();
+  app.add_option("--seed", options.seed, "Repeats the same order of questions")
+      ->capture_default_str();
+  app.add_option("--json", options.json, "Writes the figures to this file; - is standard output")
+      ->type_name("FILE");
+  app.add_flag("--allow-remote", options.allow_remote,
+               "Allows a server that is not on this machine: only ever your own");
+}
+
+int load_command(const load::Options& options) {
+  load::Options wanted = options;
+  wanted.progress = isatty(STDERR_FILENO) == 1;
+  std::stop_source stop;
+  const auto report = [&] {
+    const Interrupts interrupts(stop);
+    return load::run(wanted, stop.get_token());
+  }();
+  if (!report) {
+    fmt::print(stderr, "penstock load: {}\n", report.error().detail);
+    return report.error().kind == Kind::invalid ? kBadUsage : kFailed;
+  }
+
+  const bool json_out = options.json == "-";
+  fmt::print(json_out ? stderr : stdout, "{}", load::to_table(*report, options));
+  if (json_out) fmt::print("{}", load::to_json(*report, options));
+  if (!options.json.empty() && !json_out &&
+      !write_file(options.json, load::to_json(*report, options))) {
+    fmt::print(stderr, "penstock load: cannot write {}\n", options.json);
+    return kFailed;
+  }
+  const std::uint64_t failed = report->counts.failed();
+  if (failed > 0) {
+    const std::uint64_t ended = report->counts.answers + failed;
+    fmt::print(stderr, "penstock load: {} request{} of {} failed\n", failed, failed == 1 ? "" : "s",
+               std::max(ended, failed));
+    return kFailed;
+  }
+  if (report->counts.answers == 0) {
+    fmt::print(stderr, "penstock load: nothing was answered in that time\n");
+    return kFailed;
+  }
+  return kGood;
+}
+
+}  // namespace penstock::app
