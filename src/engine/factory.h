@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "http/transport.h"
 #include "observe/log.h"
 #include "observe/metrics.h"
 #include "settings/settings.h"
@@ -45,6 +46,7 @@ class Shared {
   mutable std::mutex mutex_;
   std::map<std::string, std::shared_ptr<Library>> libraries_;    // by path
   std::map<std::string, std::shared_ptr<SimulatedHall>> halls_;  // by engine name
+  std::map<std::string, std::shared_ptr<http::TlsClient>> tls_;  // by engine name
 };
 
 }  // namespace penstock::engine

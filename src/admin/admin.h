@@ -1,0 +1,56 @@
+// The operator's side: health in detail, /metrics, the admin API, a status page.
+//
+// Never on the public port, and a thread of its own: it answers while the workers are busy.
+// What changes something is logged with who and when. A web page in the operator's browser must
+// not reach it: Host and Origin are checked (DNS rebinding, CSRF).
+#pragma once
+
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "gateway/gateway.h"
+#include "http/server.h"
+#include "observe/log.h"
+#include "observe/metrics.h"
+#include "settings/settings.h"
+
+namespace penstock::admin {
+
+struct Status {
+  Time started;
+  std::string api;  // the URL of the public listener
+  std::size_t open_connections = 0;
+  Duration oldest_beat{};  // the longest that a worker's loop has not turned
+};
+
+// What the admin API can ask of the program. Called on the admin thread.
+class Program {
+ public:
+  virtual ~Program() = default;
+  virtual Status status() const = 0;
+  virtual settings::SettingsPtr settings() const = 0;
+  virtual Result<void> reload() = 0;
+};
+
+class Admin {
+ public:
+  Admin(Program& program, gateway::House& house, observe::Registry& registry, observe::Log& log,
+        const settings::Settings& settings);
+  ~Admin();
+
+  Result<asio::ip::tcp::endpoint> listen(const asio::ip::tcp::endpoint& endpoint);
+  void start();
+  void stop();
+
+ private:
+  friend std::string openapi(std::string_view metrics_path);
+  class Desk;
+  Loop loop_;
+  http::ConnectionCount connections_{0};
+  std::unique_ptr<Desk> desk_;
+  std::unique_ptr<http::Server> server_;
+  std::thread thread_;
+};
+
+}  // namespace penstock::admin

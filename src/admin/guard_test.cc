@@ -1,0 +1,44 @@
+#include "admin/guard.h"
+
+#include <gtest/gtest.h>
+
+namespace penstock::admin {
+namespace {
+
+http::RequestHead head(std::vector<http::Field> fields) {
+  http::RequestHead made;
+  made.fields = std::move(fields);
+  return made;
+}
+
+TEST(Guard, LetsAnOperatorOnLoopbackIn) {
+  for (const char* host : {"127.0.0.1:8081", "localhost:8081", "[::1]:8081", "10.0.0.7"}) {
+    EXPECT_FALSE(check(head({{"host", host}}), "")) << host;
+  }
+}
+
+TEST(Guard, RefusesANameThatADomainCouldBeReboundTo) {
+  EXPECT_EQ(check(head({{"host", "evil.example:8081"}}), "")->status, 403);
+  EXPECT_EQ(check(head({{"host", "127.0.0.1.evil.example"}}), "")->status, 403);
+  EXPECT_EQ(check(head({{"host", ""}}), "")->status, 403);
+}
+
+TEST(Guard, RefusesThePageOfAnotherOriginEvenWithTheToken) {
+  EXPECT_EQ(check(head({{"host", "127.0.0.1:8081"}, {"origin", "http://evil.example"}}), "")->status,
+            403);
+  EXPECT_EQ(check(head({{"host", "127.0.0.1:8081"}, {"origin", "null"}}), "")->status, 403);
+  EXPECT_EQ(check(head({{"host", "127.0.0.1:8081"}, {"sec-fetch-site", "cross-site"}}), "")->status,
+            403);
+  EXPECT_FALSE(check(head({{"host", "127.0.0.1:8081"}, {"origin", "http://127.0.0.1:8081"}}), ""));
+}
+
+TEST(Guard, AsksForTheTokenWhereOneIsSet) {
+  EXPECT_EQ(check(head({{"host", "127.0.0.1"}}), "secret")->status, 401);
+  EXPECT_EQ(check(head({{"host", "x"}, {"authorization", "Bearer secre"}}), "secret")->status, 401);
+  EXPECT_EQ(check(head({{"host", "x"}, {"authorization", "Basic secret"}}), "secret")->status, 401);
+  EXPECT_FALSE(check(head({{"host", "gateway.example"}, {"authorization", "Bearer secret"}}),
+                     "secret"));
+}
+
+}  // namespace
+}  // namespace penstock::admin

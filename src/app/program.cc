@@ -1,0 +1,175 @@
+#include "app/program.h"
+
+#include <ctime>
+
+namespace penstock::app {
+namespace {
+
+constexpr Duration kLook = 10ms;    // how often the end of a drain is looked for
+constexpr Duration kLastWord = 1s;  // for streams that were called off to say so
+
+asio::ip::tcp::endpoint endpoint_of(const settings::Address& address) {
+  return {asio::ip::make_address(address.host), address.port};
+}
+
+std::string url_of(const asio::ip::tcp::endpoint& endpoint) {
+  return "http://" +
+         settings::to_string({endpoint.address().to_string(), endpoint.port()});
+}
+
+unsigned worker_count(const settings::Settings& settings) {
+  return settings.listen.workers.value_or(observe::default_workers());
+}
+
+}  // namespace
+
+std::string needs_restart(const settings::Settings& now, const settings::Settings& wanted) {
+  const auto changed = [](const char* what) {
+    return std::string(what) + " cannot change while the program runs; restart it";
+  };
+  if (now.listen.address != wanted.listen.address) return changed("listen.address");
+  if (now.listen.workers != wanted.listen.workers) return changed("listen.workers");
+  if (now.admin != wanted.admin) return changed("admin");
+  if (now.cache.memory != wanted.cache.memory) return changed("cache.memory");
+  if (now.metrics != wanted.metrics) return changed("metrics");
+  if (now.logging.format != wanted.logging.format) return changed("logging.format");
+  return {};
+}
+
+Program::Program(ServeOptions options, settings::SettingsPtr settings, observe::Log& log,
+                 observe::Registry& registry)
+    : options_(std::move(options)),
+      log_(log),
+      registry_(registry),
+      settings_(settings),
+      house_(*settings, registry, log) {
+  observe::Shard& shard = registry.shard(registry.shards() - 1);
+  const auto reloads = [&](const char* result) {
+    return shard.counter("penstock_config_reloads_total", "Reloads of the configuration.",
+                         {{"result", result}});
+  };
+  reloads_good_ = reloads("success");
+  reloads_bad_ = reloads("error");
+  reload_good_ = shard.gauge("penstock_config_last_reload_successful",
+                             "1 if the configuration in force is the one in the file.", {});
+  reload_time_ = shard.gauge("penstock_config_last_reload_timestamp_seconds",
+                             "When the configuration in force was read.", {});
+  ready_ = shard.gauge("penstock_ready", "1 while the gateway takes requests.", {});
+  draining_ = shard.gauge("penstock_draining", "1 while the gateway ends.", {});
+  reload_good_.set(1);
+  reload_time_.set(static_cast<double>(std::time(nullptr)));
+}
+
+Program::~Program() { end(true, [] { return true; }); }
+
+Result<void> Program::start() {
+  // Engines first: a folder that is missing should not leave a port open for a moment.
+  Result<void> opened = house_.engines.open(*settings_);
+  if (!opened) return opened;
+  for (unsigned i = 0; i < worker_count(*settings_); ++i) {
+    workers_.push_back(std::make_unique<Worker>(i, house_, settings_));
+  }
+  api_ = endpoint_of(settings_->listen.address);
+  for (auto& worker : workers_) {
+    // The first takes the port; the others share it, also where it was chosen for us.
+    Result<asio::ip::tcp::endpoint> bound = worker->listen(api_);
+    if (!bound) return std::move(bound).error();
+    api_ = *bound;
+  }
+  admin_ = std::make_unique<admin::Admin>(*this, house_, registry_, log_, *settings_);
+  Result<asio::ip::tcp::endpoint> bound = admin_->listen(endpoint_of(settings_->admin.address));
+  if (!bound) return std::move(bound).error();
+  for (auto& worker : workers_) worker->start();
+  admin_->start();
+  house_.ready = true;
+  ready_.set(1);
+  log_.info("listening on " + url_of(api_), {{"workers", static_cast<int>(workers_.size())}});
+  log_.info("admin on " + url_of(*bound), {});
+  return {};
+}
+
+Result<void> Program::reload() {
+  const std::lock_guard lock(mutex_);
+  const auto failed = [&](std::string why) {
+    reloads_bad_.add();
+    reload_good_.set(0);
+    log_.error("the configuration was not reloaded; the old one stays in force",
+               {{"reason", why}});
+    return Error{Kind::invalid, Source::gateway, false, std::move(why)};
+  };
+  if (options_.config.empty()) {
+    return failed("the program was started without a configuration file");
+  }
+  Result<settings::SettingsPtr, settings::LoadFailure> loaded =
+      settings::load_file(options_.config, settings::process_environment());
+  if (!loaded) {
+    for (const settings::Problem& problem : loaded.error().problems) {
+      log_.error("configuration: " + settings::to_string(problem), {});
+    }
+    return failed(settings::to_string(loaded.error().problems.front()));
+  }
+  if (std::string why = needs_restart(*settings_, **loaded); !why.empty()) {
+    return failed(std::move(why));
+  }
+  Result<void> opened = house_.engines.open(**loaded);
+  if (!opened) return failed(opened.error().detail);
+  settings_ = *loaded;
+  const std::uint32_t generation = house_.generation.fetch_add(1) + 1;
+  for (auto& worker : workers_) worker->load(settings_, generation);
+  log_.set_level(settings_->logging.level);
+  reloads_good_.add();
+  reload_good_.set(1);
+  reload_time_.set(static_cast<double>(std::time(nullptr)));
+  log_.info("the configuration was reloaded", {{"file", options_.config}});
+  return {};
+}
+
+void Program::end(bool at_once, const std::function<bool()>& hurry) {
+  if (house_.draining.exchange(true)) return;
+  ready_.set(0);
+  draining_.set(1);
+  const settings::SettingsPtr settings = this->settings();
+  // Balancers must see that we are no longer ready before connections are refused.
+  const Time no_more = Clock::now() + settings->listen.limits.drain_delay;
+  while (!at_once && house_.ready && Clock::now() < no_more && !hurry()) {
+    std::this_thread::sleep_for(kLook);
+  }
+  const auto open = [&] {
+    std::size_t sum = 0;
+    for (const auto& worker : workers_) sum += worker->open_approx();
+    return sum;
+  };
+  const auto wait_for_connections = [&](Time until) {
+    while (open() > 0 && Clock::now() < until) std::this_thread::sleep_for(kLook);
+  };
+  for (auto& worker : workers_) worker->drain();
+  std::this_thread::sleep_for(2 * kLook);  // until each has counted what is open
+  wait_for_connections(Clock::now() + settings->listen.limits.drain);
+  if (open() > 0) {
+    log_.warning("connections are still open at the drain limit", {{"open", open()}});
+    for (auto& worker : workers_) worker->call_off();
+    wait_for_connections(Clock::now() + kLastWord);
+  }
+  if (admin_) admin_->stop();
+  for (auto& worker : workers_) worker->stop();
+  log_.info("ended", {});
+}
+
+settings::SettingsPtr Program::settings() const {
+  const std::lock_guard lock(mutex_);
+  return settings_;
+}
+
+admin::Status Program::status() const {
+  admin::Status status;
+  status.started = started_;
+  status.api = url_of(api_);
+  const Time now = Clock::now();
+  for (const auto& worker : workers_) {
+    status.open_connections += worker->open_approx();
+    status.oldest_beat = std::max(status.oldest_beat, now - worker->last_beat());
+  }
+  return status;
+}
+
+}  // namespace penstock::app

@@ -1,0 +1,52 @@
+// The running program: its workers, its admin listener, its settings in force.
+//
+//   start --> ready --> (reload)* --> drain_delay --> drain --> called off --> ended
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "admin/admin.h"
+#include "app/serve.h"
+#include "app/worker.h"
+
+namespace penstock::app {
+
+class Program final : public admin::Program {
+ public:
+  Program(ServeOptions options, settings::SettingsPtr settings, observe::Log& log,
+          observe::Registry& registry);
+  ~Program() override;
+
+  // Binds every listener and starts every thread. The error names what is in the way.
+  Result<void> start();
+  // New settings from the same file: all or nothing. Any thread.
+  Result<void> reload() override;
+  // Ends in order; returns when nothing runs any more. `at_once` skips listen.limits.drain_delay.
+  // `hurry` is looked at while it waits: true ends the delay.
+  void end(bool at_once, const std::function<bool()>& hurry);
+
+  admin::Status status() const override;
+  settings::SettingsPtr settings() const override;
+
+ private:
+  const ServeOptions options_;
+  observe::Log& log_;
+  observe::Registry& registry_;
+  mutable std::mutex mutex_;  // of settings_ and of reloads
+  settings::SettingsPtr settings_;
+  gateway::House house_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::unique_ptr<admin::Admin> admin_;
+  asio::ip::tcp::endpoint api_;
+  observe::Counter reloads_good_, reloads_bad_;
+  observe::Gauge reload_good_, reload_time_, ready_, draining_;
+  const Time started_ = Clock::now();
+};
+
+// What of a reload takes effect only at a start; empty if there is nothing.
+std::string needs_restart(const settings::Settings& now, const settings::Settings& wanted);
+
+}  // namespace penstock::app

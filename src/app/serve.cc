@@ -1,0 +1,116 @@
+#include "app/serve.h"
+
+#include <signal.h>
+#include <sys/resource.h>
+
+#include <cstdio>
+#include <ctime>
+
+#include "app/program.h"
+#include "observe/process.h"
+
+namespace penstock::app {
+namespace {
+
+// Sockets are files: the soft limit that a shell sets is for people, not for servers.
+void raise_file_limit() {
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
+}
+
+sigset_t signals_of_ours() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, signal);
+  return set;
+}
+
+void print_problems(const settings::Problems& problems) {
+  for (const settings::Problem& problem : problems) {
+    std::fprintf(stderr, "%s\n", settings::to_string(problem).c_str());
+  }
+}
+
+// Settings from the file, or the embedded ones. Null: the problems were printed.
+settings::SettingsPtr read_settings(const ServeOptions& options,
+                                    std::vector<std::string>& warnings) {
+  const settings::Environment environment = settings::process_environment();
+  if (!options.config.empty()) {
+    auto loaded = settings::load_file(options.config, environment);
+    if (loaded) return *loaded;
+    print_problems(loaded.error().problems);
+    return nullptr;
+  }
+  auto embedded = settings::embedded_defaults({options.docs, options.engine_url}, environment);
+  if (!embedded) {
+    print_problems(embedded.error());
+    return nullptr;
+  }
+  warnings = embedded->warnings;
+  return embedded->settings;
+}
+
+observe::LogOptions log_options(const settings::Logging& logging) {
+  observe::LogOptions options;
+  options.level = static_cast<observe::Level>(logging.level);
+  options.format = static_cast<observe::LogFormat>(logging.format);
+  return options;
+}
+
+}  // namespace
+
+int serve_command(const ServeOptions& options) {
+  std::vector<std::string> warnings;
+  settings::SettingsPtr settings = read_settings(options, warnings);
+  if (!settings) return kBadUsage;
+
+  // Blocked in every thread: the main thread takes them one at a time.
+  const sigset_t signals = signals_of_ours();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+  raise_file_limit();
+
+  observe::Log log(log_options(settings->logging));
+  for (const std::string& warning : warnings) log.warning(warning, {});
+  const std::size_t workers = settings->listen.workers.value_or(observe::default_workers());
+  observe::Registry registry(workers + 1, settings->metrics.max_label_values);
+  observe::watch_process(registry);
+  for (const auto level : {observe::Level::debug, observe::Level::info, observe::Level::warn,
+                           observe::Level::error}) {
+    registry.watch(observe::Type::counter, "penstock_log_messages_total", "Log records.",
+                   {{"level", std::string(observe::name_of(level))}},
+                   [&log, level] { return static_cast<double>(log.messages(level)); });
+  }
+  registry.watch(observe::Type::counter, "penstock_log_dropped_total",
+                 "Log records lost because the queue was full.", {},
+                 [&log] { return static_cast<double>(log.dropped()); });
+
+  Program program(options, settings, log, registry);
+  settings.reset();
+  const Result<void> started = program.start();
+  if (!started) {
+    log.error("the gateway could not start", {{"reason", started.error().detail}});
+    return kFailed;
+  }
+  for (;;) {
+    int signal = 0;
+    sigwait(&signals, &signal);
+    if (signal == SIGHUP) {
+      (void)program.reload();  // it logs what happened
+      continue;
+    }
+    log.info(signal == SIGINT ? "SIGINT: ending" : "SIGTERM: ending", {});
+    // A second signal while it waits means: now.
+    const auto hurry = [&signals] {
+      const timespec no_time{};
+      const int more = sigtimedwait(&signals, nullptr, &no_time);
+      return more == SIGTERM || more == SIGINT;
+    };
+    program.end(signal == SIGINT, hurry);
+    return kGood;
+  }
+}
+
+}  // namespace penstock::app

@@ -1,0 +1,362 @@
+#include "engine/simulated.h"
+
+#include <simdjson.h>
+
+#include <algorithm>
+#include <cmath>
+#include <ctime>
+#include <numbers>
+
+#include "dialect/answer.h"
+#include "dialect/json.h"
+
+namespace penstock::engine {
+namespace {
+
+constexpr std::array<std::string_view, 48> kWords = {
+    "the",    "water", "of",     "a",     "valley", "runs",  "through", "gates", "and",   "turns",
+    "wheels", "that",  "people", "built", "long",   "ago",   "each",    "stone", "in",    "wall",
+    "holds",  "its",   "place",  "while", "rivers", "rise",  "after",   "rain",  "then",  "fall",
+    "again",  "under", "bright", "clear", "skies",  "over",  "fields",  "where", "mills", "grind",
+    "grain",  "into",  "flour",  "for",   "bread",  "every", "single",  "day"};
+constexpr std::size_t kDimensions = 64;
+
+// FNV-1a; only to seed the generator by the body.
+std::uint64_t hash_of(std::string_view text, std::uint64_t seed) {
+  std::uint64_t hash = 0xcbf29ce484222325ULL ^ seed;
+  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
+  return hash;
+}
+
+double normal(Random& random) {
+  // Box and Muller; 1 - unit() is never 0.
+  return std::sqrt(-2 * std::log(1 - random.unit())) *
+         std::cos(2 * std::numbers::pi * random.unit());
+}
+
+// About four characters a token: what the engines' tokenizers come to in English.
+std::uint64_t tokens_of(std::string_view text) { return text.size() / 4 + 1; }
+
+Answer refusal(int status, std::string_view type, std::string_view message, std::string_view code) {
+  Answer answer;
+  answer.status = status;
+  dialect::JsonWriter json(answer.body);
+  json.begin_object().key("error").begin_object();
+  json.member("message", message).member("type", type).member_null("param").member("code", code);
+  json.end_object().end_object();
+  return answer;
+}
+
+Task<Result<void>> pause_until(Loop& loop, Time at, Deadline& deadline) {
+  if (deadline.over()) co_return deadline.error("simulated engine", Source::engine);
+  if (at <= Clock::now()) co_return Result<void>();
+  SteadyTimer timer(loop.executor(), at);
+  const auto interrupt = [&timer] { timer.cancel(); };
+  Deadline::Wait wait(deadline, interrupt);
+  const auto [ec] = co_await timer.async_wait(as_result);
+  (void)ec;
+  if (deadline.over()) co_return deadline.error("simulated engine", Source::engine);
+  co_return Result<void>();
+}
+
+// What one answer will be, drawn before it begins.
+struct Script {
+  std::vector<std::string_view> words;  // with the space before each but the first, see piece()
+  Time begun;
+  Duration first_token{};
+  Duration per_token{};            // 0: all at once
+  std::size_t stop_at = SIZE_MAX;  // the token before which it stalls or disconnects
+  bool stalls = false;
+  Usage usage;
+};
+
+std::string piece(const Script& script, std::size_t i) {
+  std::string text;
+  if (i > 0) text += ' ';
+  text += script.words[i];
+  return text;
+}
+
+std::string whole_text(const Script& script) {
+  std::string text;
+  for (std::size_t i = 0; i < script.words.size(); ++i) {
+    if (i > 0) text += ' ';
+    text += script.words[i];
+  }
+  return text;
+}
+
+// Writes the events that are due, all of them where it has fallen behind.
+class SimulatedFlow final : public Flow {
+ public:
+  SimulatedFlow(Script script, Endpoint endpoint, std::string id, std::string model,
+                std::int64_t created, bool usage, SimulatedHall::Seat seat)
+      : script_(std::move(script)),
+        endpoint_(endpoint),
+        id_(std::move(id)),
+        model_(std::move(model)),
+        created_(created),
+        usage_(usage),
+        seat_(std::move(seat)) {}
+
+  Task<Result<std::string_view>> next(Deadline& deadline) override {
+    out_.clear();
+    if (ended_) co_return std::string_view();
+    if (at_ == script_.stop_at) {
+      if (script_.stalls) {
+        Result<void> never = co_await pause_until(deadline.loop(), Time::max(), deadline);
+        if (!never) co_return std::move(never).error();
+      }
+      co_return Error{Kind::broken, Source::engine, false, "the simulated engine disconnected"};
+    }
+    Result<void> due = co_await pause_until(
+        deadline.loop(),
+        script_.begun + script_.first_token + static_cast<Duration::rep>(at_) * script_.per_token,
+        deadline);
+    if (!due) co_return std::move(due).error();
+
+    const Time now = Clock::now();
+    const std::size_t end = std::min(script_.stop_at, script_.words.size());
+    do {
+      if (at_ < end) write({at_ == 0, piece(script_, at_), {}, usage_});
+      ++at_;
+    } while (at_ < end && script_.begun + script_.first_token +
+                                  static_cast<Duration::rep>(at_) * script_.per_token <=
+                              now);
+    at_ = std::min(at_, end);
+    if (at_ == script_.words.size()) {
+      ended_ = true;
+      write({false, {}, "stop", usage_});
+      if (usage_) dialect::write_usage_event(out_, made(), script_.usage, endpoint_);
+      out_ += dialect::kDoneEvent;
+    }
+    co_return std::string_view(out_);
+  }
+
+ private:
+  dialect::Made made() const { return {id_, model_, created_}; }
+  void write(const dialect::Piece& piece) {
+    if (endpoint_ == Endpoint::chat) {
+      dialect::write_chat_event(out_, made(), piece);
+    } else {
+      dialect::write_completion_event(out_, made(), piece);
+    }
+  }
+
+  const Script script_;
+  const Endpoint endpoint_;
+  const std::string id_;
+  const std::string model_;
+  const std::int64_t created_;
+  const bool usage_;
+  SimulatedHall::Seat seat_;
+  std::string out_;
+  std::size_t at_ = 0;  // the next token
+  bool ended_ = false;
+};
+
+// One unit vector for each input; equal inputs, equal vectors.
+Answer embeddings(const Question& question, std::uint64_t seed) {
+  simdjson::dom::parser parser;
+  simdjson::dom::element body;
+  if (parser.parse(question.body.data(), question.body.size()).get(body) != simdjson::SUCCESS) {
+    return refusal(400, "invalid_request_error", "The body is not JSON.", "invalid_json");
+  }
+  std::vector<std::string> inputs;
+  simdjson::dom::array list;
+  simdjson::dom::element input;
+  if (body["input"].get(input) == simdjson::SUCCESS) {
+    const bool several = input.get(list) == simdjson::SUCCESS && list.size() > 0 &&
+                         (list.at(0).is_string() || list.at(0).is_array());
+    if (several) {
+      for (const auto one : list) inputs.push_back(simdjson::minify(one));
+    } else {
+      inputs.push_back(simdjson::minify(input));
+    }
+  }
+  std::uint64_t dimensions = kDimensions;
+  if (body["dimensions"].get(dimensions) != simdjson::SUCCESS || dimensions == 0 ||
+      dimensions > 4096) {
+    dimensions = kDimensions;
+  }
+  Answer answer;
+  dialect::JsonWriter json(answer.body);
+  json.begin_object().member("object", "list").key("data").begin_array();
+  std::uint64_t tokens = 0;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    tokens += tokens_of(inputs[i]);
+    Random random(hash_of(inputs[i], seed));
+    std::vector<double> vector(dimensions);
+    double square = 0;
+    for (double& value : vector) {
+      value = normal(random);
+      square += value * value;
+    }
+    json.begin_object().member("object", "embedding").member("index", i);
+    json.key("embedding").begin_array();
+    for (const double value : vector) {
+      json.value(static_cast<double>(static_cast<float>(value / std::sqrt(square))));
+    }
+    json.end_array().end_object();
+  }
+  json.end_array().member("model", question.model).key("usage").begin_object();
+  json.member("prompt_tokens", tokens).member("total_tokens", tokens).end_object().end_object();
+  return answer;
+}
+
+}  // namespace
+
+// ---- the hall --------------------------------------------------------------------------------
+
+Task<Result<SimulatedHall::Seat>> SimulatedHall::enter(Deadline& deadline) {
+  Waiting waiting(deadline.loop());
+  {
+    const std::lock_guard lock(mutex_);
+    if (taken_ < slots_) {
+      ++taken_;
+      co_return Seat(this);
+    }
+    if (line_.size() >= queue_) {
+      co_return Error{Kind::exhausted, Source::engine, true,
+                      "the simulated engine's queue is full"};
+    }
+    line_.push_back(&waiting);
+  }
+  Result<void> woken = co_await waiting.signal.wait(deadline);
+  const std::lock_guard lock(mutex_);
+  if (waiting.seated) co_return Seat(this);  // also where the deadline came at the same moment
+  std::erase(line_, &waiting);
+  co_return woken ? Error{Kind::internal, Source::engine, false, "woken without a seat"}
+                  : std::move(woken).error();
+}
+
+void SimulatedHall::leave() {
+  const std::lock_guard lock(mutex_);
+  if (line_.empty()) {
+    --taken_;
+    return;
+  }
+  // The seat changes hands without becoming free: nobody can slip in between.
+  Waiting* const next = line_.front();
+  line_.pop_front();
+  next->seated = true;
+  next->signal.wake();
+}
+
+// ---- the engine ------------------------------------------------------------------------------
+
+SimulatedEngine::SimulatedEngine(SimulatedOptions options, std::shared_ptr<SimulatedHall> hall)
+    : options_(std::move(options)), hall_(std::move(hall)) {}
+
+Task<Result<Answer>> SimulatedEngine::call(const Call& call, Deadline& deadline) {
+  Result<SimulatedHall::Seat> seat = co_await hall_->enter(deadline);
+  if (!seat) {
+    if (seat.error().kind != Kind::exhausted) co_return std::move(seat).error();
+    Answer full = refusal(429, "rate_limit_error", "The engine's queue is full.", "queue_full");
+    full.headers.push_back({"retry-after", "1"});
+    co_return full;
+  }
+  Result<Answer> made = co_await answer(call, *std::move(seat), deadline);
+  co_return made;
+}
+
+Task<Result<Answer>> SimulatedEngine::answer(const Call& call, SimulatedHall::Seat seat,
+                                             Deadline& deadline) {
+  const settings::EngineSettings::Simulated& like = options_.behaviour;
+  const Question& question = call.question;
+  const std::uint64_t hash = hash_of(question.body, like.seed);
+  Random random(hash);
+  const double fate = random.unit();
+  if (fate < like.rate_limited) {
+    Answer limited = refusal(429, "rate_limit_error", "Too many requests.", "rate_limit_exceeded");
+    limited.headers.push_back({"retry-after", "1"});
+    co_return limited;
+  }
+  if (fate < like.rate_limited + like.errors) {
+    co_return refusal(500, "server_error", "The simulated engine failed, as it was told to.",
+                      "simulated_error");
+  }
+  const bool stalls = fate < like.rate_limited + like.errors + like.stalls;
+  const bool disconnects =
+      !stalls && fate < like.rate_limited + like.errors + like.stalls + like.disconnects;
+
+  Script script;
+  script.begun = Clock::now();
+  script.first_token = std::chrono::duration_cast<Duration>(
+      like.first_token * (like.first_token > Duration::zero()
+                              ? std::exp(like.first_token_sigma * normal(random))
+                              : 1.0));
+  if (like.tokens_per_second > 0) {
+    script.per_token = std::chrono::duration_cast<Duration>(
+        std::chrono::duration<double>(1 / like.tokens_per_second));
+  }
+  if (question.endpoint == Endpoint::embeddings) {
+    Result<void> ready =
+        co_await pause_until(deadline.loop(), script.begun + script.first_token, deadline);
+    if (!ready) co_return std::move(ready).error();
+    co_return embeddings(question, like.seed);
+  }
+  if (question.endpoint != Endpoint::chat && question.endpoint != Endpoint::completions) {
+    co_return refusal(404, "invalid_request_error",
+                      "The simulated engine answers chat, completions and embeddings.",
+                      "unknown_url");
+  }
+
+  auto length = static_cast<std::size_t>(
+      std::max(1.0, like.tokens * (0.5 + random.unit())));  // even around the mean
+  if (question.max_tokens) length = std::min<std::size_t>(length, *question.max_tokens);
+  std::size_t bytes = 0;
+  while (options_.answer_bytes > 0 ? bytes < options_.answer_bytes : script.words.size() < length) {
+    script.words.push_back(kWords[random.next() % kWords.size()]);
+    bytes += script.words.back().size() + 1;
+  }
+  if (stalls || disconnects) {
+    script.stop_at = script.words.size() / 2;
+    script.stalls = stalls;
+  }
+  script.usage.input = tokens_of(question.body);
+  script.usage.output = script.words.size();
+
+  std::array<char, 16> hex;
+  constexpr std::string_view kHex = "0123456789abcdef";
+  for (std::size_t i = 0; i < hex.size(); ++i) hex[i] = kHex[(hash >> (4 * i)) & 15];
+  std::string id = question.endpoint == Endpoint::chat ? "chatcmpl-" : "cmpl-";
+  id.append(hex.data(), hex.size());
+  const std::int64_t created = std::time(nullptr);
+  const std::string model(call.upstream_model.empty() ? std::string_view(question.model)
+                                                      : call.upstream_model);
+  Answer answer;
+  if (question.stream) {
+    Result<void> first =
+        co_await pause_until(deadline.loop(), script.begun + script.first_token, deadline);
+    if (!first) co_return std::move(first).error();
+    answer.content_type = "text/event-stream; charset=utf-8";
+    answer.rest = std::make_unique<SimulatedFlow>(
+        std::move(script), question.endpoint, std::move(id), model, created,
+        question.include_usage || call.ask_usage, std::move(seat));
+    co_return answer;
+  }
+  const Duration all =
+      script.first_token + static_cast<Duration::rep>(script.words.size()) * script.per_token;
+  Result<void> done =
+      co_await pause_until(deadline.loop(), stalls ? Time::max() : script.begun + all, deadline);
+  if (!done) co_return std::move(done).error();
+  if (disconnects) {
+    co_return Error{Kind::broken, Source::engine, false, "the simulated engine disconnected"};
+  }
+  const dialect::Made made{id, model, created};
+  if (question.endpoint == Endpoint::chat) {
+    dialect::write_chat(answer.body, made, whole_text(script), "stop", script.usage);
+  } else {
+    dialect::write_completion(answer.body, made, whole_text(script), "stop", script.usage);
+  }
+  co_return answer;
+}
+
+Task<Result<std::vector<Model>>> SimulatedEngine::models(Deadline&) {
+  std::vector<Model> models;
+  for (const std::string& name : options_.models) models.push_back({name, "penstock", 0});
+  co_return models;
+}
+
+}  // namespace penstock::engine
