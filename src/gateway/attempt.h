@@ -1,0 +1,55 @@
+// One call to one engine, measured, and the answers that several clients wait for together.
+#pragma once
+
+#include <memory>
+
+#include "dialect/stream.h"
+#include "gateway/gateway.h"
+
+namespace penstock::gateway {
+
+// Counts one call from its begin to its end, whichever way it ends.
+class CallRecord {
+ public:
+  CallRecord(std::shared_ptr<EngineMetrics> metrics, Time begun);
+  CallRecord(const CallRecord&) = delete;
+  CallRecord& operator=(const CallRecord&) = delete;
+  ~CallRecord();  // not ended yet: cancelled
+
+  void first_byte(Time now);
+  void end(Outcome outcome, Time now);
+  void usage(const Usage& usage);
+
+ private:
+  std::shared_ptr<EngineMetrics> metrics_;
+  Time begun_;
+  Time first_{};
+  std::uint64_t output_tokens_ = 0;
+  bool ended_ = false;
+};
+
+Outcome outcome_of(const Error& error);
+Outcome outcome_of(int status);
+
+// The stream of an engine's answer as it is passed on: measured, watched for its proper end, and
+// without the usage that only the gateway asked for.
+//
+// A chat stream that ends without `[DONE]` is an Error: it never looks complete.
+class WatchedFlow final : public Flow {
+ public:
+  WatchedFlow(std::unique_ptr<Flow> inner, std::unique_ptr<CallRecord> record, bool events,
+              bool strip_usage);
+
+  Task<Result<std::string_view>> next(Deadline& deadline) override;
+  // After the end: what the stream was.
+  const dialect::StreamReader& stream() const { return stream_; }
+
+ private:
+  std::unique_ptr<Flow> inner_;
+  std::unique_ptr<CallRecord> record_;
+  bool events_;
+  bool begun_ = false;
+  dialect::StreamReader stream_;
+};
+
+}  // namespace penstock::gateway

@@ -1,0 +1,26 @@
+// One exchange as the gateway's stages see it. Known to gateway/ only.
+#pragma once
+
+#include "gateway/gateway.h"
+#include "gateway/recorder.h"
+
+namespace penstock::gateway {
+
+struct Exchange {
+  Exchange(Gateway& gateway, http::Request& request_, http::Reply& reply_, Deadline& deadline_);
+
+  http::Request& request;
+  http::Reply& reply;
+  Deadline& deadline;
+  const std::shared_ptr<const Snapshot> with;  // the settings this request began with
+  Question question;
+  route::Plan plan;
+  cache::Key key{};          // where the answer may be kept
+  cache::EntryPtr entry;     // the answer, where the cache had it
+  Recorder recorder;         // what is settled at the end, on every exit
+
+  const settings::Settings& settings() const { return *with->settings; }
+  engine::Engine& engine() const { return *with->engines[plan.engine]; }
+};
+
+}  // namespace penstock::gateway

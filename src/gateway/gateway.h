@@ -1,0 +1,115 @@
+// One request's life. `Gateway::serve` makes the answer and relays it; `Gateway::answer`
+// (answer.cc) is the straight line: parse, route, look in the cache, call the engine.
+//
+//   request --answer_now--> the very bytes are known: sent at once
+//           --serve-------> answer --> relay --> recorded on every exit
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/deadline.h"
+#include "base/loop.h"
+#include "base/uuid.h"
+#include "cache/flight.h"
+#include "cache/key.h"
+#include "cache/memory.h"
+#include "dialect/question.h"
+#include "engine/factory.h"
+#include "exchange/exchange.h"
+#include "gateway/metrics.h"
+#include "http/server.h"
+#include "observe/log.h"
+#include "route/route.h"
+#include "settings/settings.h"
+
+namespace penstock::gateway {
+
+// What all workers share.
+struct House {
+  House(const settings::Settings& settings, observe::Registry& metrics, observe::Log& log_);
+
+  observe::Registry& registry;
+  observe::Log& log;
+  cache::MemoryCache cache;
+  cache::FlightTable flights;
+  engine::Shared engines;
+  http::ConnectionCount connections{0};
+  std::atomic<bool> ready{false};
+  std::atomic<bool> draining{false};
+  // Counts the settings in force. Bytes remembered under other settings are not taken on trust:
+  // the name of a model, an engine, a rule of the cache may have changed its meaning.
+  std::atomic<std::uint32_t> generation{1};
+};
+
+// What a worker makes of one set of settings. A request keeps the one it began with.
+struct Snapshot {
+  Snapshot(std::shared_ptr<const settings::Settings> settings, std::uint32_t generation,
+           const Snapshot* before, Loop& loop, House& house);
+
+  std::shared_ptr<const settings::Settings> settings;
+  std::uint32_t generation;
+  route::Table routes;
+  std::vector<std::shared_ptr<engine::Engine>> engines;  // as in settings->engines
+  std::vector<std::shared_ptr<EngineMetrics>> pairs;     // as in routes.pairs()
+};
+
+struct Exchange;
+
+// A worker's gateway. Belongs to its loop.
+class Gateway final : public http::Handler {
+ public:
+  Gateway(Loop& loop, House& house, std::shared_ptr<const settings::Settings> settings);
+  ~Gateway() override;
+
+  // Puts new settings in force for requests that begin from now on.
+  void load(std::shared_ptr<const settings::Settings> settings, std::uint32_t generation);
+
+  bool answer_now(http::Request& request, http::Reply& reply) override;
+  Task<void> serve(http::Request& request, http::Reply& reply, Deadline& deadline) override;
+  void refuse(const http::BadMessage& bad, http::Reply& reply) override;
+
+ private:
+  friend struct Exchange;
+  friend class Recorder;
+
+  // serve.cc
+  bool answer_health(http::Request& request, http::Reply& reply);
+  bool answer_same_bytes(http::Request& request, http::Reply& reply);
+  void send_entry(http::Reply& reply, const cache::Entry& entry, const cache::Prepared& form,
+                  std::string_view request_id, Time received, Time now);
+  void send_refusal(Exchange& x, const Refusal& refusal);
+
+  // answer.cc: the straight line
+  Task<Result<Answer, Refusal>> answer(Exchange& x);
+  std::optional<Refusal> parse(Exchange& x);
+  std::optional<Refusal> route(Exchange& x);
+  bool may_be_cached(Exchange& x);
+  bool find_in_cache(Exchange& x);
+
+  // models.cc
+  Task<Result<Answer, Refusal>> list_models(Exchange& x);
+
+  // attempt.cc
+  Task<Result<Answer, Refusal>> ask(Exchange& x);
+  Task<Result<Answer, Refusal>> ask_once_for_all(Exchange& x);
+
+  // relay.cc
+  Task<void> relay(Exchange& x, Answer& answer);
+  Task<void> relay_stream(Exchange& x, Answer& answer);
+  void begin_head(Exchange& x, const Answer& answer);
+
+  Loop& loop_;
+  House& house_;
+  Metrics metrics_;
+  std::shared_ptr<const Snapshot> snapshot_;
+  dialect::QuestionReader reader_;
+  cache::KeyMaker keys_;
+  Random random_;
+  std::uint64_t in_flight_ = 0;
+};
+
+}  // namespace penstock::gateway

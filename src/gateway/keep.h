@@ -1,0 +1,42 @@
+// What of an engine's answers is kept, and in which form it is sent again.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "cache/entry.h"
+#include "dialect/stream.h"
+#include "exchange/exchange.h"
+#include "settings/settings.h"
+
+namespace penstock::gateway {
+
+// Collects an answer while it passes, and judges at its end whether it may be kept: a whole 200
+// with a finish reason, not filtered, within max_entry (reliability: cache safety).
+class Keeper {
+ public:
+  Keeper(const settings::Cache& settings, const Question& question, const Answer& answer);
+
+  void add(std::string_view bytes);
+  // The entry to store, or null. REQUIRES: the answer came to its proper end.
+  cache::EntryPtr entry(const cache::Key& key, std::string_view model, std::string_view engine,
+                        Time now, Random& random);
+
+ private:
+  const settings::Cache& settings_;
+  Endpoint endpoint_;
+  bool stream_;
+  bool wanted_;
+  std::string body_;
+};
+
+// The form of an entry that a question wants.
+cache::Form form_for(const Question& question);
+
+// The entry with that form in it: itself, or a new one with the form made from another, which
+// the caller may put in its place. Null if it cannot be made.
+cache::EntryPtr with_form(const cache::EntryPtr& entry, cache::Form form);
+
+const cache::Prepared& prepared(const cache::Entry& entry, cache::Form form);
+
+}  // namespace penstock::gateway

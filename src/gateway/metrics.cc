@@ -1,0 +1,168 @@
+#include "gateway/metrics.h"
+
+#include <algorithm>
+
+namespace penstock::gateway {
+namespace {
+
+constexpr std::string_view kRequests = "penstock_http_requests_total";
+constexpr std::string_view kRequestsHelp = "Requests answered, by route, method and status code.";
+
+// The method that a route is for; others are refused, and counted when it happens.
+std::string_view usual_method(Endpoint endpoint) {
+  return endpoint == Endpoint::models ? "GET" : "POST";
+}
+
+// A closed set: a method is the client's word.
+std::string_view method_label(std::string_view method) {
+  for (const std::string_view known :
+       {"POST", "GET", "DELETE", "PUT", "PATCH", "HEAD", "OPTIONS"}) {
+    if (method == known) return known;
+  }
+  return "other";
+}
+
+double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
+
+constexpr std::array<std::string_view, 5> kClasses = {"1xx", "2xx", "3xx", "4xx", "5xx"};
+
+}  // namespace
+
+std::string_view label_of(Endpoint endpoint) {
+  constexpr std::array<std::string_view, kEndpoints> kNames = {"chat", "completions", "embeddings",
+                                                               "models", "other"};
+  return kNames[static_cast<std::size_t>(endpoint)];
+}
+
+std::string_view label_of(CacheResult result) {
+  constexpr std::array<std::string_view, kCacheResults> kNames = {"none", "hit", "miss",
+                                                                  "coalesced", "bypass"};
+  return kNames[static_cast<std::size_t>(result)];
+}
+
+std::string_view label_of(Outcome outcome) {
+  constexpr std::array<std::string_view, kOutcomes> kNames = {
+      "success", "client_error",  "rate_limited",   "server_error",
+      "timeout", "connect_error", "protocol_error", "cancelled"};
+  return kNames[static_cast<std::size_t>(outcome)];
+}
+
+std::string_view label_of(Invalid invalid) {
+  constexpr std::array<std::string_view, kInvalids> kNames = {
+      "framing", "json", "schema", "size", "model", "parameter", "content_type"};
+  return kNames[static_cast<std::size_t>(invalid)];
+}
+
+EngineMetrics::EngineMetrics(observe::Shard& shard, std::string_view engine,
+                             std::string_view model) {
+  const std::string e(engine);
+  const std::string m(model);
+  for (std::size_t i = 0; i < kOutcomes; ++i) {
+    requests[i] = shard.counter(
+        "penstock_engine_requests_total", "Calls to engines, by how they ended.",
+        {{"engine", e},
+         {"model", m},
+         {"outcome", std::string(label_of(static_cast<Outcome>(i)))}});
+  }
+  duration = shard.histogram("penstock_engine_request_duration_seconds",
+                             "Time of a call to an engine, to its last byte.", observe::kDuration,
+                             {{"engine", e}, {"model", m}});
+  first_token = shard.histogram("penstock_engine_time_to_first_token_seconds",
+                                "Time until an engine's streamed answer began.", observe::kTtft,
+                                {{"engine", e}, {"model", m}});
+  per_output_token = shard.histogram("penstock_engine_time_per_output_token_seconds",
+                                     "Time for each output token behind the first.", observe::kTpot,
+                                     {{"engine", e}, {"model", m}});
+  const auto tokens = [&](std::string_view type) {
+    return shard.counter("penstock_tokens_total", "Tokens as the engines count them.",
+                         {{"engine", e}, {"model", m}, {"type", std::string(type)}});
+  };
+  tokens_input = tokens("input");
+  tokens_output = tokens("output");
+  tokens_cached_input = tokens("cached_input");
+  tokens_reasoning = tokens("reasoning");
+  const auto per_request = [&](std::string_view type) {
+    return shard.histogram("penstock_request_tokens", "Tokens of one request.", observe::kTokens,
+                           {{"engine", e}, {"model", m}, {"type", std::string(type)}});
+  };
+  request_tokens_input = per_request("input");
+  request_tokens_output = per_request("output");
+  in_flight = shard.gauge("penstock_engine_in_flight", "Calls to engines under way.",
+                          {{"engine", e}, {"model", m}});
+}
+
+Metrics::Metrics(observe::Shard& shard)
+    : in_flight(shard.gauge("penstock_http_requests_in_flight",
+                            "Requests that wait for their answer's end.", {})),
+      chunks(shard.counter("penstock_stream_chunks_total",
+                           "Pieces of streamed answers passed on to clients.", {})),
+      interruptions(shard.counter("penstock_stream_interruptions_total",
+                                  "Streamed answers that ended before their end.", {})),
+      shard_(shard) {
+  for (std::size_t i = 0; i < kEndpoints; ++i) {
+    const auto endpoint = static_cast<Endpoint>(i);
+    const std::string name(label_of(endpoint));
+    Route& route = routes_[i];
+    for (std::size_t c = 0; c < kCodes.size(); ++c) {
+      route.codes[c] = shard.counter(kRequests, kRequestsHelp,
+                                     {{"route", name},
+                                      {"method", std::string(usual_method(endpoint))},
+                                      {"code", std::to_string(kCodes[c])}});
+    }
+    for (std::size_t k = 1; k < kClasses.size(); ++k) {
+      if (k == 2) continue;  // the gateway follows and gives no redirects
+      for (const bool stream : {false, true}) {
+        route.duration[k][stream ? 1 : 0] = shard.histogram(
+            "penstock_http_request_duration_seconds", "Time from a request's last byte to its "
+            "answer's last byte.", observe::kDuration,
+            {{"route", name},
+             {"code_class", std::string(kClasses[k])},
+             {"stream", stream ? "true" : "false"}});
+      }
+    }
+    for (std::size_t r = 0; r < kCacheResults; ++r) {
+      route.overhead[r] = shard.histogram(
+          "penstock_request_overhead_seconds",
+          "All the time of a request less the wait for engines.", observe::kOverhead,
+          {{"route", name}, {"cache", std::string(label_of(static_cast<CacheResult>(r)))}});
+    }
+    route.request_size = shard.histogram("penstock_http_request_size_bytes",
+                                         "Size of request bodies.", observe::kSize,
+                                         {{"route", name}});
+    route.response_size = shard.histogram("penstock_http_response_size_bytes",
+                                          "Size of answer bodies.", observe::kSize,
+                                          {{"route", name}});
+    for (std::size_t k = 0; k < kInvalids; ++k) {
+      route.invalid[k] = shard.counter(
+          "penstock_validation_errors_total", "Requests refused for what they say.",
+          {{"route", name}, {"kind", std::string(label_of(static_cast<Invalid>(k)))}});
+    }
+  }
+}
+
+void Metrics::settle(const Settled& request) {
+  Route& route = routes_[static_cast<std::size_t>(request.endpoint)];
+  const auto code = std::find(kCodes.begin(), kCodes.end(), request.status);
+  if (code != kCodes.end() && request.method == usual_method(request.endpoint)) {
+    route.codes[static_cast<std::size_t>(code - kCodes.begin())].add();
+  } else {
+    // Rare, and bounded: seven methods and the status codes there are.
+    shard_
+        .counter(kRequests, kRequestsHelp,
+                 {{"route", std::string(label_of(request.endpoint))},
+                  {"method", std::string(method_label(request.method))},
+                  {"code", std::to_string(request.status)}})
+        .add();
+  }
+  const auto klass = static_cast<std::size_t>(std::clamp(request.status / 100, 1, 5) - 1);
+  route.duration[klass][request.stream ? 1 : 0].observe(seconds(request.duration));
+  route.overhead[static_cast<std::size_t>(request.cache)].observe(seconds(request.overhead));
+  route.request_size.observe(static_cast<double>(request.request_bytes));
+  route.response_size.observe(static_cast<double>(request.response_bytes));
+}
+
+void Metrics::invalid(Endpoint endpoint, Invalid kind) {
+  routes_[static_cast<std::size_t>(endpoint)].invalid[static_cast<std::size_t>(kind)].add();
+}
+
+}  // namespace penstock::gateway

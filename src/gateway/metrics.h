@@ -1,0 +1,102 @@
+// What a worker's gateway counts. One set a worker, made when its routes load; a request finds its
+// handles by index, never by name.
+#pragma once
+
+#include <array>
+#include <string>
+
+#include "exchange/exchange.h"
+#include "observe/metrics.h"
+
+namespace penstock::gateway {
+
+inline constexpr std::size_t kEndpoints = 5;
+std::string_view label_of(Endpoint endpoint);
+
+// What the cache had to do with an answer; also the first word of x-penstock-cache.
+enum class CacheResult : std::uint8_t { none, hit, miss, coalesced, bypass };
+inline constexpr std::size_t kCacheResults = 5;
+std::string_view label_of(CacheResult result);
+
+// How a call to an engine ended.
+enum class Outcome : std::uint8_t {
+  success,
+  client_error,
+  rate_limited,
+  server_error,
+  timeout,
+  connect_error,
+  protocol_error,
+  cancelled,
+};
+inline constexpr std::size_t kOutcomes = 8;
+std::string_view label_of(Outcome outcome);
+
+// What was wrong with a request.
+enum class Invalid : std::uint8_t {
+  framing,
+  json,
+  schema,
+  size,
+  model,
+  parameter,
+  content_type,
+};
+inline constexpr std::size_t kInvalids = 7;
+std::string_view label_of(Invalid invalid);
+
+// Of one engine and model, as configured; names from outside are "other".
+struct EngineMetrics {
+  EngineMetrics(observe::Shard& shard, std::string_view engine, std::string_view model);
+
+  std::array<observe::Counter, kOutcomes> requests;
+  observe::Histogram duration;
+  observe::Histogram first_token;
+  observe::Histogram per_output_token;
+  observe::Counter tokens_input, tokens_output, tokens_cached_input, tokens_reasoning;
+  observe::Histogram request_tokens_input, request_tokens_output;
+  observe::Gauge in_flight;
+  std::uint64_t calls = 0;  // in flight on this worker
+};
+
+// One request, at its end.
+struct Settled {
+  Endpoint endpoint = Endpoint::other;
+  std::string_view method;
+  int status = 0;
+  bool stream = false;
+  CacheResult cache = CacheResult::none;
+  Duration duration{};
+  Duration overhead{};
+  std::uint64_t request_bytes = 0;
+  std::uint64_t response_bytes = 0;
+};
+
+struct Metrics {
+  explicit Metrics(observe::Shard& shard);
+
+  void settle(const Settled& request);
+  void invalid(Endpoint endpoint, Invalid kind);
+
+  observe::Gauge in_flight;
+  observe::Counter chunks;
+  observe::Counter interruptions;
+
+ private:
+  // The codes that the gateway answers with by itself; what an engine may say beside them is
+  // resolved when it is met.
+  static constexpr std::array kCodes = {200, 400, 404, 405, 408, 413, 429, 431,
+                                        499, 500, 501, 502, 503, 504};
+  struct Route {
+    std::array<observe::Counter, kCodes.size()> codes;
+    std::array<std::array<observe::Histogram, 2>, 5> duration;  // by code class and stream
+    std::array<observe::Histogram, kCacheResults> overhead;
+    observe::Histogram request_size, response_size;
+    std::array<observe::Counter, kInvalids> invalid;
+  };
+
+  observe::Shard& shard_;
+  std::array<Route, kEndpoints> routes_;
+};
+
+}  // namespace penstock::gateway

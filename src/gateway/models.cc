@@ -1,0 +1,59 @@
+// GET /v1/models: the configured names, and what the engine behind "*" lists.
+
+#include "dialect/answer.h"
+#include "dialect/refusal.h"
+#include "gateway/exchange.h"
+
+namespace penstock::gateway {
+namespace {
+
+constexpr Duration kListWait = 5s;  // an engine that is slow to list must not hide the others
+
+}  // namespace
+
+Task<Result<Answer, Refusal>> Gateway::list_models(Exchange& x) {
+  constexpr std::string_view kPrefix = "/v1/models/";
+  std::string_view wanted = x.request.head.path;
+  wanted.remove_prefix(std::min(wanted.size(), kPrefix.size()));
+  const std::string one = http::percent_decoded(wanted);
+
+  std::vector<dialect::ModelView> models;
+  const route::Table& routes = x.with->routes;
+  const std::int64_t since = house_.started_unix;
+  for (const std::string& name : routes.names()) {
+    const auto plan = routes.plan(name);
+    models.push_back({name, x.settings().engines[plan->engine].name, since});
+  }
+  Result<std::vector<engine::Model>> listed = std::vector<engine::Model>{};
+  const bool known = std::any_of(models.begin(), models.end(),
+                                 [&](const dialect::ModelView& model) { return model.id == one; });
+  if (routes.wildcard() && !known) {
+    Deadline deadline(x.deadline, Clock::now() + kListWait);
+    listed = co_await x.with->engines[*routes.wildcard()]->models(deadline);
+    if (!listed) {
+      // The configured ones are still true; one alone that is asked for is not known to be absent.
+      house_.log.warning("an engine did not list its models",
+                         {{"engine", x.settings().engines[*routes.wildcard()].name},
+                          {"reason", listed.error().detail}});
+      if (!one.empty() || models.empty()) co_return dialect::refusal_of(listed.error());
+    } else {
+      for (const engine::Model& model : *listed) {
+        models.push_back({model.id, model.owned_by, model.created});
+      }
+    }
+  }
+
+  Answer answer;
+  if (one.empty()) {
+    dialect::write_models(answer.body, models);
+    co_return answer;
+  }
+  const auto found = std::find_if(models.begin(), models.end(), [&](const dialect::ModelView& m) {
+    return m.id == one;
+  });
+  if (found == models.end()) co_return dialect::unknown_model(one);
+  dialect::write_model(answer.body, *found);
+  co_return answer;
+}
+
+}  // namespace penstock::gateway

@@ -1,0 +1,25 @@
+// What the gateway reads of requests that it only passes on: paths, media types, the model.
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "dialect/question.h"
+#include "exchange/exchange.h"
+
+namespace penstock::gateway {
+
+Endpoint endpoint_of(std::string_view path);
+
+// application/json, with or without parameters, or another +json type.
+bool is_json(std::string_view content_type);
+
+// Finds the model of a request to any other /v1/*: in a JSON body, or in the `model` field of a
+// multipart form (RFC 7578). None is no error: there may be one engine only.
+std::optional<Refusal> read_passthrough(Question& question, dialect::QuestionReader& reader);
+
+// The value of a form's text field, or empty.
+std::string_view multipart_field(std::string_view content_type, std::string_view body,
+                                 std::string_view name);
+
+}  // namespace penstock::gateway

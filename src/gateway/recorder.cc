@@ -1,0 +1,75 @@
+#include "gateway/recorder.h"
+
+#include "gateway/gateway.h"
+
+namespace penstock::gateway {
+namespace {
+
+std::uint64_t unix_ms() {
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME_COARSE, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1000 +
+         static_cast<std::uint64_t>(now.tv_nsec) / 1000000;
+}
+
+}  // namespace
+
+bool usable_request_id(std::string_view id) {
+  if (id.empty() || id.size() > 128) return false;
+  for (const char c : id) {
+    if (c <= ' ' || c > '~') return false;
+  }
+  return true;
+}
+
+std::string_view request_id_of(const http::RequestHead& head, Random& random, Uuid& own) {
+  const std::string_view given = head.find("x-request-id");
+  if (usable_request_id(given)) return given;
+  own = make_uuid7(unix_ms(), random);
+  return text(own);
+}
+
+Recorder::Recorder(Gateway& gateway, const http::Request& request, const http::Reply& reply)
+    : gateway_(gateway), request_(request), reply_(reply), begun_(request.received) {
+  request_id_ = request_id_of(request.head, gateway.random_, own_id_);
+  ++gateway_.in_flight_;
+  gateway_.metrics_.in_flight.set(static_cast<double>(gateway_.in_flight_));
+}
+
+Recorder::~Recorder() {
+  --gateway_.in_flight_;
+  Metrics& metrics = gateway_.metrics_;
+  metrics.in_flight.set(static_cast<double>(gateway_.in_flight_));
+  const Time now = Clock::now();
+  // 499 in logs and metrics only: nobody was there to read a status.
+  const bool left = client_left || reply_.client_left();
+  const int status = left ? 499 : reply_.status_code();
+  Settled settled;
+  settled.endpoint = endpoint;
+  settled.method = request_.head.method;
+  settled.status = status;
+  settled.stream = stream;
+  settled.cache = cache;
+  settled.duration = now - begun_;
+  settled.overhead = settled.duration - engine_wait_;
+  settled.request_bytes = request_.body.size();
+  settled.response_bytes = reply_.bytes_sent();
+  metrics.settle(settled);
+
+  const auto access = gateway_.access_log();
+  if (access == settings::AccessLog::none) return;
+  if (access == settings::AccessLog::errors && status < 400) return;
+  gateway_.house_.log.access({
+      {"request_id", request_id_},
+      {"method", request_.head.method},
+      {"path", request_.head.path},
+      {"status", status},
+      {"model", model},
+      {"engine", engine},
+      {"cache", label_of(cache)},
+      {"duration_ms", std::chrono::duration<double, std::milli>(settled.duration).count()},
+      {"bytes", static_cast<std::int64_t>(settled.response_bytes)},
+  });
+}
+
+}  // namespace penstock::gateway

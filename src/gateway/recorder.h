@@ -1,0 +1,52 @@
+// What is settled at the end of a request, whatever its end: metrics and the access log.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/uuid.h"
+#include "exchange/exchange.h"
+#include "gateway/metrics.h"
+#include "http/server.h"
+
+namespace penstock::gateway {
+
+class Gateway;
+
+class Recorder {
+ public:
+  Recorder(Gateway& gateway, const http::Request& request, const http::Reply& reply);
+  Recorder(const Recorder&) = delete;
+  Recorder& operator=(const Recorder&) = delete;
+  ~Recorder();
+
+  // The client's own x-request-id where it is usable, else one of ours.
+  std::string_view request_id() const { return request_id_; }
+
+  // Time spent waiting for an engine is not the gateway's.
+  void waited_for_engine(Duration duration) { engine_wait_ += duration; }
+  Duration engine_wait() const { return engine_wait_; }
+  Time begun() const { return begun_; }
+
+  Endpoint endpoint = Endpoint::other;
+  bool stream = false;
+  CacheResult cache = CacheResult::none;
+  std::string_view bypass_reason;   // a literal
+  std::string_view model;           // as configured or "other"
+  std::string_view engine;
+  bool client_left = false;
+
+ private:
+  Gateway& gateway_;
+  const http::Request& request_;
+  const http::Reply& reply_;
+  Time begun_;
+  Duration engine_wait_{};
+  Uuid own_id_;
+  std::string_view request_id_;
+};
+
+// True for an x-request-id that may be repeated in headers and logs: 1 to 128 visible ASCII.
+bool usable_request_id(std::string_view id);
+
+}  // namespace penstock::gateway

@@ -1,0 +1,142 @@
+// An answer on its way to the client: head, body or stream, as fast as the client takes it.
+
+#include "dialect/refusal.h"
+#include "gateway/exchange.h"
+
+namespace penstock::gateway {
+namespace {
+
+// "gateway;dur=0.123" in milliseconds, and the engine's share where one was asked.
+std::string_view server_timing(std::array<char, 64>& out, Duration gateway, Duration engine) {
+  const auto us = [](Duration duration) {
+    return std::max<std::int64_t>(
+        0, std::chrono::duration_cast<std::chrono::microseconds>(duration).count());
+  };
+  const auto part = [&](char* to, std::string_view name, std::int64_t value) {
+    to = std::copy(name.begin(), name.end(), to);
+    to = std::to_chars(to, to + 14, value / 1000).ptr;
+    *to++ = '.';
+    *to++ = static_cast<char>('0' + value / 100 % 10);
+    *to++ = static_cast<char>('0' + value / 10 % 10);
+    *to++ = static_cast<char>('0' + value % 10);
+    return to;
+  };
+  char* end = part(out.data(), "gateway;dur=", us(gateway));
+  if (engine > Duration::zero()) end = part(end, ", engine;dur=", us(engine));
+  return {out.data(), static_cast<std::size_t>(end - out.data())};
+}
+
+}  // namespace
+
+void Gateway::send_entry(http::Reply& reply, const cache::Prepared& form,
+                         std::string_view request_id, const cache::Entry& entry, Time received,
+                         Time now) {
+  std::array<char, 64> text;
+  reply.prepared(form.head);
+  reply.field("x-request-id", request_id);
+  reply.field("server-timing", server_timing(text, now - received, {}));
+  const auto age = std::chrono::duration_cast<std::chrono::seconds>(now - entry.stored).count();
+  const auto end = std::to_chars(text.data(), text.data() + text.size(),
+                                 std::max<std::int64_t>(0, age));
+  reply.field("age", {text.data(), static_cast<std::size_t>(end.ptr - text.data())});
+  reply.finish_prepared(form.body);
+}
+
+void Gateway::begin_head(Exchange& x, const Answer& answer) {
+  http::Reply& reply = x.reply;
+  std::array<char, 64> text;
+  reply.status(answer.status);
+  reply.field("content-type", answer.content_type);
+  for (const Header& header : answer.headers) reply.field(header.name, header.value);
+  reply.field("x-request-id", x.recorder.request_id());
+  if (!x.recorder.engine.empty()) reply.field("x-penstock-engine", x.recorder.engine);
+  switch (x.recorder.cache) {
+    case CacheResult::none: break;
+    case CacheResult::hit:
+    case CacheResult::miss:
+    case CacheResult::coalesced:
+      reply.field("x-penstock-cache", label_of(x.recorder.cache));
+      break;
+    case CacheResult::bypass:
+      reply.field("x-penstock-cache", x.recorder.bypass_header());
+      break;
+  }
+  const Duration spent = Clock::now() - x.recorder.begun();
+  reply.field("server-timing",
+              server_timing(text, spent - x.recorder.engine_wait(), x.recorder.engine_wait()));
+}
+
+void Gateway::send_refusal(Exchange& x, const Refusal& refusal) {
+  if (refusal.status == 499) {  // nobody is there
+    x.recorder.client_left = true;
+    return;
+  }
+  Answer answer;
+  answer.status = refusal.status;
+  dialect::write_refusal(answer.body, refusal);
+  if (refusal.retry_after) {
+    const auto ms =
+        std::chrono::duration_cast<std::chrono::milliseconds>(*refusal.retry_after).count();
+    answer.headers.push_back({"retry-after", std::to_string((ms + 999) / 1000)});
+    answer.headers.push_back({"retry-after-ms", std::to_string(ms)});
+  }
+  begin_head(x, answer);
+  if (refusal.close) x.reply.close_after();
+  x.reply.finish(answer.body);
+}
+
+Task<void> Gateway::relay(Exchange& x, Answer& answer) {
+  if (answer.event_stream()) {
+    answer.headers.push_back({"cache-control", "no-cache"});
+    answer.headers.push_back({"x-accel-buffering", "no"});
+  }
+  begin_head(x, answer);
+  if (!answer.rest) {
+    x.reply.finish(answer.body);
+    co_return;
+  }
+  co_await relay_stream(x, answer);
+}
+
+Task<void> Gateway::relay_stream(Exchange& x, Answer& answer) {
+  const bool begun = co_await x.reply.begin_stream(answer.length);
+  if (!begun) {
+    x.recorder.client_left = true;
+    co_return;
+  }
+  for (;;) {
+    const Time asked = Clock::now();
+    Result<std::string_view> piece = co_await answer.rest->next(x.deadline);
+    x.recorder.waited_for_engine(Clock::now() - asked);
+    if (!piece) {
+      if (x.reply.client_left()) {
+        x.recorder.client_left = true;
+        co_return;
+      }
+      metrics_.interruptions.add();
+      house_.log.warning("an answer was cut short", {{"request_id", x.recorder.request_id()},
+                                                     {"engine", x.recorder.engine},
+                                                     {"reason", piece.error().detail}});
+      if (!answer.event_stream()) {
+        x.reply.abort();
+        co_return;
+      }
+      // OpenAI's SDKs raise on a chunk with an error; the end without [DONE] says the rest.
+      std::string event;
+      dialect::write_refusal_event(event, dialect::refusal_of(piece.error()));
+      const bool told = co_await x.reply.write(event);
+      if (told) co_await x.reply.end_stream();
+      co_return;
+    }
+    if (piece->empty()) break;
+    metrics_.chunks.add();
+    const bool sent = co_await x.reply.write(*piece);
+    if (!sent) {
+      x.recorder.client_left = true;
+      co_return;
+    }
+  }
+  co_await x.reply.end_stream();
+}
+
+}  // namespace penstock::gateway

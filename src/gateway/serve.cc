@@ -1,0 +1,181 @@
+// Where requests come in and answers go out: the shortest ways first.
+
+#include "dialect/refusal.h"
+#include "gateway/exchange.h"
+#include "gateway/keep.h"
+#include "gateway/passthrough.h"
+
+namespace penstock::gateway {
+namespace {
+
+// Nothing in this version separates tenants; when keys do, this becomes the caller's.
+constexpr std::string_view kScope;
+
+Invalid kind_of(int status) {
+  return status == 413 || status == 431 ? Invalid::size : Invalid::framing;
+}
+
+}  // namespace
+
+// ---- shared by the workers -------------------------------------------------------------------
+
+House::House(const settings::Settings& settings, observe::Registry& metrics, observe::Log& log_)
+    : registry(metrics),
+      log(log_),
+      cache({settings.cache.memory.size.count, settings.cache.memory.policy,
+             settings.cache.memory.max_entry.count}),
+      flights(settings.cache.memory.max_entry.count) {}
+
+Snapshot::Snapshot(std::shared_ptr<const settings::Settings> settings_, std::uint32_t generation_,
+                   const Snapshot* before, Loop& loop, House& house)
+    : settings(std::move(settings_)), generation(generation_), routes(*settings) {
+  // What did not change keeps its connections.
+  for (const settings::EngineSettings& engine : settings->engines) {
+    std::shared_ptr<engine::Engine> kept;
+    for (std::size_t i = 0; before != nullptr && i < before->engines.size(); ++i) {
+      if (before->settings->engines[i] == engine) kept = before->engines[i];
+    }
+    engines.push_back(kept ? std::move(kept) : house.engines.make(engine, loop));
+  }
+  for (const route::Table::Pair& pair : routes.pairs()) {
+    pairs.push_back(std::make_shared<EngineMetrics>(house.registry.shard(loop.index()),
+                                                    settings->engines[pair.engine].name,
+                                                    pair.model));
+  }
+}
+
+std::uint32_t Snapshot::epoch() const {
+  std::uint64_t epoch = generation;
+  for (const auto& engine : engines) epoch += engine->version() << 8;
+  return static_cast<std::uint32_t>(epoch);
+}
+
+// ---- one worker ------------------------------------------------------------------------------
+
+Gateway::Gateway(Loop& loop, House& house, std::shared_ptr<const settings::Settings> settings)
+    : loop_(loop),
+      house_(house),
+      metrics_(house.registry.shard(loop.index())),
+      snapshot_(std::make_shared<const Snapshot>(std::move(settings), house.generation.load(),
+                                                 nullptr, loop, house)) {}
+
+Gateway::~Gateway() = default;
+
+void Gateway::load(std::shared_ptr<const settings::Settings> settings, std::uint32_t generation) {
+  snapshot_ = std::make_shared<const Snapshot>(std::move(settings), generation, snapshot_.get(),
+                                               loop_, house_);
+}
+
+bool Gateway::answer_now(http::Request& request, http::Reply& reply) {
+  const http::RequestHead& head = request.head;
+  if (head.method == "POST") return answer_same_bytes(request, reply);
+  if (head.method == "GET" || head.method == "HEAD") return answer_health(request, reply);
+  return false;
+}
+
+// The very bytes of a question whose answer is kept: no need to read them again.
+bool Gateway::answer_same_bytes(http::Request& request, http::Reply& reply) {
+  const http::RequestHead& head = request.head;
+  const Endpoint endpoint = endpoint_of(head.path);
+  if (endpoint == Endpoint::models || endpoint == Endpoint::other) return false;
+  if (snapshot_->settings->cache.answers == settings::CacheAnswers::off) return false;
+  // What a header may change is decided where headers are read.
+  if (!head.find("cache-control").empty()) return false;
+  const auto hit = house_.cache.find_bytes(kScope, static_cast<std::uint32_t>(endpoint),
+                                           request.body, request.received);
+  if (!hit || hit->tag != snapshot_->epoch()) return false;
+
+  Uuid own_id;
+  const std::string_view id = request_id_of(head, random_, own_id);
+  const Time now = Clock::now();
+  send_entry(reply, *hit->entry, prepared(*hit->entry, hit->form), id, request.received, now);
+  Settled settled;
+  settled.endpoint = endpoint;
+  settled.method = head.method;
+  settled.status = 200;
+  settled.stream = hit->form != cache::Form::plain;
+  settled.cache = CacheResult::hit;
+  settled.duration = settled.overhead = now - request.received;
+  settled.request_bytes = request.body.size();
+  settled.response_bytes = reply.bytes_sent();
+  settle(settled, head, id, hit->entry->model, hit->entry->engine);
+  return true;
+}
+
+// The public port tells status only; what is behind it is the admin listener's to say.
+bool Gateway::answer_health(http::Request& request, http::Reply& reply) {
+  const std::string_view path = request.head.path;
+  bool good = true;
+  if (path == "/readyz" || path == "/health" || path == "/health/readiness") {
+    good = house_.ready.load(std::memory_order_relaxed) &&
+           !house_.draining.load(std::memory_order_relaxed);
+  } else if (path == "/startupz") {
+    good = house_.ready.load(std::memory_order_relaxed);
+  } else if (path != "/livez" && path != "/health/liveliness") {
+    return false;
+  }
+  reply.status(good ? 200 : 503);
+  reply.field("content-type", "application/health+json");
+  reply.field("cache-control", "no-store");
+  reply.finish(good ? R"({"status":"pass"})" : R"({"status":"fail"})");
+  return true;
+}
+
+Task<void> Gateway::serve(http::Request& request, http::Reply& reply, Deadline& deadline) {
+  Exchange x(*this, request, reply, deadline);
+  Result<Answer, Refusal> answer = co_await this->answer(x);
+  if (!answer) {
+    send_refusal(x, answer.error());
+  } else if (x.entry) {
+    send_kept(x);
+  } else {
+    co_await relay(x, *answer);
+  }
+}
+
+// An answer that the cache had under its meaning. From now on its very bytes are known too.
+void Gateway::send_kept(Exchange& x) {
+  const cache::Form form = form_for(x.question);
+  x.recorder.cache = CacheResult::hit;
+  send_entry(x.reply, *x.entry, prepared(*x.entry, form), x.recorder.request_id(),
+             x.request.received, Clock::now());
+  if (x.request.head.find("cache-control").empty()) {
+    house_.cache.remember_bytes(kScope, static_cast<std::uint32_t>(x.question.endpoint),
+                                x.request.body, x.entry, form, x.with->epoch());
+  }
+}
+
+void Gateway::refuse(const http::BadMessage& bad, http::Reply& reply) {
+  metrics_.invalid(Endpoint::other, kind_of(bad.status));
+  Refusal refusal;
+  refusal.status = bad.status;
+  refusal.message = std::string(bad.what) + ".";
+  if (!refusal.message.empty()) {
+    refusal.message.front() = static_cast<char>(std::toupper(refusal.message.front()));
+  }
+  std::string body;
+  dialect::write_refusal(body, refusal);
+  Uuid own_id;
+  const Time now = Clock::now();
+  const std::string_view id = request_id_of({}, random_, own_id);
+  reply.status(bad.status);
+  reply.field("content-type", "application/json");
+  reply.field("x-request-id", id);
+  reply.finish(body);
+  Settled settled;
+  settled.method = "other";
+  settled.status = bad.status;
+  settled.response_bytes = body.size();
+  (void)now;
+  settle(settled, {}, id, {}, {});
+}
+
+Exchange::Exchange(Gateway& gateway, http::Request& request_, http::Reply& reply_,
+                   Deadline& deadline_)
+    : request(request_),
+      reply(reply_),
+      deadline(deadline_),
+      with(gateway.snapshot_),
+      recorder(gateway, request_, reply_) {}
+
+}  // namespace penstock::gateway
