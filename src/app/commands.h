@@ -3,6 +3,7 @@
 
 #include <cstdio>
 #include <string>
+#include <vector>
 
 #include "load/load.h"
 
@@ -24,5 +25,40 @@ int settings_command(bool schema);
 // request failed or none could be sent, 2 when an option means nothing.
 int load_command(const load::Options& options);
 void add_load_options(CLI::App& app, load::Options& options);
+
+struct AskOptions {
+  std::string question;
+  std::string url = "http://127.0.0.1:8080";
+  std::string model;    // empty: the first that the gateway lists
+  std::string api_key;  // empty: none is sent
+  bool plain = false;   // the answer in one piece
+};
+
+// `penstock ask`: the answer to standard output, then one line of facts to standard error; 1 when
+// the gateway cannot be reached or refuses.
+int ask_command(const AskOptions& options);
+void add_ask_options(CLI::App& app, AskOptions& options);
+
+struct EngineOptions {
+  std::string listen = "127.0.0.1:9000";
+  unsigned workers = 1;
+  std::vector<std::string> models;
+  std::size_t answer_bytes = 0;
+  std::string first_token = "200ms";
+  std::string errors = "0%";
+  std::string stalls = "0%";
+  std::string disconnects = "0%";
+  std::string rate_limited = "0%";
+  std::uint64_t seed = 1;
+  double sigma = 0.4;
+  double tokens_per_second = 50;
+  std::uint32_t tokens = 200;
+  std::uint32_t slots = 64;
+  std::uint32_t queue = 256;
+};
+
+// `penstock engine`: prints `listening on http://ADDRESS/v1` and runs until SIGTERM or SIGINT.
+int engine_command(const EngineOptions& options);
+void add_engine_options(CLI::App& app, EngineOptions& options);
 
 }  // namespace penstock::app

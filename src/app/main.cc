@@ -38,18 +38,23 @@ int run(int argc, char** argv) {
       "Runs the gateway until SIGTERM or SIGINT. SIGHUP reads the configuration again:\n"
       "all or nothing. Without --config it starts on embedded defaults and the variables\n"
       "OPENAI_API_KEY (that vendor, all its models) and PORT.");
-  serve_cli->add_option("--config", serve.config, "The configuration; `penstock settings` lists "
-                                                  "all it can say")
+  serve_cli
+      ->add_option("--config", serve.config,
+                   "The configuration; `penstock settings` lists "
+                   "all it can say")
       ->type_name("FILE");
-  serve_cli->add_option("--docs", docs, "Answer out of this folder of Markdown and text (model "
-                                        "`handbook`)")
+  serve_cli
+      ->add_option("--docs", docs,
+                   "Answer out of this folder of Markdown and text (model "
+                   "`handbook`)")
       ->type_name("DIR");
   serve_cli->add_option("--engine", engine_url, "An OpenAI-compatible engine, all its models")
       ->type_name("URL");
 
   std::string file;
   CLI::App* const check = cli.add_subcommand(
-      "check", "Reads a configuration and prints every error with its line, and what was expected.");
+      "check",
+      "Reads a configuration and prints every error with its line, and what was expected.");
   check->add_option("FILE", file, "The configuration")->required();
 
   bool schema = false;

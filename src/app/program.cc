@@ -13,8 +13,7 @@ asio::ip::tcp::endpoint endpoint_of(const settings::Address& address) {
 }
 
 std::string url_of(const asio::ip::tcp::endpoint& endpoint) {
-  return "http://" +
-         settings::to_string({endpoint.address().to_string(), endpoint.port()});
+  return "http://" + settings::to_string({endpoint.address().to_string(), endpoint.port()});
 }
 
 unsigned worker_count(const settings::Settings& settings) {
@@ -60,7 +59,9 @@ Program::Program(ServeOptions options, settings::SettingsPtr settings, observe::
   reload_time_.set(static_cast<double>(std::time(nullptr)));
 }
 
-Program::~Program() { end(true, [] { return true; }); }
+Program::~Program() {
+  end(true, [] { return true; });
+}
 
 Result<void> Program::start() {
   // Engines first: a folder that is missing should not leave a port open for a moment.
@@ -93,8 +94,7 @@ Result<void> Program::reload() {
   const auto failed = [&](std::string why) {
     reloads_bad_.add();
     reload_good_.set(0);
-    log_.error("the configuration was not reloaded; the old one stays in force",
-               {{"reason", why}});
+    log_.error("the configuration was not reloaded; the old one stays in force", {{"reason", why}});
     return Error{Kind::invalid, Source::gateway, false, std::move(why)};
   };
   if (options_.config.empty()) {

@@ -77,8 +77,8 @@ int serve_command(const ServeOptions& options) {
   const std::size_t workers = settings->listen.workers.value_or(observe::default_workers());
   observe::Registry registry(workers + 1, settings->metrics.max_label_values);
   observe::watch_process(registry);
-  for (const auto level : {observe::Level::debug, observe::Level::info, observe::Level::warn,
-                           observe::Level::error}) {
+  for (const auto level :
+       {observe::Level::debug, observe::Level::info, observe::Level::warn, observe::Level::error}) {
     registry.watch(observe::Type::counter, "penstock_log_messages_total", "Log records.",
                    {{"level", std::string(observe::name_of(level))}},
                    [&log, level] { return static_cast<double>(log.messages(level)); });

@@ -14,8 +14,8 @@ struct ServeOptions {
 
 // Exit codes of every command.
 inline constexpr int kGood = 0;
-inline constexpr int kFailed = 1;         // it did not work: a port is taken, an engine is away
-inline constexpr int kBadUsage = 2;       // the command line or the configuration is wrong
+inline constexpr int kFailed = 1;    // it did not work: a port is taken, an engine is away
+inline constexpr int kBadUsage = 2;  // the command line or the configuration is wrong
 
 int serve_command(const ServeOptions& options);
 

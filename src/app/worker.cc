@@ -44,12 +44,12 @@ Worker::Worker(unsigned index, gateway::House& house, settings::SettingsPtr sett
               http::ServerMetrics(house.registry.shard(index)), house.connections),
       beat_timer_(loop_.executor()),
       drain_timer_(loop_.executor()),
-      lag_(house.registry.shard(index).histogram(
-          "penstock_event_loop_lag_seconds", "How late a worker's timer fires.",
-          observe::kFast, {{"worker", std::to_string(index)}})),
-      busy_(house.registry.shard(index).counter(
-          "penstock_worker_busy_seconds_total", "CPU time that a worker has used.",
-          {{"worker", std::to_string(index)}})) {}
+      lag_(house.registry.shard(index).histogram("penstock_event_loop_lag_seconds",
+                                                 "How late a worker's timer fires.", observe::kFast,
+                                                 {{"worker", std::to_string(index)}})),
+      busy_(house.registry.shard(index).counter("penstock_worker_busy_seconds_total",
+                                                "CPU time that a worker has used.",
+                                                {{"worker", std::to_string(index)}})) {}
 
 Worker::~Worker() { stop(); }
 

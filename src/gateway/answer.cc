@@ -4,7 +4,9 @@
 
 #include "dialect/refusal.h"
 #include "gateway/exchange.h"
+#include "gateway/keep.h"
 #include "gateway/passthrough.h"
+#include "gateway/scope.h"
 
 namespace penstock::gateway {
 namespace {
@@ -33,13 +35,9 @@ std::optional<Duration> patience(const http::RequestHead& head) {
   return std::nullopt;
 }
 
-Refusal method_not_allowed(std::string_view method, std::string_view path,
-                           std::string_view allowed) {
-  Refusal refusal;
-  refusal.status = 405;
-  refusal.message = "Method " + std::string(method) + " is not for " + std::string(path) +
-                    "; it takes " + std::string(allowed) + ".";
-  return refusal;
+Invalid kind_of(const Refusal& refusal) {
+  if (refusal.status == 415) return Invalid::content_type;
+  return refusal.param.empty() ? Invalid::json : Invalid::parameter;
 }
 
 }  // namespace
@@ -65,8 +63,8 @@ std::optional<Refusal> Gateway::parse(Exchange& x) {
   const http::RequestHead& head = x.request.head;
   Question& question = x.question;
   question.method = head.method;
-  question.target = head.target.substr(
-      static_cast<std::size_t>(head.path.data() - head.target.data()));
+  question.target =
+      head.target.substr(static_cast<std::size_t>(head.path.data() - head.target.data()));
   question.content_type = head.find("content-type");
   question.body = x.request.body;
   question.endpoint = endpoint_of(head.path);
@@ -80,39 +78,20 @@ std::optional<Refusal> Gateway::parse(Exchange& x) {
     return refusal;
   }
   if (const auto wanted = patience(head)) x.deadline.move(x.request.received + *wanted);
-  if (question.endpoint == Endpoint::models) {
-    if (head.method != "GET" && head.method != "HEAD") {
-      return method_not_allowed(head.method, head.path, "GET");
-    }
-    return std::nullopt;
-  }
-  if (question.endpoint == Endpoint::other) return read_passthrough(question, reader_);
-
-  if (head.method != "POST") return method_not_allowed(head.method, head.path, "POST");
-  if (!is_json(question.content_type)) {
-    metrics_.invalid(question.endpoint, Invalid::content_type);
-    Refusal refusal;
-    refusal.status = 415;
-    refusal.message = "The body's content-type must be application/json.";
-    refusal.code = "unsupported_content_type";
-    return refusal;
-  }
   const bool canonical = x.settings().cache.answers != settings::CacheAnswers::off &&
                          question.body.size() <= kCachedQuestion;
-  auto refusal = reader_.read(question, canonical);
-  if (refusal) {
-    metrics_.invalid(question.endpoint, refusal->param.empty() ? Invalid::json : Invalid::parameter);
-  }
+  auto refusal = read_question(question, head, reader_, canonical);
+  if (refusal) metrics_.invalid(question.endpoint, kind_of(*refusal));
   x.recorder.stream = question.stream;
   return refusal;
 }
 
 std::optional<Refusal> Gateway::route(Exchange& x) {
   const route::Table& routes = x.with->routes;
-  Result<route::Plan, Refusal> plan = x.question.endpoint == Endpoint::other &&
-                                              x.question.model.empty()
-                                          ? routes.plan_without_model()
-                                          : routes.plan(x.question.model);
+  Result<route::Plan, Refusal> plan =
+      x.question.endpoint == Endpoint::other && x.question.model.empty()
+          ? routes.plan_without_model()
+          : routes.plan(x.question.model);
   if (!plan) {
     metrics_.invalid(x.question.endpoint, Invalid::model);
     return std::move(plan).error();
@@ -153,9 +132,22 @@ bool Gateway::may_be_cached(Exchange& x) {
 }
 
 bool Gateway::find_in_cache(Exchange& x) {
-  x.key = keys_.make(kScope, x.question.endpoint, cache_model(x), x.question.canonical);
-  if (http::list_has(x.request.head.find("cache-control"), "no-cache")) return false;
-  x.entry = house_.cache.find(x.key, kScope, x.request.received);
+  // What answers: the engine, the model, and the version of what it knows.
+  const engine::Engine& engine = x.engine();
+  const std::string answers = engine.name() + '\n' + x.plan.model + '\n' + x.plan.upstream_model +
+                              '\n' + std::to_string(engine.version());
+  x.key = keys_.make(kScope, x.question.endpoint, answers, x.question.canonical);
+  if (http::list_has(x.request.head.find("cache-control"), "no-cache")) {
+    metrics_.cache_bypasses.add();
+    return false;
+  }
+  cache::EntryPtr found = house_.cache.find(x.key, kScope, x.request.received);
+  if (found) {
+    // The form that is wanted may be made of another, once.
+    x.entry = with_form(found, form_for(x.question));
+    if (x.entry && x.entry != found) house_.cache.store(x.entry);
+  }
+  (x.entry ? metrics_.cache_hits : metrics_.cache_misses).add();
   return x.entry != nullptr;
 }
 

@@ -6,6 +6,7 @@
 #include "dialect/refusal.h"
 #include "gateway/exchange.h"
 #include "gateway/keep.h"
+#include "gateway/scope.h"
 
 namespace penstock::gateway {
 namespace {
@@ -15,11 +16,27 @@ double seconds(Duration duration) { return std::chrono::duration<double>(duratio
 // Everything end to end but credentials, what describes this connection, and what is ours.
 bool forwarded(std::string_view name, std::string_view connection) {
   if (http::hop_by_hop(name) || name.starts_with("x-penstock-")) return false;
-  for (const std::string_view dropped :
-       {"host", "authorization", "api-key", "x-api-key", "cookie", "content-length",
-        "content-type", "accept", "accept-encoding", "expect", "x-request-id", "forwarded",
-        "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "origin",
-        "referer", "cache-control", "te", "upgrade-insecure-requests"}) {
+  for (const std::string_view dropped : {"host",
+                                         "authorization",
+                                         "api-key",
+                                         "x-api-key",
+                                         "cookie",
+                                         "content-length",
+                                         "content-type",
+                                         "accept",
+                                         "accept-encoding",
+                                         "expect",
+                                         "x-request-id",
+                                         "forwarded",
+                                         "x-forwarded-for",
+                                         "x-forwarded-host",
+                                         "x-forwarded-proto",
+                                         "x-real-ip",
+                                         "origin",
+                                         "referer",
+                                         "cache-control",
+                                         "te",
+                                         "upgrade-insecure-requests"}) {
     if (name == dropped) return false;
   }
   return connection.empty() || !http::list_has(connection, name);
@@ -43,7 +60,8 @@ bool ask_usage(const Question& question, settings::EngineKind kind) {
 
 // Calls, and makes sure that the call is counted whatever becomes of it.
 Task<Result<Answer>> measured_call(engine::Engine& engine, const engine::Call& call,
-                                   std::shared_ptr<EngineMetrics> metrics, Deadline& deadline) {
+                                   std::shared_ptr<EngineMetrics> metrics, bool strip_usage,
+                                   Deadline& deadline) {
   auto record = std::make_unique<CallRecord>(std::move(metrics), Clock::now());
   Result<Answer> answer = co_await engine.call(call, deadline);
   const Time now = Clock::now();
@@ -55,8 +73,8 @@ Task<Result<Answer>> measured_call(engine::Engine& engine, const engine::Call& c
   if (answer->rest) {
     const bool events = answer->event_stream() && answer->status == 200 &&
                         call.question.endpoint != Endpoint::other;
-    answer->rest = std::make_unique<WatchedFlow>(std::move(answer->rest), std::move(record),
-                                                 events, call.ask_usage && !call.keep_usage);
+    answer->rest = std::make_unique<WatchedFlow>(std::move(answer->rest), std::move(record), events,
+                                                 strip_usage);
   } else {
     if (answer->status == 200 && call.question.endpoint != Endpoint::other) {
       if (const auto usage = dialect::read_usage(answer->body)) record->usage(*usage);
@@ -68,8 +86,7 @@ Task<Result<Answer>> measured_call(engine::Engine& engine, const engine::Call& c
 
 // A question that outlives the request that asked it.
 struct OwnQuestion {
-  OwnQuestion(const Question& asked, std::span<const HeaderView> asked_headers,
-              std::string_view id)
+  OwnQuestion(const Question& asked, std::span<const HeaderView> asked_headers, std::string_view id)
       : question(asked), request_id(id) {
     // One piece of memory for all that is viewed; the body last, with its padding.
     std::size_t size = asked.method.size() + asked.target.size() + asked.content_type.size() +
@@ -98,6 +115,44 @@ struct OwnQuestion {
   std::vector<HeaderView> headers;
 };
 
+constexpr std::uint64_t kWholeAnswer = 256 * 1024;      // sent in one piece, with its length
+constexpr std::uint64_t kConverted = 32 * 1024 * 1024;  // the most that is made into another form
+
+// Bytes that were read ahead, then the rest.
+class PrefixedFlow final : public Flow {
+ public:
+  PrefixedFlow(std::string first, std::unique_ptr<Flow> rest)
+      : first_(std::move(first)), rest_(std::move(rest)) {}
+  Task<Result<std::string_view>> next(Deadline& deadline) override {
+    if (!given_) {
+      given_ = true;
+      co_return std::string_view(first_);
+    }
+    Result<std::string_view> piece = co_await rest_->next(deadline);
+    co_return piece;
+  }
+
+ private:
+  std::string first_;
+  std::unique_ptr<Flow> rest_;
+  bool given_ = false;
+};
+
+// The answer's bytes up to about `most`; `answer.rest` is null afterwards if that was all.
+Task<Result<std::string>> gather(Answer& answer, std::uint64_t most, Deadline& deadline) {
+  std::string body;
+  for (;;) {
+    Result<std::string_view> piece = co_await answer.rest->next(deadline);
+    if (!piece) co_return std::move(piece).error();
+    if (piece->empty()) {
+      answer.rest.reset();
+      co_return body;
+    }
+    body += *piece;
+    if (body.size() > most) co_return body;
+  }
+}
+
 // What drives a flight: everything of its own, since the client that began it may leave.
 struct Order {
   House& house;
@@ -114,14 +169,15 @@ Task<Result<void>> drive_to_end(Order& order, Deadline& deadline) {
   const settings::EngineSettings& engine = order.with->settings->engines[order.plan.engine];
   Question& question = order.own.question;
   engine::Call call{question, order.plan.upstream_model, order.own.headers, order.own.request_id,
-                    ask_usage(question, engine.kind), true};
-  Result<Answer> answer = co_await measured_call(*order.with->engines[order.plan.engine], call,
-                                                 order.with->pairs[order.plan.metrics], deadline);
+                    ask_usage(question, engine.kind)};
+  Result<Answer> answer =
+      co_await measured_call(*order.with->engines[order.plan.engine], call,
+                             order.with->pairs[order.plan.metrics], false, deadline);
   if (!answer) co_return std::move(answer).error();
 
-  Keeper keeper(order.with->settings->cache, question, *answer);
-  order.flight->head({answer->status, answer->content_type, answer->headers, answer->length,
-                      engine.name});
+  Keeper keeper(order.with->settings->cache, question, *answer, kScope);
+  if (!answer->rest) answer->length = answer->body.size();
+  order.flight->head({answer->status, answer->content_type, answer->headers, answer->length});
   if (!answer->rest) {
     keeper.add(answer->body);
     order.flight->append(std::move(answer->body));
@@ -131,12 +187,13 @@ Task<Result<void>> drive_to_end(Order& order, Deadline& deadline) {
       if (!piece) co_return std::move(piece).error();
       if (piece->empty()) break;
       keeper.add(*piece);
-      order.flight->append(*piece);
+      order.flight->append(std::string(*piece));
       Result<void> room = co_await order.flight->room(deadline);
       if (!room) co_return room;
     }
   }
-  if (auto entry = keeper.entry(order.key, order.plan.model, engine.name, Clock::now())) {
+  Random random;
+  if (auto entry = keeper.entry(order.key, order.plan.model, engine.name, Clock::now(), random)) {
     order.house.cache.store(std::move(entry));
   }
   co_return Result<void>();
@@ -146,8 +203,7 @@ Task<void> drive(std::unique_ptr<Order> order) {
   const Time begun = Clock::now();
   Deadline deadline(order->loop,
                     begun + order->with->settings->engines[order->plan.engine].timeout.total);
-  const auto abandoned = [&deadline] { deadline.call_off(Why::left); };
-  cache::Flight::Driver driver(*order->flight, order->loop, abandoned);
+  order->flight->drive(order->loop, [&deadline] { deadline.call_off(Why::left); });
   Result<void> done = co_await drive_to_end(*order, deadline);
   if (done) {
     order->flight->finish();
@@ -177,10 +233,10 @@ void CallRecord::first_byte(Time now) {
 
 void CallRecord::usage(const Usage& usage) {
   output_tokens_ = usage.output;
-  metrics_->tokens_input.add(usage.input);
-  metrics_->tokens_output.add(usage.output);
-  metrics_->tokens_cached_input.add(usage.cached_input);
-  metrics_->tokens_reasoning.add(usage.reasoning);
+  metrics_->tokens_input.add(static_cast<double>(usage.input));
+  metrics_->tokens_output.add(static_cast<double>(usage.output));
+  metrics_->tokens_cached_input.add(static_cast<double>(usage.cached_input));
+  metrics_->tokens_reasoning.add(static_cast<double>(usage.reasoning));
   metrics_->request_tokens_input.observe(static_cast<double>(usage.input));
   metrics_->request_tokens_output.observe(static_cast<double>(usage.output));
 }
@@ -220,10 +276,7 @@ Outcome outcome_of(int status) {
 
 WatchedFlow::WatchedFlow(std::unique_ptr<Flow> inner, std::unique_ptr<CallRecord> record,
                          bool events, bool strip_usage)
-    : inner_(std::move(inner)),
-      record_(std::move(record)),
-      events_(events),
-      stream_(strip_usage) {}
+    : inner_(std::move(inner)), record_(std::move(record)), events_(events), stream_(strip_usage) {}
 
 Task<Result<std::string_view>> WatchedFlow::next(Deadline& deadline) {
   for (;;) {
@@ -268,10 +321,10 @@ Task<Result<Answer, Refusal>> Gateway::ask(Exchange& x) {
   const settings::EngineSettings& engine = x.settings().engines[x.plan.engine];
   const std::vector<HeaderView> headers = forwarded(x.request.head);
   const engine::Call call{x.question, x.plan.upstream_model, headers, x.recorder.request_id(),
-                          ask_usage(x.question, engine.kind), false};
+                          ask_usage(x.question, engine.kind)};
   const Time asked = Clock::now();
-  Result<Answer> answer =
-      co_await measured_call(x.engine(), call, x.with->pairs[x.plan.metrics], x.deadline);
+  Result<Answer> answer = co_await measured_call(x.engine(), call, x.with->pairs[x.plan.metrics],
+                                                 call.ask_usage, x.deadline);
   x.recorder.waited_for_engine(Clock::now() - asked);
   if (!answer) co_return dialect::refusal_of(answer.error());
   co_return *std::move(answer);
@@ -280,8 +333,8 @@ Task<Result<Answer, Refusal>> Gateway::ask(Exchange& x) {
 // Whoever asks first sends the question on; all who ask meanwhile read the same answer from its
 // beginning. The call belongs to none of them: it ends early only when the last has left.
 Task<Result<Answer, Refusal>> Gateway::ask_once_for_all(Exchange& x) {
-  cache::Joined joined = house_.flights.join(x.key);
-  auto reader = std::make_unique<cache::Reader>(joined.flight, loop_);
+  cache::FlightTable::Joined joined = house_.flights.join(x.key, loop_);
+  std::unique_ptr<cache::Reader> reader = std::move(joined.reader);
   if (joined.leader) {
     const std::vector<HeaderView> headers = forwarded(x.request.head);
     auto order = std::unique_ptr<Order>(
@@ -290,6 +343,7 @@ Task<Result<Answer, Refusal>> Gateway::ask_once_for_all(Exchange& x) {
     asio::co_spawn(loop_.executor(), drive(std::move(order)), asio::detached);
   } else {
     x.recorder.cache = CacheResult::coalesced;
+    metrics_.coalesced.add();
   }
 
   const Time asked = Clock::now();
@@ -315,13 +369,19 @@ Task<Result<Answer, Refusal>> Gateway::ask_once_for_all(Exchange& x) {
   if (!convert && (stream || !small)) co_return answer;
 
   // Whole answers go out in one piece, and a form that was not asked for is made into the other.
-  Result<std::string> body = co_await gather(*answer.rest, x);
+  const Time waiting = Clock::now();
+  Result<std::string> body =
+      co_await gather(answer, convert ? kConverted : kWholeAnswer, x.deadline);
+  x.recorder.waited_for_engine(Clock::now() - waiting);
   if (!body) co_return dialect::refusal_of(body.error());
-  answer.rest.reset();
+  if (answer.rest) {  // larger than it said: what there is goes ahead of the rest
+    answer.rest = std::make_unique<PrefixedFlow>(*std::move(body), std::move(answer.rest));
+    co_return answer;
+  }
   answer.length.reset();
   if (convert) {
-    Result<std::string> other = stream ? dialect::assemble(*body)
-                                       : dialect::split(*body, x.question.include_usage);
+    Result<std::string> other =
+        stream ? dialect::assemble(*body) : dialect::split(*body, x.question.include_usage);
     if (!other) co_return dialect::refusal_of(other.error());
     answer.content_type = stream ? "application/json" : "text/event-stream; charset=utf-8";
     answer.body = *std::move(other);

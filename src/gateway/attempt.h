@@ -17,6 +17,8 @@ class CallRecord {
   ~CallRecord();  // not ended yet: cancelled
 
   void first_byte(Time now);
+  // The answer is none that helps, though it may come to its end.
+  void fail(Outcome outcome) { failed_ = outcome; }
   void end(Outcome outcome, Time now);
   void usage(const Usage& usage);
 
@@ -26,6 +28,7 @@ class CallRecord {
   Time first_{};
   std::uint64_t output_tokens_ = 0;
   bool ended_ = false;
+  Outcome failed_ = Outcome::success;
 };
 
 Outcome outcome_of(const Error& error);

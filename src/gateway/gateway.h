@@ -38,6 +38,8 @@ struct House {
   cache::FlightTable flights;
   engine::Shared engines;
   http::ConnectionCount connections{0};
+  unsigned workers = 1;
+  std::int64_t started_unix = 0;  // seconds
   std::atomic<bool> ready{false};
   std::atomic<bool> draining{false};
   // Counts the settings in force. Bytes remembered under other settings are not taken on trust:
@@ -49,6 +51,10 @@ struct House {
 struct Snapshot {
   Snapshot(std::shared_ptr<const settings::Settings> settings, std::uint32_t generation,
            const Snapshot* before, Loop& loop, House& house);
+
+  // The generation, and the versions of what the engines know: while it is the same, the same
+  // bytes mean the same question to the same engines.
+  std::uint32_t epoch() const;
 
   std::shared_ptr<const settings::Settings> settings;
   std::uint32_t generation;
@@ -79,8 +85,11 @@ class Gateway final : public http::Handler {
   // serve.cc
   bool answer_health(http::Request& request, http::Reply& reply);
   bool answer_same_bytes(http::Request& request, http::Reply& reply);
-  void send_entry(http::Reply& reply, const cache::Entry& entry, const cache::Prepared& form,
-                  std::string_view request_id, Time received, Time now);
+  void send_entry(http::Reply& reply, const cache::Prepared& form, std::string_view request_id,
+                  const cache::Entry& entry, Time received, Time now);
+  void send_kept(Exchange& x);
+  void settle(const Settled& settled, const http::RequestHead& head, std::string_view request_id,
+              std::string_view model, std::string_view engine);
   void send_refusal(Exchange& x, const Refusal& refusal);
 
   // answer.cc: the straight line

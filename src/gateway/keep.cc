@@ -22,8 +22,7 @@ std::string head_for(std::string_view content_type, std::string_view engine, std
 }
 
 cache::Prepared prepare(std::string body, bool stream, std::string_view engine) {
-  const std::string_view type =
-      stream ? "text/event-stream; charset=utf-8" : "application/json";
+  const std::string_view type = stream ? "text/event-stream; charset=utf-8" : "application/json";
   return {head_for(type, engine, body.size()), std::move(body)};
 }
 
@@ -38,8 +37,10 @@ cache::Prepared& slot(cache::Entry& entry, cache::Form form) {
 
 }  // namespace
 
-Keeper::Keeper(const settings::Cache& settings, const Question& question, const Answer& answer)
+Keeper::Keeper(const settings::Cache& settings, const Question& question, const Answer& answer,
+               std::string_view scope)
     : settings_(settings),
+      scope_(scope),
       endpoint_(question.endpoint),
       stream_(answer.event_stream()),
       wanted_(answer.status == 200 &&
@@ -58,13 +59,15 @@ void Keeper::add(std::string_view bytes) {
 cache::EntryPtr Keeper::entry(const cache::Key& key, std::string_view model,
                               std::string_view engine, Time now, Random& random) {
   if (!wanted_) return nullptr;
-  const auto facts = stream_ ? dialect::stream_facts(body_) : dialect::answer_facts(body_, endpoint_);
+  const auto facts =
+      stream_ ? dialect::stream_facts(body_) : dialect::answer_facts(body_, endpoint_);
   if (!facts || !facts->cacheable) return nullptr;
 
   // Equal questions stored together must not all expire together.
   const double jitter = 1.0 + settings_.ttl.jitter * (2 * random.unit() - 1);
   auto entry = std::make_shared<cache::Entry>();
   entry->key = key;
+  entry->scope = scope_;
   entry->model = model;
   entry->engine = engine;
   entry->usage = facts->usage;

@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/uuid.h"
 #include "cache/entry.h"
 #include "dialect/stream.h"
 #include "exchange/exchange.h"
@@ -15,7 +16,8 @@ namespace penstock::gateway {
 // with a finish reason, not filtered, within max_entry (reliability: cache safety).
 class Keeper {
  public:
-  Keeper(const settings::Cache& settings, const Question& question, const Answer& answer);
+  Keeper(const settings::Cache& settings, const Question& question, const Answer& answer,
+         std::string_view scope);
 
   void add(std::string_view bytes);
   // The entry to store, or null. REQUIRES: the answer came to its proper end.
@@ -24,6 +26,7 @@ class Keeper {
 
  private:
   const settings::Cache& settings_;
+  const std::string scope_;
   Endpoint endpoint_;
   bool stream_;
   bool wanted_;

@@ -24,6 +24,11 @@ std::string_view method_label(std::string_view method) {
 
 double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
 
+observe::Counter cache_requests(observe::Shard& shard, const char* result) {
+  return shard.counter("penstock_cache_requests_total", "Questions put to the cache.",
+                       {{"level", "memory"}, {"result", result}});
+}
+
 constexpr std::array<std::string_view, 5> kClasses = {"1xx", "2xx", "3xx", "4xx", "5xx"};
 
 }  // namespace
@@ -60,9 +65,7 @@ EngineMetrics::EngineMetrics(observe::Shard& shard, std::string_view engine,
   for (std::size_t i = 0; i < kOutcomes; ++i) {
     requests[i] = shard.counter(
         "penstock_engine_requests_total", "Calls to engines, by how they ended.",
-        {{"engine", e},
-         {"model", m},
-         {"outcome", std::string(label_of(static_cast<Outcome>(i)))}});
+        {{"engine", e}, {"model", m}, {"outcome", std::string(label_of(static_cast<Outcome>(i)))}});
   }
   duration = shard.histogram("penstock_engine_request_duration_seconds",
                              "Time of a call to an engine, to its last byte.", observe::kDuration,
@@ -98,6 +101,11 @@ Metrics::Metrics(observe::Shard& shard)
                            "Pieces of streamed answers passed on to clients.", {})),
       interruptions(shard.counter("penstock_stream_interruptions_total",
                                   "Streamed answers that ended before their end.", {})),
+      cache_hits(cache_requests(shard, "hit")),
+      cache_misses(cache_requests(shard, "miss")),
+      cache_bypasses(cache_requests(shard, "bypass")),
+      coalesced(shard.counter("penstock_cache_coalesced_requests_total",
+                              "Requests that shared an engine call under way.", {})),
       shard_(shard) {
   for (std::size_t i = 0; i < kEndpoints; ++i) {
     const auto endpoint = static_cast<Endpoint>(i);
@@ -112,12 +120,14 @@ Metrics::Metrics(observe::Shard& shard)
     for (std::size_t k = 1; k < kClasses.size(); ++k) {
       if (k == 2) continue;  // the gateway follows and gives no redirects
       for (const bool stream : {false, true}) {
-        route.duration[k][stream ? 1 : 0] = shard.histogram(
-            "penstock_http_request_duration_seconds", "Time from a request's last byte to its "
-            "answer's last byte.", observe::kDuration,
-            {{"route", name},
-             {"code_class", std::string(kClasses[k])},
-             {"stream", stream ? "true" : "false"}});
+        route.duration[k][stream ? 1 : 0] =
+            shard.histogram("penstock_http_request_duration_seconds",
+                            "Time from a request's last byte to its "
+                            "answer's last byte.",
+                            observe::kDuration,
+                            {{"route", name},
+                             {"code_class", std::string(kClasses[k])},
+                             {"stream", stream ? "true" : "false"}});
       }
     }
     for (std::size_t r = 0; r < kCacheResults; ++r) {
@@ -126,12 +136,12 @@ Metrics::Metrics(observe::Shard& shard)
           "All the time of a request less the wait for engines.", observe::kOverhead,
           {{"route", name}, {"cache", std::string(label_of(static_cast<CacheResult>(r)))}});
     }
-    route.request_size = shard.histogram("penstock_http_request_size_bytes",
-                                         "Size of request bodies.", observe::kSize,
-                                         {{"route", name}});
-    route.response_size = shard.histogram("penstock_http_response_size_bytes",
-                                          "Size of answer bodies.", observe::kSize,
-                                          {{"route", name}});
+    route.request_size =
+        shard.histogram("penstock_http_request_size_bytes", "Size of request bodies.",
+                        observe::kSize, {{"route", name}});
+    route.response_size =
+        shard.histogram("penstock_http_response_size_bytes", "Size of answer bodies.",
+                        observe::kSize, {{"route", name}});
     for (std::size_t k = 0; k < kInvalids; ++k) {
       route.invalid[k] = shard.counter(
           "penstock_validation_errors_total", "Requests refused for what they say.",

@@ -81,12 +81,13 @@ struct Metrics {
   observe::Gauge in_flight;
   observe::Counter chunks;
   observe::Counter interruptions;
+  observe::Counter cache_hits, cache_misses, cache_bypasses, coalesced;
 
  private:
   // The codes that the gateway answers with by itself; what an engine may say beside them is
   // resolved when it is met.
-  static constexpr std::array kCodes = {200, 400, 404, 405, 408, 413, 429, 431,
-                                        499, 500, 501, 502, 503, 504};
+  static constexpr std::array kCodes = {200, 400, 404, 405, 408, 413, 429,
+                                        431, 499, 500, 501, 502, 503, 504};
   struct Route {
     std::array<observe::Counter, kCodes.size()> codes;
     std::array<std::array<observe::Histogram, 2>, 5> duration;  // by code class and stream

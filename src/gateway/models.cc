@@ -1,8 +1,11 @@
 // GET /v1/models: the configured names, and what the engine behind "*" lists.
 
+#include <algorithm>
+
 #include "dialect/answer.h"
 #include "dialect/refusal.h"
 #include "gateway/exchange.h"
+#include "http/url.h"
 
 namespace penstock::gateway {
 namespace {
@@ -48,9 +51,8 @@ Task<Result<Answer, Refusal>> Gateway::list_models(Exchange& x) {
     dialect::write_models(answer.body, models);
     co_return answer;
   }
-  const auto found = std::find_if(models.begin(), models.end(), [&](const dialect::ModelView& m) {
-    return m.id == one;
-  });
+  const auto found = std::find_if(models.begin(), models.end(),
+                                  [&](const dialect::ModelView& m) { return m.id == one; });
   if (found == models.end()) co_return dialect::unknown_model(one);
   dialect::write_model(answer.body, *found);
   co_return answer;

@@ -48,6 +48,15 @@ bool names_field(std::string_view head, std::string_view name) {
          head.find("filename") == std::string_view::npos;
 }
 
+Refusal method_not_allowed(std::string_view method, std::string_view path,
+                           std::string_view allowed) {
+  Refusal refusal;
+  refusal.status = 405;
+  refusal.message = "Method " + std::string(method) + " is not for " + std::string(path) +
+                    "; it takes " + std::string(allowed) + ".";
+  return refusal;
+}
+
 }  // namespace
 
 Endpoint endpoint_of(std::string_view path) {
@@ -86,6 +95,25 @@ std::string_view multipart_field(std::string_view content_type, std::string_view
     at = next + 2;
   }
   return {};
+}
+
+std::optional<Refusal> read_question(Question& question, const http::RequestHead& head,
+                                     dialect::QuestionReader& reader, bool canonical) {
+  if (question.endpoint == Endpoint::models) {
+    if (head.method == "GET" || head.method == "HEAD") return std::nullopt;
+    return method_not_allowed(head.method, head.path, "GET");
+  }
+  question.content_type = head.find("content-type");
+  if (question.endpoint == Endpoint::other) return read_passthrough(question, reader);
+  if (head.method != "POST") return method_not_allowed(head.method, head.path, "POST");
+  if (!is_json(question.content_type)) {
+    Refusal refusal;
+    refusal.status = 415;
+    refusal.message = "The body's content-type must be application/json.";
+    refusal.code = "unsupported_content_type";
+    return refusal;
+  }
+  return reader.read(question, canonical);
 }
 
 std::optional<Refusal> read_passthrough(Question& question, dialect::QuestionReader& reader) {

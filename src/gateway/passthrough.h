@@ -6,6 +6,7 @@
 
 #include "dialect/question.h"
 #include "exchange/exchange.h"
+#include "http/head.h"
 
 namespace penstock::gateway {
 
@@ -13,6 +14,12 @@ Endpoint endpoint_of(std::string_view path);
 
 // application/json, with or without parameters, or another +json type.
 bool is_json(std::string_view content_type);
+
+// Fills the question from the request's body; `canonical` as QuestionReader has it. The refusal
+// names what is wrong: the method, the media type, the JSON, a parameter.
+// REQUIRES: question.endpoint and body are set.
+std::optional<Refusal> read_question(Question& question, const http::RequestHead& head,
+                                     dialect::QuestionReader& reader, bool canonical);
 
 // Finds the model of a request to any other /v1/*: in a JSON body, or in the `model` field of a
 // multipart form (RFC 7578). None is no error: there may be one engine only.

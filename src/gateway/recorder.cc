@@ -54,21 +54,34 @@ Recorder::~Recorder() {
   settled.overhead = settled.duration - engine_wait_;
   settled.request_bytes = request_.body.size();
   settled.response_bytes = reply_.bytes_sent();
-  metrics.settle(settled);
+  gateway_.settle(settled, request_.head, request_id_, model, engine);
+}
 
-  const auto access = gateway_.access_log();
+std::string_view Recorder::bypass_header() const {
+  if (bypass_reason == "off") return "bypass; reason=off";
+  if (bypass_reason == "tools") return "bypass; reason=tools";
+  if (bypass_reason == "no-store") return "bypass; reason=no-store";
+  if (bypass_reason == "size") return "bypass; reason=size";
+  return "bypass; reason=sampled";
+}
+
+// Metrics and the access log of one request.
+void Gateway::settle(const Settled& settled, const http::RequestHead& head,
+                     std::string_view request_id, std::string_view model, std::string_view engine) {
+  metrics_.settle(settled);
+  const settings::AccessLog access = snapshot_->settings->logging.access;
   if (access == settings::AccessLog::none) return;
-  if (access == settings::AccessLog::errors && status < 400) return;
-  gateway_.house_.log.access({
-      {"request_id", request_id_},
-      {"method", request_.head.method},
-      {"path", request_.head.path},
-      {"status", status},
+  if (access == settings::AccessLog::errors && settled.status < 400) return;
+  house_.log.access({
+      {"request_id", request_id},
+      {"method", head.method},
+      {"path", head.path},
+      {"status", settled.status},
       {"model", model},
       {"engine", engine},
-      {"cache", label_of(cache)},
+      {"cache", label_of(settled.cache)},
       {"duration_ms", std::chrono::duration<double, std::milli>(settled.duration).count()},
-      {"bytes", static_cast<std::int64_t>(settled.response_bytes)},
+      {"bytes", settled.response_bytes},
   });
 }
 

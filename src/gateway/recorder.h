@@ -26,13 +26,15 @@ class Recorder {
   // Time spent waiting for an engine is not the gateway's.
   void waited_for_engine(Duration duration) { engine_wait_ += duration; }
   Duration engine_wait() const { return engine_wait_; }
+  // "bypass; reason=tools"; REQUIRES: cache is bypass.
+  std::string_view bypass_header() const;
   Time begun() const { return begun_; }
 
   Endpoint endpoint = Endpoint::other;
   bool stream = false;
   CacheResult cache = CacheResult::none;
-  std::string_view bypass_reason;   // a literal
-  std::string_view model;           // as configured or "other"
+  std::string_view bypass_reason;  // a literal
+  std::string_view model;          // as configured or "other"
   std::string_view engine;
   bool client_left = false;
 
@@ -45,6 +47,9 @@ class Recorder {
   Uuid own_id_;
   std::string_view request_id_;
 };
+
+// The client's id, or one made into `own`.
+std::string_view request_id_of(const http::RequestHead& head, Random& random, Uuid& own);
 
 // True for an x-request-id that may be repeated in headers and logs: 1 to 128 visible ASCII.
 bool usable_request_id(std::string_view id);

@@ -1,5 +1,7 @@
 // An answer on its way to the client: head, body or stream, as fast as the client takes it.
 
+#include <charconv>
+
 #include "dialect/refusal.h"
 #include "gateway/exchange.h"
 
@@ -36,8 +38,8 @@ void Gateway::send_entry(http::Reply& reply, const cache::Prepared& form,
   reply.field("x-request-id", request_id);
   reply.field("server-timing", server_timing(text, now - received, {}));
   const auto age = std::chrono::duration_cast<std::chrono::seconds>(now - entry.stored).count();
-  const auto end = std::to_chars(text.data(), text.data() + text.size(),
-                                 std::max<std::int64_t>(0, age));
+  const auto end =
+      std::to_chars(text.data(), text.data() + text.size(), std::max<std::int64_t>(0, age));
   reply.field("age", {text.data(), static_cast<std::size_t>(end.ptr - text.data())});
   reply.finish_prepared(form.body);
 }
@@ -54,12 +56,8 @@ void Gateway::begin_head(Exchange& x, const Answer& answer) {
     case CacheResult::none: break;
     case CacheResult::hit:
     case CacheResult::miss:
-    case CacheResult::coalesced:
-      reply.field("x-penstock-cache", label_of(x.recorder.cache));
-      break;
-    case CacheResult::bypass:
-      reply.field("x-penstock-cache", x.recorder.bypass_header());
-      break;
+    case CacheResult::coalesced: reply.field("x-penstock-cache", label_of(x.recorder.cache)); break;
+    case CacheResult::bypass: reply.field("x-penstock-cache", x.recorder.bypass_header()); break;
   }
   const Duration spent = Clock::now() - x.recorder.begun();
   reply.field("server-timing",

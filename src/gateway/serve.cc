@@ -1,15 +1,15 @@
 // Where requests come in and answers go out: the shortest ways first.
 
+#include <ctime>
+
 #include "dialect/refusal.h"
 #include "gateway/exchange.h"
 #include "gateway/keep.h"
 #include "gateway/passthrough.h"
+#include "gateway/scope.h"
 
 namespace penstock::gateway {
 namespace {
-
-// Nothing in this version separates tenants; when keys do, this becomes the caller's.
-constexpr std::string_view kScope;
 
 Invalid kind_of(int status) {
   return status == 413 || status == 431 ? Invalid::size : Invalid::framing;
@@ -24,7 +24,22 @@ House::House(const settings::Settings& settings, observe::Registry& metrics, obs
       log(log_),
       cache({settings.cache.memory.size.count, settings.cache.memory.policy,
              settings.cache.memory.max_entry.count}),
-      flights(settings.cache.memory.max_entry.count) {}
+      flights(settings.cache.memory.max_entry.count),
+      engines(log_),
+      workers(static_cast<unsigned>(metrics.shards() - 1)),
+      started_unix(std::time(nullptr)) {
+  metrics.watch(observe::Type::gauge, "penstock_cache_entries", "Answers that are kept.",
+                {{"level", "memory"}},
+                [this] { return static_cast<double>(cache.stats().entries); });
+  metrics.watch(observe::Type::gauge, "penstock_cache_used_bytes", "Memory that the cache uses.",
+                {{"level", "memory"}}, [this] { return static_cast<double>(cache.stats().bytes); });
+  metrics.watch(observe::Type::gauge, "penstock_cache_capacity_bytes",
+                "Memory that the cache may use.", {{"level", "memory"}},
+                [this] { return static_cast<double>(cache.stats().capacity); });
+  metrics.watch(observe::Type::counter, "penstock_cache_evictions_total",
+                "Answers that made room for others.", {{"level", "memory"}},
+                [this] { return static_cast<double>(cache.stats().evictions); });
+}
 
 Snapshot::Snapshot(std::shared_ptr<const settings::Settings> settings_, std::uint32_t generation_,
                    const Snapshot* before, Loop& loop, House& house)
@@ -35,12 +50,13 @@ Snapshot::Snapshot(std::shared_ptr<const settings::Settings> settings_, std::uin
     for (std::size_t i = 0; before != nullptr && i < before->engines.size(); ++i) {
       if (before->settings->engines[i] == engine) kept = before->engines[i];
     }
-    engines.push_back(kept ? std::move(kept) : house.engines.make(engine, loop));
+    engines.push_back(
+        kept ? std::move(kept)
+             : house.engines.make(engine, house.workers, loop, house.registry.shard(loop.index())));
   }
   for (const route::Table::Pair& pair : routes.pairs()) {
-    pairs.push_back(std::make_shared<EngineMetrics>(house.registry.shard(loop.index()),
-                                                    settings->engines[pair.engine].name,
-                                                    pair.model));
+    pairs.push_back(std::make_shared<EngineMetrics>(
+        house.registry.shard(loop.index()), settings->engines[pair.engine].name, pair.model));
   }
 }
 
@@ -88,7 +104,8 @@ bool Gateway::answer_same_bytes(http::Request& request, http::Reply& reply) {
   Uuid own_id;
   const std::string_view id = request_id_of(head, random_, own_id);
   const Time now = Clock::now();
-  send_entry(reply, *hit->entry, prepared(*hit->entry, hit->form), id, request.received, now);
+  send_entry(reply, prepared(*hit->entry, hit->form), id, *hit->entry, request.received, now);
+  metrics_.cache_hits.add();
   Settled settled;
   settled.endpoint = endpoint;
   settled.method = head.method;
@@ -137,7 +154,7 @@ Task<void> Gateway::serve(http::Request& request, http::Reply& reply, Deadline& 
 void Gateway::send_kept(Exchange& x) {
   const cache::Form form = form_for(x.question);
   x.recorder.cache = CacheResult::hit;
-  send_entry(x.reply, *x.entry, prepared(*x.entry, form), x.recorder.request_id(),
+  send_entry(x.reply, prepared(*x.entry, form), x.recorder.request_id(), *x.entry,
              x.request.received, Clock::now());
   if (x.request.head.find("cache-control").empty()) {
     house_.cache.remember_bytes(kScope, static_cast<std::uint32_t>(x.question.endpoint),
@@ -156,7 +173,6 @@ void Gateway::refuse(const http::BadMessage& bad, http::Reply& reply) {
   std::string body;
   dialect::write_refusal(body, refusal);
   Uuid own_id;
-  const Time now = Clock::now();
   const std::string_view id = request_id_of({}, random_, own_id);
   reply.status(bad.status);
   reply.field("content-type", "application/json");
@@ -166,7 +182,6 @@ void Gateway::refuse(const http::BadMessage& bad, http::Reply& reply) {
   settled.method = "other";
   settled.status = bad.status;
   settled.response_bytes = body.size();
-  (void)now;
   settle(settled, {}, id, {}, {});
 }
 

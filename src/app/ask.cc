@@ -1,0 +1,237 @@
+// `penstock ask "question"`: one question, streamed to the terminal.
+
+#include <fmt/format.h>
+#include <simdjson.h>
+#include <sys/socket.h>
+
+#include <CLI/CLI.hpp>
+
+#include "app/commands.h"
+#include "dialect/json.h"
+#include "dialect/stream.h"
+#include "http/client.h"
+
+namespace penstock::app {
+namespace {
+
+constexpr Duration kPatience = 10min;
+
+// What is said of an answer when it has ended.
+struct Facts {
+  std::string engine = "-";
+  std::string cache = "-";
+  Duration first{};
+  Duration total{};
+  std::uint64_t tokens = 0;
+  bool counted = false;  // by the engine
+};
+
+std::string milliseconds(Duration duration) {
+  return fmt::format("{:.1f} ms", std::chrono::duration<double, std::milli>(duration).count());
+}
+
+Error said(std::string detail) {
+  return {Kind::refused, Source::gateway, false, std::move(detail)};
+}
+
+// The message of an OpenAI error object, or the body as it is.
+std::string message_of(int status, std::string_view body) {
+  simdjson::dom::parser parser;
+  std::string_view message;
+  const simdjson::padded_string padded(body);
+  if (parser.parse(padded)["error"]["message"].get(message) == simdjson::SUCCESS) {
+    return fmt::format("{} ({})", message, status);
+  }
+  return fmt::format("it answered with status {}", status);
+}
+
+Task<Result<std::string>> read_all(http::ClientAnswer& answer, Deadline& deadline) {
+  std::string body;
+  for (;;) {
+    Result<std::string_view> piece = co_await answer.next(deadline);
+    if (!piece) co_return std::move(piece).error();
+    if (piece->empty()) co_return body;
+    body += *piece;
+  }
+}
+
+std::string fields(const http::Pool& pool, const AskOptions& options) {
+  std::string text = "host: " + pool.origin().authority() + "\r\n";
+  if (!options.api_key.empty()) text += "authorization: Bearer " + options.api_key + "\r\n";
+  return text;
+}
+
+// The first model that the gateway lists.
+Task<Result<std::string>> first_model(http::Pool& pool, const AskOptions& options,
+                                      Deadline& deadline) {
+  const std::string request =
+      "GET " + pool.origin().path + "/v1/models HTTP/1.1\r\n" + fields(pool, options) + "\r\n";
+  const std::array<std::string_view, 1> pieces = {request};
+  Result<http::ClientAnswer> answer = co_await http::exchange(pool, pieces, false, deadline);
+  if (!answer) co_return std::move(answer).error();
+  const int status = answer->head().status;
+  Result<std::string> body = co_await read_all(*answer, deadline);
+  if (!body) co_return std::move(body).error();
+  if (status != 200) co_return said(message_of(status, *body));
+  simdjson::dom::parser parser;
+  std::string_view id;
+  if (parser.parse(*body)["data"].at(0)["id"].get(id) != simdjson::SUCCESS) {
+    co_return said("it lists no model; name one with --model");
+  }
+  co_return std::string(id);
+}
+
+// Prints the text of one chunk of a stream.
+void print_chunk(std::string_view data, Facts& facts, Time begun) {
+  simdjson::dom::parser parser;
+  simdjson::dom::element chunk;
+  const simdjson::padded_string padded(data);
+  if (parser.parse(padded).get(chunk) != simdjson::SUCCESS) return;
+  std::string_view text;
+  if (chunk["choices"].at(0)["delta"]["content"].get(text) == simdjson::SUCCESS && !text.empty()) {
+    if (facts.first == Duration{}) facts.first = Clock::now() - begun;
+    if (!facts.counted) ++facts.tokens;
+    std::fwrite(text.data(), 1, text.size(), stdout);
+    std::fflush(stdout);
+  }
+  std::uint64_t tokens = 0;
+  if (chunk["usage"]["completion_tokens"].get(tokens) == simdjson::SUCCESS) {
+    facts.tokens = tokens;
+    facts.counted = true;
+  }
+}
+
+std::string body_of(const AskOptions& options, const std::string& model) {
+  std::string body;
+  dialect::JsonWriter json(body);
+  json.begin_object().member("model", model).key("messages").begin_array().begin_object();
+  json.member("role", "user").member("content", options.question).end_object().end_array();
+  json.member("temperature", 0);
+  if (!options.plain) {
+    json.member("stream", true).key("stream_options").begin_object();
+    json.member("include_usage", true).end_object();
+  }
+  json.end_object();
+  return body;
+}
+
+Task<Result<Facts>> ask(http::Pool& pool, const AskOptions& options, Deadline& deadline) {
+  std::string model = options.model;
+  if (model.empty()) {
+    Result<std::string> first = co_await first_model(pool, options, deadline);
+    if (!first) co_return std::move(first).error();
+    model = *std::move(first);
+  }
+  const std::string body = body_of(options, model);
+  const std::string head =
+      "POST " + pool.origin().path + "/v1/chat/completions HTTP/1.1\r\n" + fields(pool, options) +
+      "content-type: application/json\r\ncontent-length: " + std::to_string(body.size()) +
+      "\r\n\r\n";
+  const std::array<std::string_view, 2> pieces = {head, body};
+  Facts facts;
+  const Time begun = Clock::now();
+  Result<http::ClientAnswer> answer = co_await http::exchange(pool, pieces, false, deadline);
+  if (!answer) co_return std::move(answer).error();
+  const int status = answer->head().status;
+  const auto field = [&](std::string_view name, std::string& to) {
+    if (const std::string_view value = answer->head().find(name); !value.empty()) to = value;
+  };
+  field("x-penstock-engine", facts.engine);
+  field("x-penstock-cache", facts.cache);
+  const bool events = answer->head().find("content-type").starts_with("text/event-stream");
+  if (!events) {
+    Result<std::string> whole = co_await read_all(*answer, deadline);
+    if (!whole) co_return std::move(whole).error();
+    if (status != 200) co_return said(message_of(status, *whole));
+    facts.first = Clock::now() - begun;
+    simdjson::dom::parser parser;
+    simdjson::dom::element object;
+    std::string_view text;
+    if (parser.parse(*whole).get(object) == simdjson::SUCCESS &&
+        object["choices"].at(0)["message"]["content"].get(text) == simdjson::SUCCESS) {
+      std::fwrite(text.data(), 1, text.size(), stdout);
+    }
+    (void)object["usage"]["completion_tokens"].get(facts.tokens);
+  } else {
+    dialect::EventSplitter splitter;
+    bool done = false;
+    for (;;) {
+      Result<std::string_view> piece = co_await answer->next(deadline);
+      if (!piece) co_return std::move(piece).error();
+      if (piece->empty()) break;
+      splitter.feed(*piece);
+      while (const auto event = splitter.next()) {
+        if (event->data == "[DONE]") {
+          done = true;
+        } else if (event->data.starts_with(R"({"error")")) {
+          co_return said(message_of(status, event->data));
+        } else if (!event->data.empty()) {
+          print_chunk(event->data, facts, begun);
+        }
+      }
+    }
+    if (!done) co_return said("the answer ended before its end");
+  }
+  facts.total = Clock::now() - begun;
+  std::fputc('\n', stdout);
+  co_return facts;
+}
+
+}  // namespace
+
+void add_ask_options(CLI::App& app, AskOptions& options) {
+  app.add_option("QUESTION", options.question, "What you want to know")->required();
+  app.add_option("--url", options.url, "The gateway")->type_name("URL")->capture_default_str();
+  app.add_option("--model", options.model,
+                 "The model; the first that the gateway lists if left out")
+      ->type_name("NAME");
+  app.add_option("--api-key", options.api_key, "Sent as a bearer token")
+      ->type_name("KEY")
+      ->envname("PENSTOCK_API_KEY");
+  app.add_flag("--plain", options.plain, "The whole answer at once instead of streamed");
+}
+
+int ask_command(const AskOptions& options) {
+  const auto failed = [&](const std::string& why) {
+    fmt::print(stderr, "penstock ask: {}: {}\n", options.url, why);
+    return 1;
+  };
+  if (options.question.empty()) {
+    fmt::print(stderr, "penstock ask: the question is empty\n");
+    return 2;
+  }
+  Result<http::Url> url = http::parse_url(options.url);
+  if (!url) {
+    fmt::print(stderr, "penstock ask: {}\n", url.error().detail);
+    return 2;
+  }
+  http::PoolOptions pool_options;
+  if (url->path.ends_with("/v1")) url->path.resize(url->path.size() - 3);
+  pool_options.origin = *url;
+  if (url->https) {
+    Result<std::shared_ptr<http::TlsClient>> tls = http::TlsClient::make("");
+    if (!tls) return failed(tls.error().detail);
+    pool_options.tls = *tls;
+  }
+  Loop loop;
+  http::Pool pool(loop, std::move(pool_options), {});
+  std::optional<Result<Facts>> result;
+  const auto work = [](http::Pool& p, const AskOptions& o, Loop& l,
+                       std::optional<Result<Facts>>& to) -> Task<void> {
+    Deadline deadline(l, Clock::now() + kPatience);
+    Result<Facts> facts = co_await ask(p, o, deadline);
+    to.emplace(std::move(facts));
+    l.stop();
+  };
+  asio::co_spawn(loop.executor(), work(pool, options, loop, result), asio::detached);
+  loop.run();
+  if (!*result) return failed(result->error().detail);
+  const Facts& facts = **result;
+  std::fflush(stdout);
+  fmt::print(stderr, "\nengine {} | first token {} | total {} | cache {} | {} tokens\n",
+             facts.engine, milliseconds(facts.first), milliseconds(facts.total), facts.cache,
+             facts.tokens);
+  return 0;
+}
+
+}  // namespace penstock::app

@@ -1,0 +1,241 @@
+// `penstock engine`: the simulated engine as a server of its own.
+
+#include <fmt/format.h>
+#include <signal.h>
+
+#include <CLI/CLI.hpp>
+#include <thread>
+
+#include "app/commands.h"
+#include "app/worker.h"
+#include "dialect/answer.h"
+#include "dialect/refusal.h"
+#include "engine/simulated.h"
+#include "gateway/passthrough.h"
+#include "settings/values.h"
+
+namespace penstock::app {
+namespace {
+
+// The least that an OpenAI-compatible server is.
+class EngineHandler final : public http::Handler {
+ public:
+  EngineHandler(engine::SimulatedOptions options, std::shared_ptr<engine::SimulatedHall> hall)
+      : engine_(std::move(options), std::move(hall)) {}
+
+  bool answer_now(http::Request& request, http::Reply& reply) override {
+    if (request.head.path != "/health") return false;
+    reply.status(200);
+    reply.field("content-type", "application/json");
+    reply.finish(R"({"status":"ok"})");
+    return true;
+  }
+
+  Task<void> serve(http::Request& request, http::Reply& reply, Deadline& deadline) override {
+    Question question;
+    question.endpoint = gateway::endpoint_of(request.head.path);
+    question.method = request.head.method;
+    question.target = request.head.target;
+    question.body = request.body;
+    if (question.endpoint == Endpoint::models) {
+      co_await list(reply, deadline);
+      co_return;
+    }
+    if (auto refusal = gateway::read_question(question, request.head, reader_, false)) {
+      refuse_with(reply, *refusal);
+      co_return;
+    }
+    const engine::Call call{question, {}, {}, {}, false};
+    Result<Answer> answer = co_await engine_.call(call, deadline);
+    if (!answer) {
+      // A real engine that breaks says nothing more.
+      if (answer.error().kind == Kind::broken) co_return;
+      refuse_with(reply, dialect::refusal_of(answer.error()));
+      co_return;
+    }
+    reply.status(answer->status);
+    reply.field("content-type", answer->content_type);
+    for (const Header& header : answer->headers) reply.field(header.name, header.value);
+    if (!answer->rest) {
+      reply.finish(answer->body);
+      co_return;
+    }
+    const bool begun = co_await reply.begin_stream();
+    if (!begun) co_return;
+    for (;;) {
+      Result<std::string_view> piece = co_await answer->rest->next(deadline);
+      if (!piece) {
+        reply.abort();
+        co_return;
+      }
+      if (piece->empty()) break;
+      const bool sent = co_await reply.write(*piece);
+      if (!sent) co_return;
+    }
+    co_await reply.end_stream();
+  }
+
+  void refuse(const http::BadMessage& bad, http::Reply& reply) override {
+    Refusal refusal;
+    refusal.status = bad.status;
+    refusal.message = bad.what;
+    refuse_with(reply, refusal);
+  }
+
+ private:
+  Task<void> list(http::Reply& reply, Deadline& deadline) {
+    Result<std::vector<engine::Model>> models = co_await engine_.models(deadline);
+    std::vector<dialect::ModelView> views;
+    for (const engine::Model& model : *models) {
+      views.push_back({model.id, model.owned_by, model.created});
+    }
+    std::string body;
+    dialect::write_models(body, views);
+    reply.status(200);
+    reply.field("content-type", "application/json");
+    reply.finish(body);
+  }
+
+  void refuse_with(http::Reply& reply, const Refusal& refusal) {
+    std::string body;
+    dialect::write_refusal(body, refusal);
+    reply.status(refusal.status);
+    reply.field("content-type", "application/json");
+    reply.finish(body);
+  }
+
+  engine::SimulatedEngine engine_;
+  dialect::QuestionReader reader_;
+};
+
+// A loop on a thread with its listener.
+struct EngineWorker {
+  EngineWorker(unsigned index, const engine::SimulatedOptions& options,
+               std::shared_ptr<engine::SimulatedHall> hall, http::ConnectionCount& count)
+      : loop(index),
+        handler(options, std::move(hall)),
+        server(loop, handler, http::ServerLimits{}, http::ServerMetrics(), count) {}
+  ~EngineWorker() {
+    if (!thread.joinable()) return;
+    asio::post(loop.executor(), [this] {
+      server.drain();
+      server.close_all();
+      asio::post(loop.executor(), [this] { loop.stop(); });
+    });
+    thread.join();
+  }
+
+  Loop loop;
+  EngineHandler handler;
+  http::Server server;
+  std::thread thread;
+};
+
+// What the options say, or false and the reason.
+bool read_behaviour(const EngineOptions& options, engine::SimulatedOptions& to, std::string& why) {
+  settings::EngineSettings::Simulated& like = to.behaviour;
+  const auto share = [&](const char* name, const std::string& text, double& value) {
+    const auto read = settings::parse_ratio(text);
+    if (!read) why = fmt::format("{} takes a share such as 5%, not \"{}\"", name, text);
+    if (read) value = *read;
+  };
+  share("--errors", options.errors, like.errors);
+  share("--stalls", options.stalls, like.stalls);
+  share("--disconnects", options.disconnects, like.disconnects);
+  share("--rate-limited", options.rate_limited, like.rate_limited);
+  const auto first = settings::parse_duration(options.first_token);
+  if (!first) {
+    why = fmt::format("--first-token takes a time such as 200ms, not \"{}\"", options.first_token);
+  } else {
+    like.first_token = *first;
+  }
+  like.seed = options.seed;
+  like.first_token_sigma = options.sigma;
+  like.tokens_per_second = options.tokens_per_second;
+  like.tokens = options.tokens;
+  like.slots = options.slots;
+  like.queue = options.queue;
+  to.answer_bytes = options.answer_bytes;
+  if (!options.models.empty()) to.models = options.models;
+  if (like.errors + like.stalls + like.disconnects + like.rate_limited > 1) {
+    why = "the shares of faults add up to more than 100%";
+  }
+  if (like.slots == 0) why = "--slots must be at least 1";
+  return why.empty();
+}
+
+}  // namespace
+
+void add_engine_options(CLI::App& app, EngineOptions& options) {
+  app.add_option("--listen", options.listen, "Where to listen; port 0 takes a free one")
+      ->type_name("HOST:PORT")
+      ->capture_default_str();
+  app.add_option("--model", options.models, "A model to list; may be given again");
+  app.add_option("--seed", options.seed, "The same seed and question, the same answer")
+      ->capture_default_str();
+  app.add_option("--first-token", options.first_token,
+                 "Median time to the first token; 0s for none")
+      ->capture_default_str();
+  app.add_option("--sigma", options.sigma, "Spread of that time (log-normal)")
+      ->capture_default_str();
+  app.add_option("--tokens-per-second", options.tokens_per_second, "0 for all at once")
+      ->capture_default_str();
+  app.add_option("--tokens", options.tokens, "Mean length of an answer")->capture_default_str();
+  app.add_option("--answer-bytes", options.answer_bytes, "Fixed length of an answer's text");
+  app.add_option("--errors", options.errors, "Share answered with 500")->capture_default_str();
+  app.add_option("--stalls", options.stalls, "Share that stops half-way and never goes on")
+      ->capture_default_str();
+  app.add_option("--disconnects", options.disconnects, "Share cut off half-way")
+      ->capture_default_str();
+  app.add_option("--rate-limited", options.rate_limited, "Share answered with 429")
+      ->capture_default_str();
+  app.add_option("--slots", options.slots, "Answers made at once")->capture_default_str();
+  app.add_option("--queue", options.queue, "Questions that wait for a slot; more get a 429")
+      ->capture_default_str();
+  app.add_option("--workers", options.workers, "Event loops")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 64));
+}
+
+int engine_command(const EngineOptions& options) {
+  engine::SimulatedOptions simulated;
+  std::string why;
+  const auto address = settings::parse_address(options.listen);
+  if (!address) why = fmt::format("--listen takes HOST:PORT, not \"{}\"", options.listen);
+  if (!why.empty() || !read_behaviour(options, simulated, why)) {
+    fmt::print(stderr, "penstock engine: {}\n", why);
+    return 2;
+  }
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+
+  const auto hall =
+      std::make_shared<engine::SimulatedHall>(simulated.behaviour.slots, simulated.behaviour.queue);
+  http::ConnectionCount count{0};
+  std::vector<std::unique_ptr<EngineWorker>> workers;
+  asio::ip::tcp::endpoint endpoint(asio::ip::make_address(address->host), address->port);
+  for (unsigned i = 0; i < options.workers; ++i) {
+    workers.push_back(std::make_unique<EngineWorker>(i, simulated, hall, count));
+    const auto bound = workers.back()->server.listen(endpoint);
+    if (!bound) {
+      fmt::print(stderr, "penstock engine: {}\n", bound.error().detail);
+      return 1;
+    }
+    endpoint = *bound;
+  }
+  fmt::print("listening on http://{}/v1\n",
+             settings::to_string({endpoint.address().to_string(), endpoint.port()}));
+  std::fflush(stdout);
+  for (auto& worker : workers) {
+    worker->thread = std::thread([loop = &worker->loop] { loop->run(); });
+  }
+  int signal = 0;
+  sigwait(&signals, &signal);
+  return 0;
+}
+
+}  // namespace penstock::app
