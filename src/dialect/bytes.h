@@ -42,6 +42,22 @@ inline const char* skip_plain(const char* at, const char* end) {
   return end;
 }
 
+// The first LF or CR in [at, end), or `end`.
+inline const char* skip_line(const char* at, const char* end) {
+#if defined(__SSE2__)
+  const __m128i lf = _mm_set1_epi8('\n');
+  const __m128i cr = _mm_set1_epi8('\r');
+  for (; end - at >= 16; at += 16) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+    const __m128i found = _mm_or_si128(_mm_cmpeq_epi8(bytes, lf), _mm_cmpeq_epi8(bytes, cr));
+    const auto mask = static_cast<unsigned>(_mm_movemask_epi8(found));
+    if (mask != 0) return at + std::countr_zero(mask);
+  }
+#endif
+  while (at < end && *at != '\n' && *at != '\r') ++at;
+  return at;
+}
+
 // The length of the well-formed UTF-8 sequence (RFC 3629) at the beginning of [at, end); 0 if
 // there is none.
 inline std::size_t utf8_length(const char* at, const char* end) {

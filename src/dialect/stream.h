@@ -41,17 +41,24 @@ class EventSplitter {
   // What has come of an event that is not whole; valid once next() has returned nothing.
   std::string_view rest() const { return held_; }
 
+  // Gives the rest out, for whoever sees that no more of it is needed.
+  std::string_view take_rest() {
+    release_held_ = true;
+    return held_;
+  }
+
  private:
-  std::optional<std::size_t> end_of_event(std::string_view text);
   Event parse(std::string_view raw);
+  void hold();
+  void let_go();
 
   std::string held_;           // an event's beginning, from earlier feeds
   std::string_view bytes_;     // of this feed, not yet cut
   std::string joined_;         // data of several lines
-  std::size_t looked_at_ = 0;  // of held_ + bytes_: without an end of event
-  bool line_empty_ = true;     // nothing yet on the line at looked_at_
-  bool after_cr_ = false;      // the byte before looked_at_ is a CR
-  bool release_held_ = false;  // held_ was given out as an event
+  bool line_empty_ = true;     // where bytes_ begins, nothing is on the line yet
+  bool after_cr_ = false;      // the byte before bytes_ is a CR
+  bool at_begin_ = true;       // of the stream: there may be a byte order mark
+  bool release_held_ = false;  // held_ was given out
   bool too_large_ = false;
 };
 
@@ -82,15 +89,16 @@ class StreamReader {
  private:
   using Choices = std::array<std::uint64_t, 2>;  // a bit each; n is at most 128
 
-  struct Chunk;
-  bool read(std::string_view data, Chunk& chunk);
-  Result<void> take(const Event& event);
+  // False if the event is no chunk.
+  bool take(const Event& event);
   void pass(std::string_view raw);
+  void pass_without(std::string_view cut, const Event& event);
 
   EventSplitter splitter_;
-  std::string out_;         // what passes, where it is not simply the bytes that came
-  std::string_view plain_;  // what passes, while it is
-  bool copied_ = false;
+  std::string_view fed_;    // the present bytes
+  std::string_view plain_;  // what passes, while it is a part of them
+  std::string out_;         // what passes, once it is not
+  bool copied_ = false;     // it is not
   bool strip_usage_;
   bool dropped_ = false;  // the last event did not pass
   bool done_ = false;
