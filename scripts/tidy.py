@@ -23,7 +23,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src"
 STATE = ROOT / "build/tidy"
-TIDY, CLANG = "clang-tidy-14", "clang++-14"
+TIDY, CLANG = "clang-tidy-19", "clang++-19"
 INCLUDE = re.compile(rb'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 UNKNOWN_TO_CLANG = {"-fcoroutines", "-Winvalid-pch", "-Werror", "-Wno-tsan"}
 
@@ -98,7 +98,7 @@ def main():
     common = [w for w in common if not w.startswith("-D") or w.startswith("-DBOOST_ASIO")]
     pch = precompile(header, common)
     database = [{"directory": str(STATE), "file": str(path),
-                 "arguments": [CLANG, *flags, "-include-pch", str(pch), "-c", str(path)]}
+                 "arguments": [CLANG, *flags, "-Wno-unknown-warning-option", "-include-pch", str(pch), "-c", str(path)]}
                 for path, flags in found.items()]
     (STATE / "compile_commands.json").write_text(json.dumps(database, indent=1))
 

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstring>
 #include <memory>
+#include <utility>
 
 namespace penstock {
 
@@ -17,6 +18,14 @@ class Buffer {
   explicit Buffer(std::size_t capacity)
       : bytes_(new char[capacity + kPadding]), capacity_(capacity) {
     std::memset(bytes_.get() + capacity, 0, kPadding);
+  }
+
+  Buffer(Buffer&& other) noexcept
+      : bytes_(std::move(other.bytes_)), capacity_(std::exchange(other.capacity_, 0)) {}
+  Buffer& operator=(Buffer&& other) noexcept {
+    bytes_ = std::move(other.bytes_);
+    capacity_ = std::exchange(other.capacity_, 0);
+    return *this;
   }
 
   char* data() { return bytes_.get(); }

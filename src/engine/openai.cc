@@ -14,15 +14,31 @@ constexpr std::uint64_t kWhole = 256 * 1024;          // read before it is passe
 constexpr std::size_t kMostModels = 4 * 1024 * 1024;  // bytes of a list of models
 
 // What of an engine's answer goes on to the client.
-bool passed_on(std::string_view name, std::string_view connection) {
+bool passed_on(std::string_view name) {
   if (http::hop_by_hop(name) || name.starts_with("x-penstock-")) return false;
+  // The engine's word on who may read it says nothing about the gateway.
+  if (name.starts_with("access-control-")) return false;
   for (const std::string_view dropped :
        {"content-length", "content-type", "date", "server", "set-cookie", "x-request-id",
         "content-encoding", "cache-control", "x-accel-buffering", "alt-svc", "age", "vary",
         "strict-transport-security", "server-timing"}) {
     if (name == dropped) return false;
   }
-  return connection.empty() || !http::list_has(connection, name);
+  return true;
+}
+
+void copy_head(const http::ResponseHead& head, Answer& answer) {
+  answer.status = head.status;
+  answer.content_type = head.find("content-type");
+  if (answer.content_type.empty()) answer.content_type = "application/octet-stream";
+  for (const http::Field& field : head.fields) {
+    if (!passed_on(field.name)) continue;
+    const bool listed =
+        std::any_of(head.fields.begin(), head.fields.end(), [&](const http::Field& other) {
+          return other.name == "connection" && http::list_has(other.value, field.name);
+        });
+    if (!listed) answer.headers.push_back({std::string(field.name), std::string(field.value)});
+  }
 }
 
 // The body in the pieces that are sent: the question's own bytes around what is put in.
@@ -72,35 +88,50 @@ void cut(const Call& call, Pieces& pieces) {
   pieces.add(body.substr(at));
 }
 
-// A stream from an engine: the first byte and the gaps between bytes have their own time-outs.
+// What comes after the head. In a stream the first byte and the gaps between bytes have their own
+// time-outs.
 class EngineFlow final : public Flow {
  public:
-  EngineFlow(http::ClientAnswer answer, const settings::EngineSettings::Timeout& timeout,
-             bool stream, Time first_by)
-      : answer_(std::move(answer)), timeout_(timeout), stream_(stream), next_by_(first_by) {}
+  // `begun`: the body's beginning, where it was read already.
+  EngineFlow(const std::string& engine, http::ClientAnswer answer, std::string begun,
+             const settings::EngineSettings::Timeout& timeout, bool stream, Time first_by)
+      : engine_(engine),
+        answer_(std::move(answer)),
+        begun_(std::move(begun)),
+        timeout_(timeout),
+        stream_(stream),
+        first_by_(first_by) {}
 
   Task<Result<std::string_view>> next(Deadline& deadline) override {
-    if (!stream_) {
-      Result<std::string_view> piece = co_await answer_.next(deadline);
-      co_return piece;
+    if (!begun_.empty() && !first_) {
+      first_ = true;
+      co_return std::string_view(begun_);
     }
-    Deadline gap(deadline, begun_ ? Clock::now() + timeout_.between_tokens : next_by_);
+    Time by = Time::max();
+    if (stream_) by = first_ ? Clock::now() + timeout_.between_tokens : first_by_;
+    Deadline gap(deadline, by);
     Result<std::string_view> piece = co_await answer_.next(gap);
-    if (!piece && gap.why() == Why::time) {
-      co_return Error{Kind::timeout, Source::engine, false,
-                      begun_ ? "the engine sent nothing for timeout.between_tokens"
-                             : "the engine's first token did not come in timeout.first_token"};
+    if (!piece) {
+      Error error = std::move(piece).error();
+      if (gap.why() == Why::time && !deadline.over()) {
+        error.detail = first_ ? "it sent nothing for timeout.between_tokens"
+                              : "its first token did not come in timeout.first_token";
+      }
+      error.detail = "engine " + engine_ + ": " + error.detail;
+      co_return error;
     }
-    begun_ = true;
+    first_ = true;
     co_return piece;
   }
 
  private:
+  const std::string& engine_;
   http::ClientAnswer answer_;
+  const std::string begun_;
   const settings::EngineSettings::Timeout timeout_;
   const bool stream_;
-  const Time next_by_;
-  bool begun_ = false;
+  const Time first_by_;
+  bool first_ = false;  // the first bytes were given
 };
 
 }  // namespace
@@ -131,14 +162,22 @@ OpenAiEngine::OpenAiEngine(const settings::EngineSettings& settings, http::Url u
 // "/v1/chat/completions?a=b" under ".../openai/v1" is ".../openai/v1/chat/completions?a=b&<query>".
 std::string OpenAiEngine::target_for(std::string_view target) const {
   constexpr std::string_view kOurs = "/v1";
-  if (target.starts_with(kOurs)) target.remove_prefix(kOurs.size());
+  if (target.starts_with("/v1/") || target.starts_with("/v1?") || target == kOurs) {
+    target.remove_prefix(kOurs.size());
+  }
   std::string out = pool_.origin().path;
   out += target;
+  if (out.empty() || out.front() != '/') out.insert(0, 1, '/');
   if (!query_.empty()) {
     out += target.find('?') == std::string_view::npos ? '?' : '&';
     out += query_;
   }
   return out;
+}
+
+Error OpenAiEngine::named(Error error) const {
+  error.detail = "engine " + settings_.name + ": " + error.detail;
+  return error;
 }
 
 std::string OpenAiEngine::head_for(const Call& call, std::size_t length) const {
@@ -179,7 +218,8 @@ std::string OpenAiEngine::head_for(const Call& call, std::size_t length) const {
   return head;
 }
 
-Task<Result<Answer>> OpenAiEngine::call(const Call& call, Deadline& deadline) {
+Task<Result<http::ClientAnswer>> OpenAiEngine::ask(const Call& call, Time first_by,
+                                                   Deadline& deadline) {
   Pieces body;
   cut(call, body);
   const std::string head = head_for(call, body.bytes);
@@ -188,68 +228,52 @@ Task<Result<Answer>> OpenAiEngine::call(const Call& call, Deadline& deadline) {
   for (std::size_t i = 0; i < body.count; ++i) pieces[i + 1] = body.parts[i];
   const std::span<const std::string_view> request(pieces.data(), body.count + 1);
 
+  Deadline first(deadline, first_by);
+  Result<http::ClientAnswer> answer =
+      co_await http::exchange(pool_, request, call.question.method == "HEAD", first);
+  if (answer) co_return answer;
+  Error error = std::move(answer).error();
+  if (error.kind == Kind::timeout && first.why() == Why::time && !deadline.over()) {
+    error.detail = "its first token did not come in timeout.first_token";
+  }
+  co_return named(std::move(error));
+}
+
+Task<Result<Answer>> OpenAiEngine::call(const Call& call, Deadline& deadline) {
   const bool stream = call.question.stream;
   const Time first_by = stream ? Clock::now() + settings_.timeout.first_token : Time::max();
-  std::optional<Result<http::ClientAnswer>> answered;
-  bool late = false;
-  {
-    Deadline first(deadline, first_by);
-    answered.emplace(
-        co_await http::exchange(pool_, request, call.question.method == "HEAD", first));
-    late = first.why() == Why::time && !deadline.over();
+  Result<http::ClientAnswer> got = co_await ask(call, first_by, deadline);
+  if (!got) co_return std::move(got).error();
+  const http::ResponseHead& head = got->head();
+  if (head.status >= 300 && head.status < 400 && head.status != 304) {
+    co_return named({Kind::broken, Source::engine, false,
+                     "it answered with a redirect, and redirects are not followed; mend its url"});
   }
-  Result<http::ClientAnswer>& result = *answered;
-  if (!result) {
-    Error error = std::move(result).error();
-    if (late && error.kind == Kind::timeout) {
-      error.detail = "the engine's first token did not come in timeout.first_token";
-    }
-    error.detail = "engine " + settings_.name + ": " + error.detail;
-    co_return error;
-  }
-  const http::ResponseHead& got = result->head();
-  if (got.status >= 300 && got.status < 400 && got.status != 304) {
-    co_return Error{Kind::broken, Source::engine, false,
-                    "engine " + settings_.name +
-                        ": it answered with a redirect, and redirects are "
-                        "not followed; mend its url"};
-  }
-  const std::string_view coding = got.find("content-encoding");
+  const std::string_view coding = head.find("content-encoding");
   if (!coding.empty() && !http::equal_lower(coding, "identity")) {
-    co_return Error{
-        Kind::broken, Source::engine, false,
-        "engine " + settings_.name + ": its answer is encoded, which was not asked for"};
+    co_return named(
+        {Kind::broken, Source::engine, false, "its answer is encoded, which was not asked for"});
   }
   Answer answer;
-  answer.status = got.status;
-  answer.content_type = got.find("content-type");
-  if (answer.content_type.empty()) answer.content_type = "application/octet-stream";
-  const std::string_view connection = got.find("connection");
-  for (const http::Field& field : got.fields) {
-    if (passed_on(field.name, connection)) {
-      answer.headers.push_back({std::string(field.name), std::string(field.value)});
-    }
-  }
-  const http::Framing framing = result->framing();
-  const bool events = answer.event_stream();
+  copy_head(head, answer);
+  const http::Framing framing = got->framing();
   if (framing.end == http::BodyEnd::none) co_return answer;
-  if (framing.end == http::BodyEnd::length && framing.length <= kWhole && !events) {
-    answer.body.reserve(static_cast<std::size_t>(framing.length));
-    for (;;) {
-      Result<std::string_view> piece = co_await result->next(deadline);
-      if (!piece) {
-        Error error = std::move(piece).error();
-        error.detail = "engine " + settings_.name + ": " + error.detail;
-        co_return error;
-      }
-      if (piece->empty()) break;
-      answer.body += *piece;
-    }
-    co_return answer;
+
+  // What is small goes on whole: where the length says so, and JSON whatever its coding, since
+  // nobody can use the half of it.
+  const bool events = answer.event_stream();
+  const bool known = framing.end == http::BodyEnd::length;
+  const bool json = answer.content_type.starts_with("application/json");
+  if (!events && (known ? framing.length <= kWhole : json)) {
+    Result<bool> whole = co_await got->gather(answer.body, kWhole, deadline);
+    if (!whole) co_return named(std::move(whole).error());
+    if (*whole) co_return answer;
   }
-  if (framing.end == http::BodyEnd::length) answer.length = framing.length;
-  answer.rest = std::make_unique<EngineFlow>(*std::move(result), settings_.timeout, events,
-                                             stream ? first_by : Time::max());
+  if (known) answer.length = framing.length;
+  std::string begun = std::move(answer.body);
+  answer.body.clear();
+  answer.rest = std::make_unique<EngineFlow>(settings_.name, *std::move(got), std::move(begun),
+                                             settings_.timeout, events, first_by);
   co_return answer;
 }
 
@@ -258,26 +282,17 @@ Task<Result<std::vector<Model>>> OpenAiEngine::models(Deadline& deadline) {
                            "accept: application/json\r\naccept-encoding: identity\r\n\r\n";
   const std::array<std::string_view, 1> request = {head};
   const auto failed = [this](std::string detail) {
-    return Error{Kind::broken, Source::engine, false,
-                 "engine " + settings_.name + ": " + std::move(detail)};
+    return named({Kind::broken, Source::engine, false, std::move(detail)});
   };
   Result<http::ClientAnswer> answer = co_await http::exchange(pool_, request, false, deadline);
-  if (!answer) {
-    Error error = std::move(answer).error();
-    error.detail = "engine " + settings_.name + ": " + error.detail;
-    co_return error;
-  }
+  if (!answer) co_return named(std::move(answer).error());
   if (answer->head().status != 200) {
     co_return failed("GET models was answered with " + std::to_string(answer->head().status));
   }
   std::string body;
-  for (;;) {
-    Result<std::string_view> piece = co_await answer->next(deadline);
-    if (!piece) co_return std::move(piece).error();
-    if (piece->empty()) break;
-    body += *piece;
-    if (body.size() > kMostModels) co_return failed("its list of models is over 4 MiB");
-  }
+  Result<bool> whole = co_await answer->gather(body, kMostModels, deadline);
+  if (!whole) co_return named(std::move(whole).error());
+  if (!*whole) co_return failed("its list of models is over 4 MiB");
   simdjson::dom::parser parser;
   simdjson::dom::array data;
   if (parser.parse(body)["data"].get(data) != simdjson::SUCCESS) {

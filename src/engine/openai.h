@@ -26,6 +26,9 @@ class OpenAiEngine final : public Engine {
   Task<Result<std::vector<Model>>> models(Deadline& deadline) override;
 
  private:
+  // Sends the question and reads the answer's head, by `first_by`.
+  Task<Result<http::ClientAnswer>> ask(const Call& call, Time first_by, Deadline& deadline);
+  Error named(Error error) const;
   std::string head_for(const Call& call, std::size_t length) const;
   std::string target_for(std::string_view target) const;
 

@@ -7,6 +7,7 @@ namespace {
 
 constexpr HeadLimits kEngineHead{64 * 1024, 16 * 1024, 200};
 constexpr int kMostInterim = 100;
+constexpr std::size_t kBulkBytes = 64 * 1024;
 
 Error broken(std::string detail) {
   return {Kind::broken, Source::engine, false, std::move(detail)};
@@ -17,9 +18,7 @@ Error broken(std::string detail) {
 ClientAnswer::ClientAnswer(Pool& pool, Pool::Lease lease)
     : pool_(&pool), lease_(std::move(lease)), buffer_(pool.take_buffer()) {}
 
-ClientAnswer::~ClientAnswer() {
-  if (buffer_.capacity() > 0) pool_->give_buffer(std::move(buffer_));
-}
+ClientAnswer::~ClientAnswer() { pool_->give_buffer(std::move(buffer_)); }
 
 // Reads more, behind what is not consumed. 0 at the stream's end.
 Task<Result<std::size_t>> ClientAnswer::fill(Deadline& deadline) {
@@ -27,80 +26,159 @@ Task<Result<std::size_t>> ClientAnswer::fill(Deadline& deadline) {
   if (end_ == buffer_.capacity()) {
     buffer_.resize(buffer_.capacity() * 2, end_);  // a large head; bodies are consumed first
   }
-  Result<std::size_t> got =
-      co_await (*lease_)->read(buffer_.data() + end_, buffer_.capacity() - end_, deadline);
+  const std::size_t room = buffer_.capacity() - end_;
+  Result<std::size_t> got = co_await (*lease_)->read(buffer_.data() + end_, room, deadline);
   if (got) {
     end_ += *got;
     any_ = any_ || *got > 0;
+    bulk_ = *got == room;
   }
   co_return got;
 }
 
 Task<Result<void>> ClientAnswer::read_head(bool to_head, Deadline& deadline) {
-  for (int heads = 0; heads <= kMostInterim;) {
+  for (int interim = 0; interim <= kMostInterim;) {
     if (begin_ < end_) {
       const Parsed parsed =
           parse_response(buffer_.data() + begin_, end_ - begin_, kEngineHead, head_);
-      if (parsed.progress == Progress::bad) co_return broken(std::string(parsed.bad.what));
+      if (parsed.progress == Progress::bad) {
+        co_return broken("the engine's answer is malformed: " + std::string(parsed.bad.what));
+      }
       if (parsed.progress == Progress::done) {
         begin_ += parsed.length;
-        if (head_.status >= 200) {
-          framing_ = judge_response(head_, to_head);
-          if (framing_.bad) co_return broken(std::string(framing_.bad->what));
-          left_ = framing_.length;
-          if (framing_.end == BodyEnd::none) end();
-          co_return Result<void>();
+        if (head_.status == 101) co_return broken("the engine changed the protocol unasked");
+        if (head_.status < 200) {
+          ++interim;
+          continue;
         }
-        ++heads;
-        continue;
+        framing_ = judge_response(head_, to_head);
+        if (framing_.bad) {
+          co_return broken("the engine's answer is malformed: " + std::string(framing_.bad->what));
+        }
+        left_ = framing_.length;
+        if (framing_.end == BodyEnd::none) end();
+        co_return Result<void>();
       }
     }
     Result<std::size_t> got = co_await fill(deadline);
     if (!got) co_return std::move(got).error();
-    if (*got == 0) co_return broken("the engine closed the connection without an answer");
+    if (*got == 0) {
+      co_return broken(any_ ? "the engine closed the connection within its answer's head"
+                            : "the engine closed the connection without an answer");
+    }
   }
   co_return broken("the engine sent too many interim answers");
+}
+
+Error ClientAnswer::cut(std::string detail) {
+  lease_.reset();
+  return broken(std::move(detail));
+}
+
+// Of what was read, at most so many bytes. The connection goes back with the last piece of a
+// known length; the buffer stays until the next call.
+std::string_view ClientAnswer::take(std::size_t most) {
+  const std::string_view piece(buffer_.data() + begin_, std::min(most, end_ - begin_));
+  begin_ += piece.size();
+  if (framing_.end == BodyEnd::length) {
+    left_ -= piece.size();
+    if (left_ == 0) end();
+  }
+  return piece;
+}
+
+// All bytes of the body that have come, put together where the first of them lie. Empty: more
+// must be read, or the body has ended (there is no lease then).
+Result<std::string_view> ClientAnswer::take_chunks() {
+  char* piece = nullptr;
+  std::size_t size = 0;
+  while (begin_ < end_) {
+    const ChunkedDecoder::Step step = chunks_.next({buffer_.data() + begin_, end_ - begin_});
+    if (step.state == ChunkedDecoder::State::bad) {
+      // What came before it is good, and is given first: the decoder says the same again.
+      if (size > 0) break;
+      return cut("the engine's chunked body is malformed");
+    }
+    if (step.state == ChunkedDecoder::State::data) {
+      char* const data = buffer_.data() + begin_ + step.consumed - step.data.size();
+      if (piece == nullptr) piece = data;
+      if (piece + size != data) std::memmove(piece + size, data, step.data.size());
+      size += step.data.size();
+    }
+    begin_ += step.consumed;
+    if (step.state == ChunkedDecoder::State::end) {
+      end();
+      break;
+    }
+  }
+  return std::string_view(piece, size);
 }
 
 Task<Result<std::string_view>> ClientAnswer::next(Deadline& deadline) {
   while (lease_) {
     if (begin_ == end_) {
+      if (bulk_ && buffer_.capacity() < kBulkBytes) {
+        Buffer larger(kBulkBytes);
+        std::swap(buffer_, larger);
+        pool_->give_buffer(std::move(larger));
+      }
       Result<std::size_t> got = co_await fill(deadline);
-      if (!got) co_return std::move(got).error();
+      if (!got) {
+        lease_.reset();
+        co_return std::move(got).error();
+      }
       if (*got == 0) {
         lease_.reset();
-        if (framing_.end == BodyEnd::close) co_return std::string_view();
+        if (framing_.end == BodyEnd::close) break;
         co_return broken("the engine's answer was cut short");
       }
     }
-    const std::string_view have(buffer_.data() + begin_, end_ - begin_);
-    if (framing_.end == BodyEnd::close) {
-      begin_ = end_;
-      co_return have;
+    if (framing_.end == BodyEnd::chunked) {
+      Result<std::string_view> piece = take_chunks();
+      if (!piece || !piece->empty()) co_return piece;
+      continue;
     }
-    if (framing_.end == BodyEnd::length) {
-      const auto taken = static_cast<std::size_t>(std::min<std::uint64_t>(left_, have.size()));
-      begin_ += taken;
-      left_ -= taken;
-      // The connection goes back with the last piece; the buffer stays until the next call.
-      if (left_ == 0) end();
-      co_return have.substr(0, taken);
-    }
-    const ChunkedDecoder::Step step = chunks_.next(have);
-    begin_ += step.consumed;
-    if (step.state == ChunkedDecoder::State::bad) {
-      lease_.reset();
-      co_return broken("the engine's chunked body is malformed");
-    }
-    if (step.state == ChunkedDecoder::State::data) co_return step.data;
-    if (step.state == ChunkedDecoder::State::end) end();
+    const std::uint64_t most = framing_.end == BodyEnd::length ? left_ : end_ - begin_;
+    co_return take(static_cast<std::size_t>(std::min<std::uint64_t>(most, end_ - begin_)));
   }
   co_return std::string_view();
 }
 
+Task<Result<bool>> ClientAnswer::gather(std::string& out, std::size_t most, Deadline& deadline) {
+  const bool known = framing_.end == BodyEnd::length && left_ < most;
+  if (known) out.reserve(out.size() + static_cast<std::size_t>(left_));
+  while (lease_ && out.size() < most) {
+    if (known && begin_ == end_) {
+      // The rest is read where it belongs, and not a byte more.
+      const std::size_t had = out.size();
+      const auto left = static_cast<std::size_t>(left_);
+      out.resize(had + left);
+      for (std::size_t at = 0; at < left;) {
+        Result<std::size_t> got =
+            co_await (*lease_)->read(out.data() + had + at, left - at, deadline);
+        if (got && *got > 0) {
+          at += *got;
+          continue;
+        }
+        out.resize(had + at);
+        if (got) co_return cut("the engine's answer was cut short");
+        lease_.reset();
+        co_return std::move(got).error();
+      }
+      left_ = 0;
+      end();
+      break;
+    }
+    Result<std::string_view> piece = co_await next(deadline);
+    if (!piece) co_return std::move(piece).error();
+    out += *piece;
+  }
+  co_return !lease_;
+}
+
 void ClientAnswer::end() {
   // Bytes behind an answer belong to nobody: they must not become the next one's.
-  if (framing_.keep_alive && begin_ == end_) lease_->keep();
+  if (framing_.keep_alive && whole_ && begin_ == end_) lease_->keep();
   lease_.reset();
 }
 
@@ -111,11 +189,20 @@ Task<Result<ClientAnswer>> exchange(Pool& pool, std::span<const std::string_view
     if (!lease) co_return std::move(lease).error();
     const bool reused = lease->reused();
     ClientAnswer answer(pool, *std::move(lease));
-    Result<void> done = co_await (*answer.lease_)->write(request, deadline);
-    if (done) done = co_await answer.read_head(to_head, deadline);
-    if (done) co_return answer;
-    const bool stale = reused && !answer.any_ && done.error().kind == Kind::broken;
-    if (!stale || again) co_return std::move(done).error();
+    Transport& transport = **answer.lease_;
+    Result<void> sent = co_await transport.write(request, deadline);
+    // An engine may refuse a request before it has read all of it.
+    const bool refused = !sent && sent.error().kind == Kind::broken;
+    Result<void> read = Result<void>();
+    if (sent || refused) {
+      answer.whole_ = sent.ok();
+      read = co_await answer.read_head(to_head, deadline);
+      if (read) co_return answer;
+    }
+    const bool of_read = sent || (refused && deadline.over());
+    Error error = of_read ? std::move(read).error() : std::move(sent).error();
+    const bool stale = reused && !answer.any_ && error.kind == Kind::broken;
+    if (!stale || again) co_return error;
   }
 }
 

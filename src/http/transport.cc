@@ -1,52 +1,224 @@
 #include "http/transport.h"
 
+#include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
 #include <algorithm>
+#include <array>
 
 namespace penstock::http {
 namespace {
 
-constexpr std::size_t kMostPieces = 8;
+constexpr std::size_t kRecord = 16 * 1024;  // bytes of a TLS record (RFC 8446 section 5.1)
 
-Error broken(std::string_view what, const boost::system::error_code& ec) {
-  return {Kind::broken, Source::engine, false, std::string(what) + ": " + ec.message()};
+Error broken(std::string_view what, std::string_view reason) {
+  return {Kind::broken, Source::engine, false, std::string(what) + ": " + std::string(reason)};
 }
 
-std::string tls_reason(SSL* ssl, const boost::system::error_code& ec) {
+std::string errno_text(int number) {
+  return boost::system::error_code(number, boost::system::system_category()).message();
+}
+
+// What went wrong in the last call of OpenSSL, in words for an operator.
+std::string tls_reason(const SSL* ssl, int saved_errno) {
   const long verified = SSL_get_verify_result(ssl);
-  if (verified != X509_V_OK) return X509_verify_cert_error_string(verified);
-  return ec.message();
+  if (verified != X509_V_OK) {
+    return "its certificate is not accepted: " +
+           std::string(X509_verify_cert_error_string(verified));
+  }
+  const unsigned long code = ERR_peek_last_error();
+  if (code == 0) return saved_errno != 0 ? errno_text(saved_errno) : "the connection was closed";
+  const char* const reason = ERR_reason_error_string(code);
+  return reason != nullptr ? reason : "error " + std::to_string(code);
 }
 
 }  // namespace
 
+// ---- TLS over a socket -------------------------------------------------------------------------
+
+int Transport::bio_read(BIO* bio, char* to, int room) {
+  auto* const self = static_cast<Transport*>(BIO_get_data(bio));
+  BIO_clear_retry_flags(bio);
+  const ssize_t n =
+      ::recv(self->handle(), to, static_cast<std::size_t>(std::max(room, 0)), MSG_DONTWAIT);
+  if (n == 0) self->ended_ = true;
+  if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) {
+    BIO_set_retry_read(bio);
+  }
+  return static_cast<int>(n);
+}
+
+int Transport::bio_write(BIO* bio, const char* from, int size) {
+  auto* const self = static_cast<Transport*>(BIO_get_data(bio));
+  BIO_clear_retry_flags(bio);
+  const ssize_t n = ::send(self->handle(), from, static_cast<std::size_t>(std::max(size, 0)),
+                           MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) {
+    BIO_set_retry_write(bio);
+  }
+  return static_cast<int>(n);
+}
+
+long Transport::bio_control(BIO* bio, int command, long, void*) {
+  if (command == BIO_CTRL_FLUSH) return 1;
+  if (command == BIO_CTRL_EOF) return static_cast<Transport*>(BIO_get_data(bio))->ended_ ? 1 : 0;
+  return 0;
+}
+
 Result<std::shared_ptr<TlsClient>> TlsClient::make(const std::string& ca) {
   std::shared_ptr<TlsClient> tls(new TlsClient);
-  boost::system::error_code ec;
-  if (ca.empty()) {
-    tls->context_.set_default_verify_paths(ec);
-  } else {
-    tls->context_.load_verify_file(ca, ec);
+  const auto failed = [&](std::string_view what) {
+    return Error{Kind::invalid, Source::gateway, false, std::string(what)};
+  };
+  tls->method_.reset(BIO_meth_new(BIO_TYPE_SOURCE_SINK, "penstock socket"));
+  tls->context_.reset(SSL_CTX_new(TLS_client_method()));
+  if (!tls->method_ || !tls->context_) return failed("TLS cannot be set up");
+  BIO_meth_set_read(tls->method_.get(), Transport::bio_read);
+  BIO_meth_set_write(tls->method_.get(), Transport::bio_write);
+  BIO_meth_set_ctrl(tls->method_.get(), Transport::bio_control);
+
+  SSL_CTX* const context = tls->context_.get();
+  ERR_clear_error();
+  const int loaded = ca.empty() ? SSL_CTX_set_default_verify_paths(context)
+                                : SSL_CTX_load_verify_file(context, ca.c_str());
+  if (loaded != 1) {
+    const char* const reason = ERR_reason_error_string(ERR_peek_error());
+    ERR_clear_error();
+    return failed("the certificates in " + (ca.empty() ? "the system's store" : ca) +
+                  " cannot be read: " + (reason != nullptr ? reason : "no reason given"));
   }
-  if (ec) {
-    return Error{Kind::invalid, Source::gateway, false,
-                 "the certificates in " + (ca.empty() ? "the system's store" : ca) +
-                     " cannot be read: " + ec.message()};
-  }
-  SSL_CTX* const native = tls->context_.native_handle();
-  SSL_CTX_set_min_proto_version(native, TLS1_2_VERSION);
+  SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+  SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
   static constexpr unsigned char kAlpn[] = "\x08http/1.1";
-  SSL_CTX_set_alpn_protos(native, kAlpn, sizeof kAlpn - 1);
-  tls->context_.set_verify_mode(asio::ssl::verify_peer, ec);
+  SSL_CTX_set_alpn_protos(context, kAlpn, sizeof kAlpn - 1);
+  // An idle connection holds no buffers; a write that has to wait may go on from another address.
+  SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   return tls;
 }
 
+Task<Result<void>> Transport::handshake(const TlsClient& tls, const std::string& host,
+                                        Deadline& deadline) {
+  tls_.reset(SSL_new(tls.context_.get()));
+  BIO* const bio = tls_ ? BIO_new(tls.method_.get()) : nullptr;
+  if (bio == nullptr) {
+    close();
+    co_return Error{Kind::internal, Source::gateway, false, "TLS: out of memory"};
+  }
+  BIO_set_data(bio, this);
+  BIO_set_init(bio, 1);
+  SSL_set_bio(tls_.get(), bio, bio);
+  boost::system::error_code no_address;
+  asio::ip::make_address(host, no_address);
+  if (no_address) {
+    SSL_set_hostflags(tls_.get(), X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    SSL_set1_host(tls_.get(), host.c_str());
+    // SNI is for names only. The macro for this casts in C's way.
+    SSL_ctrl(tls_.get(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+             const_cast<char*>(host.c_str()));
+  } else {
+    X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(tls_.get()), host.c_str());
+  }
+  for (;;) {
+    if (deadline.over()) break;
+    ERR_clear_error();
+    const int done = SSL_connect(tls_.get());
+    if (done == 1) co_return Result<void>();
+    Result<int> go_on = co_await tls_wait(done, "TLS handshake", deadline);
+    if (go_on && *go_on == 1) continue;
+    Error error =
+        go_on ? broken("TLS handshake", "the connection was closed") : std::move(go_on).error();
+    if (error.kind == Kind::broken) {
+      error.kind = Kind::unreachable;  // no request was sent
+      error.retry = true;
+    }
+    close();
+    co_return error;
+  }
+  close();
+  co_return deadline.error("TLS handshake", Source::engine);
+}
+
+Task<Result<void>> Transport::ready(TcpSocket::wait_type what, Deadline& deadline) {
+  const auto interrupt = [this] { close(); };
+  Deadline::Wait wait(deadline, interrupt);
+  const auto [ec] = co_await socket_.async_wait(what, as_result);
+  if (!deadline.over() && ec) {
+    close();
+    co_return broken("wait", ec.message());
+  }
+  co_return Result<void>();  // who called looks at the deadline
+}
+
+Task<Result<int>> Transport::tls_wait(int result, std::string_view what, Deadline& deadline) {
+  const int saved_errno = errno;
+  const int why = SSL_get_error(tls_.get(), result);
+  if (why == SSL_ERROR_ZERO_RETURN) co_return 0;
+  if (why != SSL_ERROR_WANT_READ && why != SSL_ERROR_WANT_WRITE) {
+    const std::string reason = tls_reason(tls_.get(), ended_ ? 0 : saved_errno);
+    ERR_clear_error();
+    failed_ = true;
+    close();
+    co_return broken(what, reason);
+  }
+  Result<void> waited = co_await ready(
+      why == SSL_ERROR_WANT_READ ? TcpSocket::wait_read : TcpSocket::wait_write, deadline);
+  if (deadline.over()) co_return deadline.error(what, Source::engine);
+  if (!waited) co_return std::move(waited).error();
+  co_return 1;
+}
+
+Task<Result<void>> Transport::write_record(std::string_view text, Deadline& deadline) {
+  while (!text.empty()) {
+    if (deadline.over()) co_return deadline.error("send", Source::engine);
+    ERR_clear_error();
+    const auto size = static_cast<int>(std::min<std::size_t>(text.size(), 1 << 30));
+    const int n = SSL_write(tls_.get(), text.data(), size);
+    if (n > 0) {
+      text.remove_prefix(static_cast<std::size_t>(n));
+      continue;
+    }
+    Result<int> go_on = co_await tls_wait(n, "send", deadline);
+    if (!go_on) co_return std::move(go_on).error();
+    if (*go_on == 0) {
+      close();
+      co_return broken("send", "the engine closed the connection");
+    }
+  }
+  co_return Result<void>();
+}
+
+Task<Result<void>> Transport::write_tls(std::span<const std::string_view> pieces,
+                                        Deadline& deadline) {
+  // Each write makes a record of its own: what is small goes out together.
+  std::string together;
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    std::string_view piece = pieces[i];
+    if (together.size() + piece.size() > kRecord && !together.empty()) {
+      Result<void> sent = co_await write_record(together, deadline);
+      if (!sent) co_return sent;
+      together.clear();
+    }
+    if (piece.size() < kRecord) {
+      together += piece;
+      continue;
+    }
+    Result<void> sent = co_await write_record(piece, deadline);
+    if (!sent) co_return sent;
+  }
+  Result<void> sent = co_await write_record(together, deadline);
+  co_return sent;
+}
+
+// ---- the stream --------------------------------------------------------------------------------
+
 Task<Result<void>> Transport::connect(const asio::ip::tcp::endpoint& endpoint, Deadline& deadline) {
   if (deadline.over()) co_return deadline.error("connect", Source::engine);
-  const auto interrupt = [this] { close(); };
   {
+    const auto interrupt = [this] { close(); };
     Deadline::Wait wait(deadline, interrupt);
     const auto [ec] = co_await socket_.async_connect(endpoint, as_result);
     if (deadline.over()) co_return deadline.error("connect", Source::engine);
@@ -59,64 +231,32 @@ Task<Result<void>> Transport::connect(const asio::ip::tcp::endpoint& endpoint, D
   // Without it a request's second piece waits for the engine's delayed ACK.
   socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
   socket_.native_non_blocking(true, ignored);
-  co_return Result<void>();
-}
-
-Task<Result<void>> Transport::handshake(TlsClient& tls, const std::string& host,
-                                        Deadline& deadline) {
-  tls_ = std::make_unique<asio::ssl::stream<TcpSocket&>>(socket_, tls.context());
-  boost::system::error_code address;
-  asio::ip::make_address(host, address);
-  if (address) {
-    // SNI is for names only. The macro for this casts in C's way.
-    SSL_ctrl(tls_->native_handle(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
-             const_cast<char*>(host.c_str()));
-  }
-  boost::system::error_code ignored;
-  tls_->set_verify_callback(asio::ssl::host_name_verification(host), ignored);
-  const auto interrupt = [this] { close(); };
-  Deadline::Wait wait(deadline, interrupt);
-  const auto [ec] = co_await tls_->async_handshake(asio::ssl::stream_base::client, as_result);
-  if (deadline.over()) co_return deadline.error("TLS handshake", Source::engine);
-  if (ec) {
-    const std::string reason = tls_reason(tls_->native_handle(), ec);
-    close();
-    co_return Error{Kind::unreachable, Source::engine, true, "TLS: " + reason};
-  }
+  // An answer may take minutes in which nothing is sent: what stands between forgets connections
+  // that are silent for so long, and an engine whose machine is gone would never be noticed.
+  socket_.set_option(asio::socket_base::keep_alive(true), ignored);
+  const int idle_seconds = 60;
+  const int interval_seconds = 15;
+  ::setsockopt(handle(), IPPROTO_TCP, TCP_KEEPIDLE, &idle_seconds, sizeof idle_seconds);
+  ::setsockopt(handle(), IPPROTO_TCP, TCP_KEEPINTVL, &interval_seconds, sizeof interval_seconds);
   co_return Result<void>();
 }
 
 Task<Result<void>> Transport::write(std::span<const std::string_view> pieces, Deadline& deadline) {
-  if (deadline.over()) co_return deadline.error("send", Source::engine);
-  if (!tls_) {
-    Result<void> sent = co_await write_plain(pieces, deadline);
+  if (deadline.over()) {
+    close();
+    co_return deadline.error("send", Source::engine);
+  }
+  if (tls_) {
+    Result<void> sent = co_await write_tls(pieces, deadline);
     co_return sent;
   }
-  // One record where the pieces are small: each write to TLS makes its own.
-  std::string joined;
-  std::vector<asio::const_buffer> buffers;
-  std::size_t total = 0;
-  for (const std::string_view piece : pieces) total += piece.size();
-  if (total <= 16 * 1024) {
-    for (const std::string_view piece : pieces) joined += piece;
-    buffers.emplace_back(joined.data(), joined.size());
-  } else {
-    for (const std::string_view piece : pieces) buffers.emplace_back(piece.data(), piece.size());
-  }
-  const auto interrupt = [this] { close(); };
-  Deadline::Wait wait(deadline, interrupt);
-  const auto [ec, n] = co_await asio::async_write(*tls_, buffers, as_result);
-  if (deadline.over()) co_return deadline.error("send", Source::engine);
-  if (ec) {
-    close();
-    co_return broken("send", ec);
-  }
-  co_return Result<void>();
+  Result<void> sent = co_await write_plain(pieces, deadline);
+  co_return sent;
 }
 
 Task<Result<void>> Transport::write_plain(std::span<const std::string_view> pieces,
                                           Deadline& deadline) {
-  std::array<iovec, kMostPieces> left{};
+  std::array<iovec, kMostPieces> left;
   std::size_t count = 0;
   for (const std::string_view piece : pieces) {
     if (!piece.empty()) left[count++] = {const_cast<char*>(piece.data()), piece.size()};
@@ -126,7 +266,7 @@ Task<Result<void>> Transport::write_plain(std::span<const std::string_view> piec
     msghdr message{};
     message.msg_iov = &left[at];
     message.msg_iovlen = count - at;
-    const ssize_t sent = ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    const ssize_t sent = ::sendmsg(handle(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent >= 0) {
       auto taken = static_cast<std::size_t>(sent);
       while (at < count && taken >= left[at].iov_len) taken -= left[at++].iov_len;
@@ -137,59 +277,66 @@ Task<Result<void>> Transport::write_plain(std::span<const std::string_view> piec
       continue;
     }
     if (errno == EINTR) continue;
-    if (errno != EAGAIN && errno != EWOULDBLOCK) {
-      const boost::system::error_code ec(errno, boost::system::system_category());
-      close();
-      co_return broken("send", ec);
-    }
-    const auto interrupt = [this] { close(); };
-    Deadline::Wait wait(deadline, interrupt);
-    const auto [ec] = co_await socket_.async_wait(TcpSocket::wait_write, as_result);
+    if (errno != EAGAIN && errno != EWOULDBLOCK) co_return broken("send", errno_text(errno));
+    Result<void> waited = co_await ready(TcpSocket::wait_write, deadline);
     if (deadline.over()) co_return deadline.error("send", Source::engine);
-    if (ec) {
-      close();
-      co_return broken("send", ec);
-    }
+    if (!waited) co_return waited;
   }
   co_return Result<void>();
 }
 
 Task<Result<std::size_t>> Transport::read(char* to, std::size_t room, Deadline& deadline) {
+  constexpr std::string_view kWhat = "wait for the engine";
   if (deadline.over()) {
     close();
-    co_return deadline.error("wait for the engine", Source::engine);
+    co_return deadline.error(kWhat, Source::engine);
   }
-  const auto interrupt = [this] { close(); };
-  Deadline::Wait wait(deadline, interrupt);
-  boost::system::error_code failed;
-  std::size_t got = 0;
-  if (tls_) {
-    const auto [ec, n] = co_await tls_->async_read_some(asio::buffer(to, room), as_result);
-    failed = ec;
-    got = n;
-  } else {
+  if (!socket_.is_open()) co_return broken("read", "the connection is closed");
+  if (!tls_) {
+    const auto interrupt = [this] { close(); };
+    Deadline::Wait wait(deadline, interrupt);
     const auto [ec, n] = co_await socket_.async_read_some(asio::buffer(to, room), as_result);
-    failed = ec;
-    got = n;
+    if (deadline.over()) co_return deadline.error(kWhat, Source::engine);
+    if (ec == asio::error::eof) co_return std::size_t{0};
+    if (ec) {
+      close();
+      co_return broken("read", ec.message());
+    }
+    co_return n;
   }
-  if (deadline.over()) co_return deadline.error("wait for the engine", Source::engine);
-  if (failed == asio::error::eof) co_return std::size_t{0};
-  // A TLS stream that ends without its closing alert may have been cut by anybody.
-  if (failed) {
-    close();
-    co_return broken("read", failed);
+  for (;;) {
+    ERR_clear_error();
+    const auto size = static_cast<int>(std::min<std::size_t>(room, 1 << 30));
+    const int n = SSL_read(tls_.get(), to, size);
+    if (n > 0) co_return static_cast<std::size_t>(n);
+    Result<int> go_on = co_await tls_wait(n, "read", deadline);
+    if (!go_on) co_return std::move(go_on).error();
+    if (*go_on == 0) co_return std::size_t{0};
   }
-  co_return got;
 }
 
 bool Transport::quiet() {
   if (!socket_.is_open()) return false;
   char byte;
-  const ssize_t n = ::recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  if (tls_) {
+    // Also takes what is not for us: session tickets come behind the handshake.
+    ERR_clear_error();
+    const int n = SSL_peek(tls_.get(), &byte, 1);
+    const bool quiet = n <= 0 && SSL_get_error(tls_.get(), n) == SSL_ERROR_WANT_READ;
+    ERR_clear_error();
+    return quiet;
+  }
+  const ssize_t n = ::recv(handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
   return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
 void Transport::close() {
+  if (!socket_.is_open()) return;
+  if (tls_ && !failed_ && SSL_is_init_finished(tls_.get())) {
+    ERR_clear_error();
+    SSL_shutdown(tls_.get());  // the closing alert, if the kernel takes it at once
+    ERR_clear_error();
+  }
   boost::system::error_code ignored;
   socket_.close(ignored);
 }

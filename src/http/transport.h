@@ -1,41 +1,61 @@
 // A connected byte stream to an engine: TCP, or TLS over it.
+//
+// OpenSSL is used on the socket itself (RFC 8446 by SSL_read and SSL_write, a BIO of our own that
+// never raises SIGPIPE): so it can be asked, without waiting, whether anything has come on an idle
+// stream, decrypted or not.
 #pragma once
 
-#include <boost/asio/ssl.hpp>
+#include <openssl/ssl.h>
+
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "base/deadline.h"
 #include "base/loop.h"
-#include "http/url.h"
 
 namespace penstock::http {
 
 // How engines are verified: TLS 1.2 and 1.3, the system's certificates or those of one file.
+// Shared by all loops.
 class TlsClient {
  public:
   // `ca`: a file of certificates, or empty. The error names the file.
   static Result<std::shared_ptr<TlsClient>> make(const std::string& ca);
-  asio::ssl::context& context() { return context_; }
 
  private:
-  TlsClient() : context_(asio::ssl::context::tls_client) {}
-  asio::ssl::context context_;
+  friend class Transport;
+  struct Free {
+    void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
+    void operator()(BIO_METHOD* method) const { BIO_meth_free(method); }
+  };
+  TlsClient() = default;
+  std::unique_ptr<BIO_METHOD, Free> method_;
+  std::unique_ptr<SSL_CTX, Free> context_;
 };
 
-// Belongs to a loop. Every wait is under a deadline; after any error the stream is closed.
+// Belongs to a loop. Every wait is under a deadline; when that is over the stream is closed.
 class Transport {
  public:
+  static constexpr std::size_t kMostPieces = 8;
+
   explicit Transport(Loop& loop) : socket_(loop.executor()) {}
+  Transport(const Transport&) = delete;
+  Transport& operator=(const Transport&) = delete;
+  ~Transport() { close(); }
 
   Task<Result<void>> connect(const asio::ip::tcp::endpoint& endpoint, Deadline& deadline);
-  // Behind connect(): proves that the other side is `host`.
-  Task<Result<void>> handshake(TlsClient& tls, const std::string& host, Deadline& deadline);
+  // Behind connect(): proves that the other side is `host`, a name or an address. `tls` must
+  // outlive the stream.
+  Task<Result<void>> handshake(const TlsClient& tls, const std::string& host, Deadline& deadline);
 
-  // All the pieces, at most eight, in one call of the kernel where it takes them.
+  // All the pieces, in one call of the kernel where it takes them. An Error of kind broken leaves
+  // a plain stream open: the other side may have answered before it stopped reading.
+  // REQUIRES: at most kMostPieces.
   Task<Result<void>> write(std::span<const std::string_view> pieces, Deadline& deadline);
-  // At least one byte; 0 at the stream's end.
+  // At least one byte; 0 at the stream's end. A TLS stream that ends without its closing alert is
+  // an Error: anybody may have cut it.
   Task<Result<std::size_t>> read(char* to, std::size_t room, Deadline& deadline);
 
   // An idle stream may be used again if nothing has come on it: neither an end nor a byte.
@@ -44,10 +64,26 @@ class Transport {
   int handle() { return socket_.native_handle(); }
 
  private:
+  struct Free {
+    void operator()(SSL* ssl) const { SSL_free(ssl); }
+  };
+
+  static int bio_read(BIO* bio, char* to, int room);
+  static int bio_write(BIO* bio, const char* from, int size);
+  static long bio_control(BIO* bio, int command, long number, void* pointer);
+  friend class TlsClient;
+
   Task<Result<void>> write_plain(std::span<const std::string_view> pieces, Deadline& deadline);
+  Task<Result<void>> write_tls(std::span<const std::string_view> pieces, Deadline& deadline);
+  Task<Result<void>> write_record(std::string_view text, Deadline& deadline);
+  // After OpenSSL returned `result`: waits until it can go on. 1: go on; 0: the stream's end.
+  Task<Result<int>> tls_wait(int result, std::string_view what, Deadline& deadline);
+  Task<Result<void>> ready(TcpSocket::wait_type what, Deadline& deadline);
 
   TcpSocket socket_;
-  std::unique_ptr<asio::ssl::stream<TcpSocket&>> tls_;
+  bool ended_ = false;   // the other side ended the TCP stream
+  bool failed_ = false;  // OpenSSL must not be used for it any more
+  std::unique_ptr<SSL, Free> tls_;
 };
 
 }  // namespace penstock::http

@@ -1,5 +1,7 @@
 #include "http/url.h"
 
+#include <algorithm>
+#include <boost/asio/ip/address_v6.hpp>
 #include <charconv>
 
 #include "http/head.h"
@@ -12,6 +14,38 @@ int hex_value(char c) {
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
   if (c >= 'A' && c <= 'F') return c - 'A' + 10;
   return -1;
+}
+
+bool alphanumeric(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+// Names as they are in use: letters, digits, "-", "." and, in private networks, "_".
+bool host_characters(std::string_view host) {
+  return std::all_of(host.begin(), host.end(),
+                     [](char c) { return alphanumeric(c) || c == '-' || c == '.' || c == '_'; });
+}
+
+// pchar and "/" (RFC 3986 section 3.3), with whole escapes.
+bool path_characters(std::string_view path) {
+  for (std::size_t i = 0; i < path.size(); ++i) {
+    if (path[i] == '%') {
+      if (i + 2 >= path.size() || hex_value(path[i + 1]) < 0 || hex_value(path[i + 2]) < 0) {
+        return false;
+      }
+      i += 2;
+    } else if (!alphanumeric(path[i]) &&
+               std::string_view("/-._~!$&'()*+,;=:@").find(path[i]) == std::string_view::npos) {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool parse_port(std::string_view text, std::uint16_t& port) {
+  const char* const end = text.data() + text.size();
+  const auto [stop, ec] = std::from_chars(text.data(), end, port);
+  return ec == std::errc{} && stop == end && text.size() <= 5 && port != 0;
 }
 
 Error bad(std::string_view text, std::string_view why) {
@@ -42,12 +76,19 @@ Result<Url> parse_url(std::string_view text) {
   for (const char c : rest) {
     if (c <= ' ' || c > '~') return bad(text, "holds a character that must be escaped");
   }
-  if (rest.find_first_of("@?#") != std::string_view::npos) {
-    return bad(text, "has a user, a query or a fragment");
+  if (rest.find('@') != std::string_view::npos) {
+    // Not shown: there may be a password in it.
+    return Error{Kind::invalid, Source::gateway, false, "the URL names a user"};
+  }
+  if (rest.find_first_of("?#") != std::string_view::npos) {
+    return bad(text, "has a query or a fragment");
   }
   const std::size_t slash = rest.find('/');
   std::string_view authority = rest.substr(0, slash);
-  if (slash != std::string_view::npos) url.path = rest.substr(slash);
+  if (slash != std::string_view::npos) {
+    url.path = rest.substr(slash);
+    if (!path_characters(url.path)) return bad(text, "has a path with a character to be escaped");
+  }
   while (url.path.ends_with('/')) url.path.pop_back();
 
   std::string_view port;
@@ -55,18 +96,19 @@ Result<Url> parse_url(std::string_view text) {
     const std::size_t close = authority.find(']');
     if (close == std::string_view::npos) return bad(text, "has a [ without its ]");
     url.host = authority.substr(1, close - 1);
-    authority.remove_prefix(close + 1);
-    if (!authority.empty() && authority.front() != ':') return bad(text, "has an unclear port");
-    port = authority.empty() ? authority : authority.substr(1);
+    boost::system::error_code ec;
+    boost::asio::ip::make_address_v6(url.host, ec);
+    if (ec) return bad(text, "has no IPv6 address between [ and ]");
+    port = authority.substr(close + 1);
   } else {
     const std::size_t colon = authority.find(':');
     url.host = authority.substr(0, colon);
-    if (colon != std::string_view::npos) port = authority.substr(colon + 1);
+    if (url.host.empty()) return bad(text, "has no host");
+    if (!host_characters(url.host)) return bad(text, "has a host that is none");
+    if (colon != std::string_view::npos) port = authority.substr(colon);
   }
-  if (url.host.empty()) return bad(text, "has no host");
   if (!port.empty()) {
-    const auto [end, ec] = std::from_chars(port.data(), port.data() + port.size(), url.port);
-    if (ec != std::errc{} || end != port.data() + port.size() || url.port == 0) {
+    if (port.front() != ':' || !parse_port(port.substr(1), url.port)) {
       return bad(text, "has a port that is none");
     }
   }
@@ -95,9 +137,7 @@ std::string percent_encoded(std::string_view text) {
   constexpr std::string_view kHex = "0123456789ABCDEF";
   std::string out;
   for (const char c : text) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                       std::string_view("-._~").find(c) != std::string_view::npos;
-    if (plain) {
+    if (alphanumeric(c) || c == '-' || c == '.' || c == '_' || c == '~') {
       out += c;
     } else {
       out += '%';

@@ -1,11 +1,15 @@
 #include "settings/document.h"
 
 #include <fmt/format.h>
-#include <yaml-cpp/yaml.h>
+#include <yaml-cpp/eventhandler.h>
+#include <yaml-cpp/exceptions.h>
+#include <yaml-cpp/parser.h>
 
-#include <algorithm>
+#include <sstream>
 #include <unordered_map>
+#include <utility>
 
+#include "settings/lines.h"
 #include "settings/text.h"
 
 namespace penstock::settings {
@@ -19,118 +23,180 @@ constexpr std::size_t kDeepest = 32;
 
 constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 
-// Where a byte stands, as an editor shows it.
-class Lines {
- public:
-  explicit Lines(std::string_view text) : text_(text) {
-    for (std::size_t at = text.find('\n'); at != text.npos; at = text.find('\n', at + 1)) {
-      starts_.push_back(at + 1);
-    }
-  }
-
-  std::string_view line(std::size_t index) const {
-    if (index >= starts_.size()) return {};
-    const std::size_t end = index + 1 < starts_.size() ? starts_[index + 1] - 1 : text_.size();
-    return text_.substr(starts_[index], end - starts_[index]);
-  }
-
-  Position of_byte(std::size_t at) const {
-    const auto next = std::upper_bound(starts_.begin(), starts_.end(), at);
-    const auto index = static_cast<std::size_t>(next - starts_.begin()) - 1;
-    return {index + 1, characters(text_.substr(starts_[index], at - starts_[index])) + 1};
-  }
-
-  // The library counts from 0, and bytes.
-  Position of_mark(const YAML::Mark& mark) const {
-    if (mark.line < 0 || mark.column < 0) return {1, 1};
-    const auto index = static_cast<std::size_t>(mark.line);
-    const std::string_view before = line(index).substr(0, static_cast<std::size_t>(mark.column));
-    return {index + 1, characters(before) + 1};
-  }
-
- private:
-  std::string_view text_;
-  std::vector<std::size_t> starts_{0};
-};
-
 struct Refused {};  // thrown and caught in this file: the tree is given up
 
-class Builder {
+// Makes the tree out of the library's events. (Not out of its nodes: those have no places of
+// aliases, and `LoadAll` goes on for ever over some texts that are no YAML.)
+class Builder final : public YAML::EventHandler {
  public:
-  Builder(const Lines& lines, Report& report) : lines_(lines), report_(report) {}
+  Builder(Lines& lines, Report& report) : lines_(lines), report_(report) {}
 
-  Node build(const YAML::Node& from, const std::string& path, std::size_t depth) {
-    Node node;
-    node.at = lines_.of_mark(from.Mark());
-    count(node.at, path, depth);
-    if (const std::string& tag = from.Tag(); !tag.empty() && tag != "?" && tag != "!") {
-      report_.add(node.at, path,
-                  {fmt::format("has a YAML tag, {}: tags are not used here", shown(tag))});
-      throw Refused{};
+  Position position(const YAML::Mark& mark) {
+    if (mark.line < 0 || mark.column < 0) return {1, 1};
+    return lines_.of_byte_in_line(static_cast<std::size_t>(mark.line),
+                                  static_cast<std::size_t>(mark.column));
+  }
+
+  Node take() { return std::move(root_); }
+
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    if (std::exchange(begun_, true)) {
+      refuse(position(mark), "", "a second YAML document; there is one");
     }
-    switch (from.Type()) {
-      case YAML::NodeType::Undefined:
-      case YAML::NodeType::Null: break;
-      case YAML::NodeType::Scalar:
-        node.kind = Node::Kind::text;
-        node.text = from.Scalar();
-        text_ += node.text.size();
-        break;
-      case YAML::NodeType::Sequence:
-        node.kind = Node::Kind::list;
-        for (const YAML::Node& item : from) {
-          node.items.push_back(
-              build(item, fmt::format("{}[{}]", path, node.items.size()), depth + 1));
-        }
-        break;
-      case YAML::NodeType::Map: build_members(node, from, path, depth); break;
+  }
+  void OnDocumentEnd() override {}
+
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    finish(make(mark, "", Node::Kind::nothing), anchor);
+  }
+
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                const std::string& value) override {
+    Node node = make(mark, tag, Node::Kind::text);
+    node.text = value;
+    finish(std::move(node), anchor);
+  }
+
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    const auto found = anchors_.find(anchor);
+    if (found == anchors_.end()) refuse(position(mark), path(), "an alias stands within itself");
+    count_all(found->second, position(mark));
+    Node node = found->second;
+    node.at = position(mark);
+    finish(std::move(node), 0);
+  }
+
+  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                       YAML::EmitterStyle::value) override {
+    open(make(mark, tag, Node::Kind::list), anchor);
+  }
+  void OnSequenceEnd() override { close(); }
+
+  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                  YAML::EmitterStyle::value) override {
+    open(make(mark, tag, Node::Kind::mapping), anchor);
+  }
+  void OnMapEnd() override { close(); }
+
+ private:
+  // A list or mapping that is not closed yet.
+  struct Open {
+    Node node;
+    YAML::anchor_t anchor;
+    std::string path;
+    bool has_key = false;  // the next node is a value
+    bool keep = false;     // the key was good
+    std::string key;
+    Position key_at;
+    std::unordered_map<std::string, std::size_t> lines;  // of the keys
+  };
+
+  [[noreturn]] void refuse(Position at, std::string path, std::string message) {
+    report_.add(at, std::move(path), {std::move(message)});
+    throw Refused{};
+  }
+
+  // Of the node that comes next.
+  std::string path() const {
+    if (stack_.empty()) return {};
+    const Open& top = stack_.back();
+    if (top.node.kind == Node::Kind::list) {
+      return fmt::format("{}[{}]", top.path, top.node.items.size());
+    }
+    if (!top.has_key) return top.path;
+    return top.path.empty() ? top.key : fmt::format("{}.{}", top.path, top.key);
+  }
+
+  Node make(const YAML::Mark& mark, const std::string& tag, Node::Kind kind) {
+    Node node;
+    node.kind = kind;
+    node.at = position(mark);
+    // Plain and quoted texts have these.
+    if (!tag.empty() && tag != "?" && tag != "!") {
+      refuse(node.at, path(),
+             fmt::format("has a YAML tag, {}: tags are not used here", shown(tag)));
     }
     return node;
   }
 
- private:
-  void build_members(Node& node, const YAML::Node& from, const std::string& path,
-                     std::size_t depth) {
-    node.kind = Node::Kind::mapping;
-    std::unordered_map<std::string, std::size_t> seen;
-    for (const auto& member : from) {
-      const Position at = lines_.of_mark(member.first.Mark());
-      if (!member.first.IsScalar()) {
-        report_.add(at, path, {"has a key that is no text"});
-        continue;
-      }
-      const std::string& name = member.first.Scalar();
-      if (name == "<<") {
-        report_.add(at, path,
-                    {"merge keys (<<) are not understood; an alias stands for a whole "
-                     "value"});
-        continue;
-      }
-      const std::string inner = path.empty() ? name : path + "." + name;
-      if (const auto [first, is_new] = seen.emplace(name, at.line); !is_new) {
-        report_.add(at, inner, {fmt::format("stands twice; first in line {}", first->second)});
-        continue;
-      }
-      Node value = build(member.second, inner, depth + 1);
+  void open(Node node, YAML::anchor_t anchor) {
+    count(node);
+    std::string own = path();
+    if (stack_.size() == kDeepest) {
+      refuse(node.at, std::move(own), fmt::format("is nested over {} deep", kDeepest));
+    }
+    stack_.push_back({std::move(node), anchor, std::move(own), false, false, {}, {}, {}});
+  }
+
+  void close() {
+    Open done = std::move(stack_.back());
+    stack_.pop_back();
+    finish(std::move(done.node), done.anchor);
+  }
+
+  void finish(Node node, YAML::anchor_t anchor) {
+    if (node.kind == Node::Kind::text || node.kind == Node::Kind::nothing) count(node);
+    if (anchor != 0) anchors_.insert_or_assign(anchor, node);
+    if (stack_.empty()) {
+      root_ = std::move(node);
+      return;
+    }
+    Open& top = stack_.back();
+    if (top.node.kind == Node::Kind::list) {
+      top.node.items.push_back(std::move(node));
+    } else if (!top.has_key) {
+      take_key(top, std::move(node));
+    } else {
+      top.has_key = false;
       // The library puts an empty value where the next one begins.
-      if (value.kind == Node::Kind::nothing) value.at = at;
-      node.members.push_back({name, at, std::move(value)});
+      if (node.kind == Node::Kind::nothing) node.at = top.key_at;
+      if (top.keep) top.node.members.push_back({std::move(top.key), top.key_at, std::move(node)});
     }
   }
 
-  void count(Position at, const std::string& path, std::size_t depth) {
-    if (depth > kDeepest) {
-      report_.add(at, path, {fmt::format("is nested over {} deep", kDeepest)});
-      throw Refused{};
+  void take_key(Open& top, Node node) {
+    const std::string around = path();
+    top.has_key = true;
+    top.keep = false;
+    top.key_at = node.at;
+    top.key = std::move(node.text);
+    if (node.kind != Node::Kind::text) {
+      report_.add(node.at, around, {"has a key that is no text"});
+    } else if (top.key == "<<") {
+      report_.add(node.at, around,
+                  {"merge keys (<<) are not understood; an alias stands for a whole value"});
+    } else if (const auto [first, is_new] = top.lines.emplace(top.key, node.at.line); !is_new) {
+      report_.add(node.at, path(), {fmt::format("stands twice; first in line {}", first->second)});
+    } else {
+      top.keep = true;
     }
+  }
+
+  void count(const Node& node) {
+    text_ += node.text.size();
     if (++nodes_ > kMostNodes || text_ > kMostText) {
-      report_.add(at, "", {"there are too many values; an alias counts as often as it is used"});
-      throw Refused{};
+      refuse(node.at, "", "there are too many values; an alias counts as often as it is used");
     }
   }
 
-  const Lines& lines_;
+  void count_all(const Node& node, Position at) {
+    Node counted;
+    counted.at = at;
+    count(counted);
+    text_ += node.text.size();
+    for (const Node& item : node.items) count_all(item, at);
+    for (const Member& member : node.members) {
+      text_ += member.name.size();
+      count_all(member.value, at);
+    }
+  }
+
+  Lines& lines_;
   Report& report_;
+  bool begun_ = false;
+  Node root_;
+  std::vector<Open> stack_;
+  std::unordered_map<YAML::anchor_t, Node> anchors_;
   std::size_t nodes_ = 0;
   std::size_t text_ = 0;
 };
@@ -149,13 +215,11 @@ std::string explain(const YAML::Exception& error) {
   return "no YAML: " + what;
 }
 
-void complain(const YAML::Exception& error, const Lines& lines, Report& report) {
-  Position at = lines.of_mark(error.mark);
+void complain(const YAML::Exception& error, Position at, const Lines& lines, Report& report) {
   const std::string_view line = lines.line(at.line - 1);
   const std::size_t tab = line.find('\t');
   if (tab < line.find_first_not_of(" \t")) {
-    at.column = tab + 1;
-    report.add(at, "", {"indented by a tab; YAML takes spaces"});
+    report.add({at.line, tab + 1}, "", {"indented by a tab; YAML takes spaces"});
   } else {
     report.add(at, "", {explain(error)});
   }
@@ -169,24 +233,22 @@ std::optional<Node> read_document(std::string_view yaml, Report& report) {
     return std::nullopt;
   }
   if (yaml.starts_with(kByteOrderMark)) yaml.remove_prefix(kByteOrderMark.size());
-  const Lines lines(yaml);
+  Lines lines(yaml);
   if (const auto bad = first_bad_byte(yaml)) {
     report.add(lines.of_byte(*bad), "",
                {fmt::format("the byte 0x{:02x} is no UTF-8 text",
                             static_cast<unsigned char>(yaml[*bad]))});
     return std::nullopt;
   }
+  Builder builder(lines, report);
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(yaml));
-    if (documents.size() > 1) {
-      report.add(lines.of_mark(documents[1].Mark()), "", {"a second YAML document; there is one"});
-      return std::nullopt;
+    std::istringstream in{std::string(yaml)};
+    YAML::Parser parser(in);
+    while (parser.HandleNextDocument(builder)) {
     }
-    Builder builder(lines, report);
-    if (documents.empty()) return Node{};
-    return builder.build(documents.front(), "", 0);
+    return builder.take();
   } catch (const YAML::Exception& error) {
-    complain(error, lines, report);
+    complain(error, builder.position(error.mark), lines, report);
   } catch (const Refused&) {
   }
   return std::nullopt;

@@ -80,7 +80,8 @@ std::string facts(const Key& key) {
     }
   }
   if (key.type == Type::section || key.type == Type::sections) return text;
-  text += key.type == Type::word ? expected(key) : std::string(short_name(key.type));
+  const bool in_words = key.type == Type::word || key.form == Form::name || key.form == Form::token;
+  text += in_words ? expected(key) : std::string(short_name(key.type));
   if (!key.least.empty()) text += fmt::format(", {} to {}", key.least, key.most);
   if (!key.unit.empty()) text += fmt::format(" {}", key.unit);
   if (!key.special.empty()) text += fmt::format(", or {}", key.special);

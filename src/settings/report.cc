@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "settings/text.h"
+
 namespace penstock::settings {
 namespace {
 
@@ -16,8 +18,8 @@ void Report::place(const std::string& path, Position key, Position value) {
   places_.emplace(path, Place{key, value});
 }
 
-void Report::add(Position at, std::string path, Complaint complaint) {
-  problems_.push_back({file_, at.line, at.column, std::move(path), std::move(complaint.message),
+void Report::add(Position at, std::string_view path, Complaint complaint) {
+  problems_.push_back({file_, at.line, at.column, printable(path), std::move(complaint.message),
                        std::move(complaint.expected), std::move(complaint.nearest)});
 }
 

@@ -29,7 +29,7 @@ class Report {
   void place(const std::string& path, Position key, Position value);
   bool given(const std::string& path) const { return places_.contains(path); }
 
-  void add(Position at, std::string path, Complaint complaint);
+  void add(Position at, std::string_view path, Complaint complaint);
   // At the value of `path`, or of the nearest thing around it that is in the file.
   void add_at_value(const std::string& path, Complaint complaint);
   // Likewise at its key.

@@ -36,6 +36,26 @@ bool control(char c) { return byte(c) < 0x20 || byte(c) == 0x7f; }
 
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
+void append_escaped(char c, std::string& out) {
+  switch (c) {
+    case '\n': out += "\\n"; break;
+    case '\r': out += "\\r"; break;
+    case '\t': out += "\\t"; break;
+    default:
+      if (control(c)) {
+        out += fmt::format("\\u{:04x}", byte(c));
+      } else {
+        out += c;
+      }
+  }
+}
+
+std::string cut(std::string_view text, std::size_t most) {
+  if (text.size() <= most) return std::string(text);
+  while (most > 0 && (byte(text[most]) & 0xc0) == 0x80) --most;
+  return std::string(text.substr(0, most)) + "...";
+}
+
 // The restricted distance: a swapped pair is not edited again.
 std::size_t distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> before(b.size() + 1), last(b.size() + 1), row(b.size() + 1);
@@ -79,29 +99,18 @@ std::size_t characters(std::string_view text) {
 std::string quote(std::string_view text) {
   std::string quoted = "\"";
   for (const char c : text) {
-    switch (c) {
-      case '"': quoted += "\\\""; break;
-      case '\\': quoted += "\\\\"; break;
-      case '\n': quoted += "\\n"; break;
-      case '\r': quoted += "\\r"; break;
-      case '\t': quoted += "\\t"; break;
-      default:
-        if (control(c)) {
-          quoted += fmt::format("\\u{:04x}", byte(c));
-        } else {
-          quoted += c;
-        }
-    }
+    if (c == '"' || c == '\\') quoted += '\\';
+    append_escaped(c, quoted);
   }
   return quoted += '"';
 }
 
-std::string shown(std::string_view text) {
-  constexpr std::size_t kMost = 60;
-  if (text.size() <= kMost) return quote(text);
-  std::size_t cut = kMost;
-  while (cut > 0 && (byte(text[cut]) & 0xc0) == 0x80) --cut;
-  return quote(std::string(text.substr(0, cut)) + "...");
+std::string shown(std::string_view text) { return quote(cut(text, 60)); }
+
+std::string printable(std::string_view text) {
+  std::string escaped;
+  for (const char c : cut(text, 200)) append_escaped(c, escaped);
+  return escaped;
 }
 
 std::optional<std::string_view> nearest(std::string_view word,

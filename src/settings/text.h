@@ -21,6 +21,9 @@ std::string quote(std::string_view text);
 // For a message: quoted, control bytes escaped, cut where it is long.
 std::string shown(std::string_view text);
 
+// For a path in a message: control bytes escaped, cut where it is long.
+std::string printable(std::string_view text);
+
 // The candidate that was probably meant: the closest by insertions, deletions, substitutions and
 // swaps of neighbours (Damerau, CACM 1964), letter case aside; none where even that one is far.
 // An earlier candidate wins over an equally close one.
