@@ -151,7 +151,9 @@ Task<Result<Facts>> ask(http::Pool& pool, const AskOptions& options, Deadline& d
         object["choices"].at(0)["message"]["content"].get(text) == simdjson::SUCCESS) {
       std::fwrite(text.data(), 1, text.size(), stdout);
     }
-    (void)object["usage"]["completion_tokens"].get(facts.tokens);
+    if (object["usage"]["completion_tokens"].get(facts.tokens) != simdjson::SUCCESS) {
+      facts.tokens = 0;
+    }
   } else {
     dialect::EventSplitter splitter;
     bool done = false;

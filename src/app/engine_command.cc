@@ -227,8 +227,8 @@ int engine_command(const EngineOptions& options) {
     }
     endpoint = *bound;
   }
-  fmt::print("listening on http://{}/v1\n",
-             settings::to_string({endpoint.address().to_string(), endpoint.port()}));
+  fmt::print("listening on http://{}/v1\n", settings::to_string(settings::Address{
+                                                endpoint.address().to_string(), endpoint.port()}));
   std::fflush(stdout);
   for (auto& worker : workers) {
     worker->thread = std::thread([loop = &worker->loop] { loop->run(); });

@@ -2,6 +2,8 @@
 
 #include <ctime>
 
+#include "observe/process.h"
+
 namespace penstock::app {
 namespace {
 
@@ -13,7 +15,8 @@ asio::ip::tcp::endpoint endpoint_of(const settings::Address& address) {
 }
 
 std::string url_of(const asio::ip::tcp::endpoint& endpoint) {
-  return "http://" + settings::to_string({endpoint.address().to_string(), endpoint.port()});
+  return "http://" +
+         settings::to_string(settings::Address{endpoint.address().to_string(), endpoint.port()});
 }
 
 unsigned worker_count(const settings::Settings& settings) {
@@ -116,7 +119,7 @@ Result<void> Program::reload() {
   settings_ = *loaded;
   const std::uint32_t generation = house_.generation.fetch_add(1) + 1;
   for (auto& worker : workers_) worker->load(settings_, generation);
-  log_.set_level(settings_->logging.level);
+  log_.set_level(static_cast<observe::Level>(settings_->logging.level));
   reloads_good_.add();
   reload_good_.set(1);
   reload_time_.set(static_cast<double>(std::time(nullptr)));

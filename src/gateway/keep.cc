@@ -64,7 +64,7 @@ cache::EntryPtr Keeper::entry(const cache::Key& key, std::string_view model,
   if (!facts || !facts->cacheable) return nullptr;
 
   // Equal questions stored together must not all expire together.
-  const double jitter = 1.0 + settings_.ttl.jitter * (2 * random.unit() - 1);
+  const double jitter = 1.0 - settings_.ttl.jitter * random.unit();
   auto entry = std::make_shared<cache::Entry>();
   entry->key = key;
   entry->scope = scope_;
