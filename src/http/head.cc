@@ -38,23 +38,26 @@ constexpr char token_char(char c) { return kToken[static_cast<unsigned char>(c)]
 const char* find_control(const char* p, const char* end) {
   constexpr std::uint64_t kOnes = 0x0101010101010101ULL;
   constexpr std::uint64_t kHigh = 0x8080808080808080ULL;
-  while (end - p >= 8) {
-    std::uint64_t word;
-    std::memcpy(&word, p, sizeof word);
-    // Bytes below 0x20, and 0x7f; exact for the question "is there any".
-    const std::uint64_t below = (word - kOnes * 0x20) & ~word & kHigh;
-    const std::uint64_t del = word ^ (kOnes * 0x7f);
-    const std::uint64_t is_del = (del - kOnes) & ~del & kHigh;
-    if ((below | is_del) != 0) break;
-    p += 8;
+  for (;;) {
+    while (end - p >= 8) {
+      std::uint64_t word;
+      std::memcpy(&word, p, sizeof word);
+      // Bytes below 0x20, and 0x7f; exact for the question "is there any".
+      const std::uint64_t below = (word - kOnes * 0x20) & ~word & kHigh;
+      const std::uint64_t del = word ^ (kOnes * 0x7f);
+      const std::uint64_t is_del = (del - kOnes) & ~del & kHigh;
+      if ((below | is_del) != 0) break;
+      p += 8;
+    }
+    // A tab inside the eight, or the true find: byte by byte until clear of it.
+    bool tab = false;
+    for (; p != end && !tab; ++p) {
+      const auto c = static_cast<unsigned char>(*p);
+      if ((c < 0x20 && c != '\t') || c == 0x7f) return p;
+      tab = c == '\t';
+    }
+    if (p == end) return end;
   }
-  // A tab inside the eight, or the true find: byte by byte until clear of it.
-  for (; p != end; ++p) {
-    const auto c = static_cast<unsigned char>(*p);
-    if ((c < 0x20 && c != '\t') || c == 0x7f) return p;
-    if (c == '\t' && end - p > 8) return find_control(p + 1, end);
-  }
-  return end;
 }
 
 std::string_view trim(const char* begin, const char* end) {

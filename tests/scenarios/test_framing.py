@@ -75,6 +75,7 @@ ACCEPTED = {
     "names in any case": post(LENGTH.upper(), body=BODY),
     "white space around a value": post(f"Content-Length: \t {len(BODY)} \t", body=BODY),
     "an empty value": post("X-Empty:", LENGTH, body=BODY),
+    "a value of tabs": post("X-Tabs: a" + "\t" * 8000 + "b", LENGTH, body=BODY),
     "bytes over 127 in a value": post("X-Name: caf\xe9", LENGTH, body=BODY),
     "a chunked body": post(CHUNKED, body=ONE_CHUNK + b"0\r\n\r\n"),
     "chunked in capitals": post("Transfer-Encoding: Chunked", body=ONE_CHUNK + b"0\r\n\r\n"),
