@@ -15,11 +15,22 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <span>
 #include <string_view>
 
+#include "base/buffer.h"
 #include "dialect/scalar.h"
 
 namespace penstock::dialect {
+
+struct Member;
+
+// Makes room for `size` bytes; what was there is gone.
+inline void grow(Buffer& buffer, std::size_t size) {
+  if (buffer.capacity() >= size) return;
+  buffer = Buffer();  // first: the two need not be there together
+  buffer = Buffer(size + size / 4);
+}
 
 // Writes canonical values one behind the other into memory that is large enough.
 class CanonicalWriter {
@@ -81,6 +92,10 @@ class CanonicalWriter {
     out_ = out + value.digits;
   }
 
+  // Puts the members of an object, whose bytes are the last written and begin at `place`, into
+  // this order. `spare` is used meanwhile.
+  void rearrange(std::span<const Member* const> order, std::uint32_t place, Buffer& spare);
+
  private:
   static std::size_t width(std::uint64_t number) {
     return (static_cast<std::size_t>(std::bit_width(number | 1)) + 6) / 7;
@@ -126,5 +141,9 @@ inline int compare(const Member& a, const Member& b) {
   if (a.prefix != b.prefix) return a.prefix < b.prefix ? -1 : 1;
   return a.length <= 8 ? 0 : std::memcmp(a.name + 8, b.name + 8, a.length - 8);
 }
+
+// Points `order` to that many members beginning at `first`, in canonical order. Equal names are
+// neighbours then: the member whose name was there before is returned, or null.
+const Member* sort_members(const Member* first, std::span<const Member*> order);
 
 }  // namespace penstock::dialect

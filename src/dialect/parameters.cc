@@ -9,7 +9,8 @@
 namespace penstock::dialect {
 namespace {
 
-constexpr std::size_t kShown = 32;  // bytes of a value repeated in a message
+constexpr std::size_t kShown = 32;      // bytes of a value repeated in a message
+constexpr std::size_t kShownName = 64;  // of a name
 
 Refusal refuse(std::string param, std::string message, std::string_view code) {
   Refusal refusal;
@@ -182,6 +183,26 @@ void take_temperature(Parameters& parameters, const Seen& seen) {
 }
 
 }  // namespace
+
+Refusal not_json(std::string message) { return refuse("", std::move(message), "invalid_json"); }
+
+Refusal not_json(const Defect& defect) {
+  return not_json("The body is not valid JSON: " + std::string(defect.what) + ", at byte " +
+                  std::to_string(defect.at) + ".");
+}
+
+Refusal named_twice(const Member& member) {
+  const auto continues = [&](std::size_t at) {
+    return (static_cast<unsigned char>(member.name[at]) & 0xc0) == 0x80;
+  };
+  std::size_t length = std::min<std::size_t>(member.length, kShownName);
+  while (length > 0 && length < member.length && continues(length)) --length;
+  return refuse("",
+                "The body is ambiguous: an object names its member '" +
+                    std::string(member.name, length) + (length < member.length ? "...'" : "'") +
+                    " twice, again at byte " + std::to_string(member.at) + ".",
+                "duplicate_member");
+}
 
 Refusal invalid_type(std::string param, std::string_view expected, const Seen& seen) {
   std::string message = "Invalid type for '" + param + "': expected ";

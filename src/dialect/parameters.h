@@ -5,7 +5,9 @@
 #include <optional>
 #include <string_view>
 
+#include "dialect/canonical.h"
 #include "dialect/scalar.h"
+#include "dialect/tokens.h"
 #include "exchange/exchange.h"
 
 namespace penstock::dialect {
@@ -70,6 +72,9 @@ std::optional<Refusal> finish(Parameters& parameters, Question& question);
 
 // ---- how it is said ----------------------------------------------------------------------------
 
+Refusal not_json(std::string message);
+Refusal not_json(const Defect& defect);
+Refusal named_twice(const Member& member);
 Refusal invalid_type(std::string param, std::string_view expected, const Seen& seen);
 Refusal missing_parameter(std::string param);
 Refusal empty_array(std::string param);

@@ -20,8 +20,6 @@ namespace {
 
 constexpr std::size_t kKeptBody = 1024 * 1024;  // memory for bodies of this size is kept
 constexpr std::size_t kKeptMembers = 16 * 1024;
-constexpr std::size_t kFewMembers = 16;  // sorted by insertion
-constexpr std::size_t kShownName = 64;   // bytes of a name repeated in a message
 
 // Where in the request a container is, as far as its values are looked at.
 enum class Place : std::uint8_t {
@@ -47,44 +45,12 @@ struct Frame {
 
 constexpr std::uint32_t kRole = 0x726f6c65;  // "role"
 
-Refusal not_json(std::string message) {
-  Refusal refusal;
-  refusal.message = std::move(message);
-  refusal.code = "invalid_json";
-  return refusal;
-}
-
-Refusal not_json(const Defect& defect) {
-  return not_json("The body is not valid JSON: " + std::string(defect.what) + ", at byte " +
-                  std::to_string(defect.at) + ".");
-}
-
-Refusal named_twice(const Member& member) {
-  std::size_t length = std::min<std::size_t>(member.length, kShownName);
-  const auto continues = [&] {
-    return (static_cast<unsigned char>(member.name[length]) & 0xc0) == 0x80;
-  };
-  while (length > 0 && length < member.length && continues()) --length;
-  Refusal refusal;
-  refusal.message = "The body is ambiguous: an object names its member '" +
-                    std::string(member.name, length) + (length < member.length ? "...'" : "'") +
-                    " twice, again at byte " + std::to_string(member.at) + ".";
-  refusal.code = "duplicate_member";
-  return refusal;
-}
-
 std::string_view subject_of(Endpoint endpoint) {
   return endpoint == Endpoint::completions ? "prompt" : "input";
 }
 
 std::string element_of(std::string_view array, std::uint32_t index) {
   return std::string(array) + "[" + std::to_string(index) + "]";
-}
-
-void grow(Buffer& buffer, std::size_t size) {
-  if (buffer.capacity() >= size) return;
-  buffer = Buffer();  // first: the two need not be there together
-  buffer = Buffer(size + size / 4);
 }
 
 }  // namespace
@@ -165,8 +131,12 @@ class QuestionReader::Walk {
 
   // Whether the gateway reads the value that comes next.
   bool looked_at() {
-    const Place place = top().place;
-    return place == Place::top ? field_ != Field::unknown : place != Place::other;
+    switch (top().place) {
+      case Place::top: return field_ != Field::unknown;
+      case Place::message: return members_[count_ - 1].is(kRole);
+      case Place::other: return false;
+      default: return true;
+    }
   }
   void string_met(const Text& text);
   void met(const Seen& seen);
@@ -211,7 +181,9 @@ class QuestionReader::Walk {
 // quote is the last byte before that which is no white space.
 bool QuestionReader::Walk::read_string(const char* open, Text& text) {
   const char* close = text_ + *token_ - 1;
-  while (is_space(*close)) --close;
+  if (*close != '"') [[unlikely]] {
+    while (is_space(*close)) --close;
+  }
   if (close <= open || *close != '"') return defect("a string is followed by something else", open);
   if (backslash_ < open) {
     const void* found = std::memchr(open, '\\', static_cast<std::size_t>(end_ - open));
@@ -275,58 +247,41 @@ bool QuestionReader::Walk::read_name() {
 // A string, a number or a word.
 template <bool Canonical>
 bool QuestionReader::Walk::read_scalar(const char* at) {
-  const char* const limit = text_ + *token_;  // the next token's, or the end
-  switch (*at) {
-    case '"': {
-      Text text;
-      if (!read_string(at, text)) return false;
-      const char* bad = nullptr;
-      if (!text.escaped) {
-        if constexpr (Canonical) writer_.string(text.begin, text.size());
-      } else if constexpr (Canonical) {
-        bad = writer_.escaped_string(text.begin, text.end);
-      } else {
-        bad = bad_escape(text.begin, text.end);
-      }
-      if (bad != nullptr) return defect("a bad escape in a string", bad);
-      if (looked_at()) string_met(text);
-      return true;
+  if (*at == '"') {
+    Text text;
+    if (!read_string(at, text)) return false;
+    const char* bad = nullptr;
+    if (!text.escaped) {
+      if constexpr (Canonical) writer_.string(text.begin, text.size());
+    } else if constexpr (Canonical) {
+      bad = writer_.escaped_string(text.begin, text.end);
+    } else {
+      bad = bad_escape(text.begin, text.end);
     }
-    case 't':
-    case 'f':
-    case 'n': {
-      const std::string_view word = *at == 't' ? "true" : *at == 'f' ? "false" : "null";
-      const char* stop = limit;
-      while (stop > at && is_space(stop[-1])) --stop;
-      const std::string_view text(at, static_cast<std::size_t>(stop - at));
-      if (text != word) return defect("expected a value", at);
-      if constexpr (Canonical) writer_.tag(*at);
-      if (looked_at()) met({*at == 'n' ? Shape::null : Shape::boolean, text, {}});
-      return true;
-    }
-    case '-':
-    case '0':
-    case '1':
-    case '2':
-    case '3':
-    case '4':
-    case '5':
-    case '6':
-    case '7':
-    case '8':
-    case '9': {
-      const ParsedNumber number = parse_number(at, limit);
-      const char* stop = number.stop;
-      while (stop < limit && is_space(*stop)) ++stop;
-      if (number.fault == NumberFault::syntax || stop != limit) return defect("a bad number", at);
-      if (number.fault == NumberFault::range) return defect("a number is out of range", at);
-      const std::string_view text(at, static_cast<std::size_t>(number.stop - at));
-      if constexpr (Canonical) writer_.number(text, number.value);
-      if (looked_at()) met({Shape::number, text, number.value});
-      return true;
-    }
-    default: return defect("expected a value", at);
+    if (bad != nullptr) return defect("a bad escape in a string", bad);
+    if (looked_at()) string_met(text);
+    return true;
   }
+  const char* const limit = text_ + *token_;  // the next token's, or the end
+  if (is_digit(*at) || *at == '-') {
+    const ParsedNumber number = parse_number(at, limit);
+    const char* stop = number.stop;
+    while (stop < limit && is_space(*stop)) ++stop;
+    if (number.fault == NumberFault::syntax || stop != limit) return defect("a bad number", at);
+    if (number.fault == NumberFault::range) return defect("a number is out of range", at);
+    const std::string_view text(at, static_cast<std::size_t>(number.stop - at));
+    if constexpr (Canonical) writer_.number(text, number.value);
+    if (looked_at()) met({Shape::number, text, number.value});
+    return true;
+  }
+  const std::string_view word = *at == 't' ? "true" : *at == 'f' ? "false" : "null";
+  const char* stop = limit;
+  while (stop > at && is_space(stop[-1])) --stop;
+  const std::string_view text(at, static_cast<std::size_t>(stop - at));
+  if (text != word) return defect("expected a value", at);
+  if constexpr (Canonical) writer_.tag(*at);
+  if (looked_at()) met({*at == 'n' ? Shape::null : Shape::boolean, text, {}});
+  return true;
 }
 
 void QuestionReader::Walk::string_met(const Text& text) {
@@ -367,7 +322,6 @@ void QuestionReader::Walk::check_element(Frame& frame, const Seen& seen) {
       }
       return;
     case Place::message:
-      if (!members_[count_ - 1].is(kRole)) return;
       frame.has_role = true;
       if (seen.shape != Shape::string) {
         fault(invalid_type(element_of("messages", frames_[depth_ - 2].index) + ".role", "a string",
@@ -482,43 +436,15 @@ bool QuestionReader::Walk::close() {
   return true;
 }
 
-// Brings the members of an object into canonical order, and their bytes with them. Members that
-// are equal are neighbours then.
 template <bool Canonical>
 bool QuestionReader::Walk::sort(const Frame& frame) {
   const auto order = std::span(scratch_.order.get(), count_ - frame.members);
-  if (order.size() <= kFewMembers) {
-    for (std::size_t i = 0; i < order.size(); ++i) {
-      const Member* const next = members_ + frame.members + i;
-      std::size_t hole = i;
-      for (; hole > 0 && compare(*next, *order[hole - 1]) < 0; --hole)
-        order[hole] = order[hole - 1];
-      order[hole] = next;
-    }
-  } else {
-    for (std::size_t i = 0; i < order.size(); ++i) order[i] = members_ + frame.members + i;
-    std::sort(order.begin(), order.end(),
-              [](const Member* a, const Member* b) { return compare(*a, *b) < 0; });
-  }
-  for (std::size_t i = 1; i < order.size(); ++i) {
-    if (compare(*order[i - 1], *order[i]) != 0) continue;
-    refusal_ = named_twice(*std::max(order[i - 1], order[i]));  // the one further on
+  if (const Member* const twice = sort_members(members_ + frame.members, order)) {
+    refusal_ = named_twice(*twice);
     return false;
   }
-  if (!Canonical || depth_ == 1) return true;  // the outermost is put together by close()
-
-  // What already stands where it belongs, mostly the longest, stays there.
-  std::uint32_t place = frame.out + 1;
-  std::size_t from = 0;
-  for (; from < order.size() && order[from]->begin == place; ++from) place = order[from]->end;
-  grow(scratch_.spare, writer_.size() - place);
-  std::uint32_t size = 0;
-  for (const Member* const member : order.subspan(from)) {
-    const std::uint32_t length = member->end - member->begin;
-    std::memcpy(scratch_.spare.data() + size, writer_.begin() + member->begin, length);
-    size += length;
-  }
-  std::memcpy(writer_.begin() + place, scratch_.spare.data(), size);
+  // The outermost is put together by close().
+  if (Canonical && depth_ > 1) writer_.rearrange(order, frame.out + 1, scratch_.spare);
   return true;
 }
 
