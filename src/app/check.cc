@@ -27,7 +27,7 @@ int check_command(const std::string& file, std::FILE* out, std::FILE* err) {
   }
   if (failure.unreadable) return 2;
   fmt::print(err, "{}: {}\n", file, counted(failure.problems.size(), "problem"));
-  return 1;
+  return 2;
 }
 
 }  // namespace penstock::app

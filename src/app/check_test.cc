@@ -58,7 +58,7 @@ TEST_F(Check, SaysWhatAGoodFileIs) {
 TEST_F(Check, PrintsEveryProblemAndTheirCount) {
   const std::string& path = file("loging: {}\nlisten: {workers: 0}\n");
   const Outcome outcome = check(path);
-  EXPECT_EQ(outcome.code, 1);
+  EXPECT_EQ(outcome.code, 2);
   EXPECT_EQ(outcome.out, "");
   EXPECT_EQ(outcome.err, path + ":1:1: loging: no such key; did you mean \"logging\"?\n" + path +
                              ":2:19: listen.workers: cannot be \"0\": it is too small; expected a "

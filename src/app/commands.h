@@ -13,8 +13,8 @@ class App;
 
 namespace penstock::app {
 
-// `penstock check FILE`: every problem and their count to `err` and 1, or what the file is to
-// `out` and 0; 2 where it cannot be read.
+// `penstock check FILE`: every problem and their count to `err` and 2, or what the file is to
+// `out` and 0.
 int check_command(const std::string& file, std::FILE* out, std::FILE* err);
 
 // `penstock settings [--schema]`: the reference of all settings, or their JSON Schema, to

@@ -131,6 +131,14 @@ FlightTable::Joined FlightTable::join(const Key& key, Loop& loop) {
   return {flight, std::move(reader), leader};
 }
 
+FlightTable::Joined FlightTable::alone(const Key& key, Loop& loop) {
+  auto flight = std::make_shared<Flight>(*this, key, window_);
+  flight->joinable_ = false;
+  auto reader = std::make_unique<Reader>(flight, loop);
+  flight->seats_.push_back(&reader->seat_);
+  return {std::move(flight), std::move(reader), true};
+}
+
 void FlightTable::remove(Flight& flight) {
   Shard& shard = shard_of(flight.key_);
   FlightPtr kept;  // the last reference must not go while its mutex is held

@@ -109,6 +109,8 @@ class FlightTable {
     bool leader = false;  // nobody asked yet: drive it
   };
   Joined join(const Key& key, Loop& loop);
+  // A flight of one's own, that nobody else joins.
+  Joined alone(const Key& key, Loop& loop);
 
   std::size_t size() const;
 

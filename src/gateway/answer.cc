@@ -99,8 +99,6 @@ std::optional<Refusal> Gateway::route(Exchange& x) {
   x.plan = *std::move(plan);
   x.recorder.model = routes.pairs()[x.plan.metrics].model;
   x.recorder.engine = x.settings().engines[x.plan.engine].name;
-  x.deadline.move(std::min(x.deadline.at(),
-                           x.request.received + x.settings().engines[x.plan.engine].timeout.total));
   return std::nullopt;
 }
 

@@ -315,10 +315,24 @@ Task<Result<std::string_view>> WatchedFlow::next(Deadline& deadline) {
   }
 }
 
+// What went wrong in full is the operator's to read; a client learns no address.
+Refusal Gateway::refusal_of(Exchange& x, Error error) {
+  if (error.kind != Kind::cancelled) {
+    house_.log.warning("an engine did not answer", {{"request_id", x.recorder.request_id()},
+                                                    {"engine", x.recorder.engine},
+                                                    {"reason", error.detail}});
+  }
+  if (error.kind == Kind::unreachable) {
+    error.detail = "the engine " + std::string(x.recorder.engine) + " cannot be reached";
+  }
+  return dialect::refusal_of(error);
+}
+
 // ---- the two ways to ask -----------------------------------------------------------------------
 
 Task<Result<Answer, Refusal>> Gateway::ask(Exchange& x) {
   const settings::EngineSettings& engine = x.settings().engines[x.plan.engine];
+  x.deadline.move(std::min(x.deadline.at(), x.request.received + engine.timeout.total));
   const std::vector<HeaderView> headers = forwarded(x.request.head);
   const engine::Call call{x.question, x.plan.upstream_model, headers, x.recorder.request_id(),
                           ask_usage(x.question, engine.kind)};
@@ -326,14 +340,16 @@ Task<Result<Answer, Refusal>> Gateway::ask(Exchange& x) {
   Result<Answer> answer = co_await measured_call(x.engine(), call, x.with->pairs[x.plan.metrics],
                                                  call.ask_usage, x.deadline);
   x.recorder.waited_for_engine(Clock::now() - asked);
-  if (!answer) co_return dialect::refusal_of(answer.error());
+  if (!answer) co_return refusal_of(x, std::move(answer).error());
   co_return *std::move(answer);
 }
 
 // Whoever asks first sends the question on; all who ask meanwhile read the same answer from its
 // beginning. The call belongs to none of them: it ends early only when the last has left.
 Task<Result<Answer, Refusal>> Gateway::ask_once_for_all(Exchange& x) {
-  cache::FlightTable::Joined joined = house_.flights.join(x.key, loop_);
+  cache::FlightTable::Joined joined = x.settings().cache.coalesce
+                                          ? house_.flights.join(x.key, loop_)
+                                          : house_.flights.alone(x.key, loop_);
   std::unique_ptr<cache::Reader> reader = std::move(joined.reader);
   if (joined.leader) {
     const std::vector<HeaderView> headers = forwarded(x.request.head);
@@ -349,7 +365,7 @@ Task<Result<Answer, Refusal>> Gateway::ask_once_for_all(Exchange& x) {
   const Time asked = Clock::now();
   Result<cache::Flight::Head> head = co_await reader->head(x.deadline);
   x.recorder.waited_for_engine(Clock::now() - asked);
-  if (!head) co_return dialect::refusal_of(head.error());
+  if (!head) co_return refusal_of(x, std::move(head).error());
   Answer answer;
   answer.status = head->status;
   answer.content_type = head->content_type;
@@ -373,7 +389,7 @@ Task<Result<Answer, Refusal>> Gateway::ask_once_for_all(Exchange& x) {
   Result<std::string> body =
       co_await gather(answer, convert ? kConverted : kWholeAnswer, x.deadline);
   x.recorder.waited_for_engine(Clock::now() - waiting);
-  if (!body) co_return dialect::refusal_of(body.error());
+  if (!body) co_return refusal_of(x, std::move(body).error());
   if (answer.rest) {  // larger than it said: what there is goes ahead of the rest
     answer.rest = std::make_unique<PrefixedFlow>(*std::move(body), std::move(answer.rest));
     co_return answer;
@@ -382,7 +398,7 @@ Task<Result<Answer, Refusal>> Gateway::ask_once_for_all(Exchange& x) {
   if (convert) {
     Result<std::string> other =
         stream ? dialect::assemble(*body) : dialect::split(*body, x.question.include_usage);
-    if (!other) co_return dialect::refusal_of(other.error());
+    if (!other) co_return refusal_of(x, std::move(other).error());
     answer.content_type = stream ? "application/json" : "text/event-stream; charset=utf-8";
     answer.body = *std::move(other);
   } else {

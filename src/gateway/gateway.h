@@ -106,6 +106,8 @@ class Gateway final : public http::Handler {
   Task<Result<Answer, Refusal>> ask(Exchange& x);
   Task<Result<Answer, Refusal>> ask_once_for_all(Exchange& x);
 
+  Refusal refusal_of(Exchange& x, Error error);
+
   // relay.cc
   Task<void> relay(Exchange& x, Answer& answer);
   Task<void> relay_stream(Exchange& x, Answer& answer);

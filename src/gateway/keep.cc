@@ -73,6 +73,7 @@ cache::EntryPtr Keeper::entry(const cache::Key& key, std::string_view model,
   entry->usage = facts->usage;
   entry->stored = now;
   entry->expires = now + std::chrono::duration_cast<Duration>(settings_.ttl.standard * jitter);
+  body_.shrink_to_fit();  // it grew by doubling, and will stay
   const cache::Form form = stream_ ? cache::Form::stream_with_usage : cache::Form::plain;
   slot(*entry, form) = prepare(std::move(body_), stream_, engine);
   return entry;

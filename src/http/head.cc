@@ -232,6 +232,13 @@ std::optional<BadMessage> judge_coding(const Collected& all, int minor) {
   if (minor == 0) return BadMessage{400, "Transfer-Encoding on HTTP/1.0"};
   if (all.codings > 1) return BadMessage{400, "Transfer-Encoding more than once"};
   if (equal_lower(all.coding, "chunked")) return std::nullopt;
+  std::size_t chunked = 0;
+  for (std::string_view list = all.coding; !list.empty();) {
+    const std::size_t end = list.find(',');
+    if (list_has(list.substr(0, end), "chunked")) ++chunked;
+    list.remove_prefix(end == std::string_view::npos ? list.size() : end + 1);
+  }
+  if (chunked > 1) return BadMessage{400, "Transfer-Encoding names chunked more than once"};
   // The last coding decides: without chunked at its end the body has no end.
   const std::size_t comma = all.coding.rfind(',');
   const std::size_t begin = comma == std::string_view::npos ? 0 : comma + 1;

@@ -10,6 +10,13 @@ namespace {
 constexpr std::size_t kSpareSessions = 64;  // kept for the next burst, a loop
 constexpr Duration kAcceptPause = 100ms;
 
+void two_digits(char* out, int number) {
+  out[0] = static_cast<char>('0' + number / 10);
+  out[1] = static_cast<char>('0' + number % 10);
+}
+
+}  // namespace
+
 Error listen_error(const asio::ip::tcp::endpoint& endpoint, const boost::system::error_code& ec) {
   std::string address = endpoint.address().is_v6() ? "[" + endpoint.address().to_string() + "]"
                                                    : endpoint.address().to_string();
@@ -20,13 +27,6 @@ Error listen_error(const asio::ip::tcp::endpoint& endpoint, const boost::system:
   if (ec == boost::system::errc::address_not_available) why = "no such address on this machine";
   return {Kind::unreachable, Source::gateway, false, "cannot listen on " + address + ": " + why};
 }
-
-void two_digits(char* out, int number) {
-  out[0] = static_cast<char>('0' + number / 10);
-  out[1] = static_cast<char>('0' + number % 10);
-}
-
-}  // namespace
 
 void write_date(std::int64_t unix_seconds, char* out) {
   const std::time_t time = unix_seconds;

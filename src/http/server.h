@@ -183,5 +183,7 @@ class Server {
 // RFC 9110 section 5.6.7: "Tue, 24 Nov 2026 13:37:00 GMT", 29 bytes into `out`.
 void write_date(std::int64_t unix_seconds, char* out);
 std::string_view reason_of(int status);
+// Names the address and what is in the way.
+Error listen_error(const asio::ip::tcp::endpoint& endpoint, const boost::system::error_code& ec);
 
 }  // namespace penstock::http

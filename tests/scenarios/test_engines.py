@@ -31,14 +31,14 @@ GARBAGE = {
 
 
 class Engines(Scenario):
-    def test_one_that_refuses_connections_is_a_502(self):
+    def test_one_that_refuses_connections_is_a_503(self):
         with socket.create_server(("127.0.0.1", 0)) as closed:
             port = closed.getsockname()[1]
         gateway = self.gateway({
             "engines": [{"name": "e", "kind": "openai", "url": f"http://127.0.0.1:{port}/v1"}],
             "models": [{"name": "m", "engines": ["e"]}]})
         answer = gateway.ask()
-        self.assertEqual(answer.status, 502, answer)
+        self.assertEqual(answer.status, 503, answer)
         self.assertEqual(set(answer.error), {"message", "type", "param", "code"})
         self.assertNotIn(str(port), answer.body.decode())
         self.assertEqual(gateway.metric("penstock_engine_requests_total", outcome="connect_error"), 1)
