@@ -413,6 +413,7 @@ bool QuestionReader::Walk::close() {
       writer_.tag('}');
       if (depth_ == 1) {
         std::string& out = question_.canonical;
+        out.reserve(writer_.size() + 1);
         out += '{';
         for (std::uint32_t i = 0; i < count_; ++i) {
           const Member& member = frame.sorted ? members_[i] : *scratch_.order[i];

@@ -59,10 +59,25 @@ TEST(ChunkedDecoder, RefusesWhatIsNotInTheGrammar) {
         "5\nhello\r\n", "5\r\nhello\n0\r\n\r\n", "5\r\nhelloX\r\n", "5\rhello", "5;a\nb\r\n",
         "5;a\x01\r\n", "00000000000000005\r\nhello\r\n", "0\r\nT: a\nb\r\n\r\n",
         "0\r\n T: a\r\n\r\n", "0\r\n\rX"}) {
-    for (const std::size_t piece : {std::size_t{1}, std::size_t{64}}) {
+    for (std::size_t piece = 1; piece <= text.size(); ++piece) {
       EXPECT_EQ(decode(text, piece).state, ChunkedDecoder::State::bad) << text;
     }
   }
+}
+
+TEST(ChunkedDecoder, TakesTheLargestSizeThatItCanCount) {
+  ChunkedDecoder decoder;
+  const auto step = decoder.next("FFFFFFFFFFFFFFFF\r\nabc");
+  EXPECT_EQ(step.state, ChunkedDecoder::State::data);
+  EXPECT_EQ(step.data, "abc");
+  EXPECT_EQ(decode("00000000000000003\r\nabc\r\n", 64).state, ChunkedDecoder::State::bad);
+  EXPECT_EQ(decode("0000000000000003\r\nabc\r\n0\r\n\r\n", 64).body, "abc");
+}
+
+TEST(ChunkedDecoder, GivesViewsIntoItsInput) {
+  const std::string text = "3\r\nabc\r\n";
+  ChunkedDecoder decoder;
+  EXPECT_EQ(decoder.next(text).data.data(), text.data() + 3);
 }
 
 TEST(ChunkedDecoder, BoundsExtensionsAndTrailers) {
