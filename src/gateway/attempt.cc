@@ -54,7 +54,9 @@ std::vector<HeaderView> forwarded(const http::RequestHead& head) {
 
 // The gateway needs the usage of a stream for its figures and for plain callers of the cache.
 bool ask_usage(const Question& question, settings::EngineKind kind) {
-  return question.stream && !question.include_usage && kind == settings::EngineKind::openai &&
+  // A client that set stream_options is taken at its word.
+  return question.stream && question.stream_options_at.empty() &&
+         kind == settings::EngineKind::openai &&
          (question.endpoint == Endpoint::chat || question.endpoint == Endpoint::completions);
 }
 
@@ -296,6 +298,11 @@ Task<Result<std::string_view>> WatchedFlow::next(Deadline& deadline) {
     if (piece->empty()) {
       if (record_) {
         if (const auto& usage = stream_.usage()) record_->usage(*usage);
+      }
+      // An error of the engine's own has been passed on: another would only repeat it.
+      if (stream_.failed()) {
+        if (record_) record_->end(Outcome::server_error, Clock::now());
+        co_return piece;
       }
       if (stream_.done()) {
         if (record_) record_->end(Outcome::success, Clock::now());
