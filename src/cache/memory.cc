@@ -276,6 +276,7 @@ std::optional<BytesHit> MemoryCache::find_bytes(std::string_view scope, std::uin
     AliasShard& shard = alias_shard_of(hash);
     const std::lock_guard lock(shard.mutex);
     const Alias* const alias = shard.table.find(hash, [&](const Alias& known) {
+      __builtin_prefetch(known.entry.get());  // while the body is compared
       return known.route == route && known.body == body && known.scope == scope;
     });
     if (alias == nullptr || alias->entry->expires <= now) return std::nullopt;

@@ -97,14 +97,15 @@ bool Gateway::answer_same_bytes(http::Request& request, http::Reply& reply) {
   if (snapshot_->settings->cache.answers == settings::CacheAnswers::off) return false;
   // What a header may change is decided where headers are read.
   if (!head.find("cache-control").empty()) return false;
-  const auto hit = house_.cache.find_bytes(kScope, static_cast<std::uint32_t>(endpoint),
-                                           request.body, request.received);
+  std::optional<cache::BytesHit> hit = house_.cache.find_bytes(
+      kScope, static_cast<std::uint32_t>(endpoint), request.body, request.received);
   if (!hit || hit->tag != snapshot_->epoch()) return false;
 
   Uuid own_id;
   const std::string_view id = request_id_of(head, random_, own_id);
   const Time now = Clock::now();
-  send_entry(reply, prepared(*hit->entry, hit->form), id, *hit->entry, request.received, now);
+  const cache::Entry& entry = *hit->entry;  // kept by the reply until it is sent
+  send_entry(reply, prepared(entry, hit->form), id, std::move(hit->entry), request.received, now);
   metrics_.cache_hits.add();
   Settled settled;
   settled.endpoint = endpoint;
@@ -115,7 +116,7 @@ bool Gateway::answer_same_bytes(http::Request& request, http::Reply& reply) {
   settled.duration = settled.overhead = now - request.received;
   settled.request_bytes = request.body.size();
   settled.response_bytes = reply.bytes_sent();
-  settle(settled, head, id, hit->entry->model, hit->entry->engine);
+  settle(settled, head, id, entry.model, entry.engine);
   return true;
 }
 
@@ -154,7 +155,7 @@ Task<void> Gateway::serve(http::Request& request, http::Reply& reply, Deadline& 
 void Gateway::send_kept(Exchange& x) {
   const cache::Form form = form_for(x.question);
   x.recorder.cache = CacheResult::hit;
-  send_entry(x.reply, prepared(*x.entry, form), x.recorder.request_id(), *x.entry,
+  send_entry(x.reply, prepared(*x.entry, form), x.recorder.request_id(), x.entry,
              x.request.received, Clock::now());
   if (x.request.head.find("cache-control").empty()) {
     house_.cache.remember_bytes(kScope, static_cast<std::uint32_t>(x.question.endpoint),

@@ -144,7 +144,9 @@ void Connection::process(Time now) {
     reply_.reset();
     if (!server_.handler_.answer_now(session.request, reply_)) return serve(now);
     finish_request();
-    if (!keep_alive_ || session.out.size() - session.out_sent > kPipelined) return flush();
+    if (!keep_alive_ || session.out.size() - session.out_sent + session.tail.size() > kPipelined) {
+      return flush();
+    }
   }
 }
 
@@ -375,15 +377,32 @@ void Connection::drain() {
 
 Connection::Sent Connection::send_out() {
   Server::Session& session = *session_;
-  while (session.out_sent < session.out.size()) {
-    const ssize_t n = ::send(socket_.native_handle(), session.out.data() + session.out_sent,
-                             session.out.size() - session.out_sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+  while (session.out_sent < session.out.size() || !session.tail.empty()) {
+    ssize_t n;
+    const std::size_t pending = session.out.size() - session.out_sent;
+    if (session.tail.empty()) {
+      n = ::send(socket_.native_handle(), session.out.data() + session.out_sent, pending,
+                 MSG_NOSIGNAL | MSG_DONTWAIT);
+    } else {
+      std::array<iovec, 2> pieces = {
+          iovec{session.out.data() + session.out_sent, pending},
+          iovec{const_cast<char*>(session.tail.data()), session.tail.size()}};
+      msghdr message{};
+      message.msg_iov = pieces.data();
+      message.msg_iovlen = pieces.size();
+      n = ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    }
     if (n < 0) {
       if (errno == EINTR) continue;
+      // It may take long: the answer's own place is not held for a slow client.
+      session.settle_tail();
       return errno == EAGAIN || errno == EWOULDBLOCK ? Sent::blocked : Sent::failed;
     }
-    session.out_sent += static_cast<std::size_t>(n);
+    const auto sent = static_cast<std::size_t>(n);
+    session.out_sent += std::min(sent, pending);
+    if (sent > pending) session.tail.remove_prefix(sent - pending);
   }
+  session.tail_owner.reset();
   session.out.clear();
   session.out_sent = 0;
   return Sent::all;
@@ -427,6 +446,7 @@ Task<bool> Connection::send_all(std::string_view a, std::string_view b, std::str
   for (;;) {
     if (state_ == State::closed) co_return false;
     Server::Session& session = *session_;
+    if (!session.tail.empty()) session.settle_tail();
     std::array<iovec, 4> pieces{};
     std::size_t count = 0;
     std::size_t total = 0;

@@ -21,6 +21,16 @@ struct Server::Session {
   Buffer body;            // for a body that does not fit, or is chunked
   std::string out;        // not sent yet, from out_sent on
   std::size_t out_sent = 0;
+  // The last answer's body where it is sent from its own place, behind out.
+  std::string_view tail;
+  std::shared_ptr<const void> tail_owner;
+
+  // Something is to be said behind the tail, or it cannot be sent now.
+  void settle_tail() {
+    if (!tail.empty()) out += tail;
+    tail = {};
+    tail_owner.reset();
+  }
   Request request;
 
   std::size_t room() const { return in.capacity() - kReserve - end; }

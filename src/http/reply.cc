@@ -45,7 +45,11 @@ std::string_view reason_of(int status) {
   }
 }
 
-std::string& Reply::out() { return connection_.session_->out; }
+std::string& Reply::out() {
+  Server::Session& session = *connection_.session_;
+  session.settle_tail();
+  return session.out;
+}
 
 void Reply::reset() {
   status_ = 0;
@@ -104,6 +108,22 @@ void Reply::finish(std::string_view body) {
 void Reply::finish_prepared(std::string_view body) {
   end_head();
   if (!head_only_) out() += body;
+  body_bytes_ = body.size();
+  finished_ = true;
+}
+
+void Reply::finish_prepared(std::string_view body, std::shared_ptr<const void> owner) {
+  // Copying a small one is cheaper than a second piece.
+  constexpr std::size_t kCopied = 512;
+  Server::Session& session = *connection_.session_;
+  if (body.size() < kCopied || head_only_) {
+    finish_prepared(body);
+    session.tail_owner = std::move(owner);
+    return;
+  }
+  end_head();
+  session.tail = body;
+  session.tail_owner = std::move(owner);
   body_bytes_ = body.size();
   finished_ = true;
 }

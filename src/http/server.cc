@@ -189,6 +189,8 @@ void Server::give_session(std::unique_ptr<Session> session) {
   if (sessions_.size() >= kSpareSessions || session->in.capacity() > 4 * kOrdinary) return;
   session->begin = session->end = session->out_sent = 0;
   session->body = Buffer{};
+  session->tail = {};
+  session->tail_owner.reset();
   session->out.clear();
   if (session->out.capacity() > 16 * kOrdinary) session->out = std::string();
   sessions_.push_back(std::move(session));

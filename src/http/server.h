@@ -69,6 +69,9 @@ class Reply {
   // `finish_prepared` but for Content-Length, which the prepared head already has.
   void finish(std::string_view body);
   void finish_prepared(std::string_view body);
+  // The same, and the body is sent from where it is. `owner` keeps it there, and is kept
+  // itself until the handler has returned.
+  void finish_prepared(std::string_view body, std::shared_ptr<const void> owner);
 
   // A body whose bytes come over time; of `length` where that is known, chunked otherwise.
   Task<bool> begin_stream(std::optional<std::uint64_t> length = std::nullopt);
