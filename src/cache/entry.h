@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "cache/key.h"
 #include "exchange/exchange.h"
@@ -12,10 +13,22 @@
 namespace penstock::cache {
 
 // A status line with its fields (each with its CR LF, the empty line left out), and the body.
-struct Prepared {
-  std::string head;
-  std::string body;
-  std::size_t bytes() const { return head.capacity() + body.capacity(); }
+class Prepared {
+ public:
+  Prepared() = default;
+  Prepared(std::string_view head, std::string_view body) : head_size_(head.size()) {
+    text_.reserve(head.size() + body.size());
+    text_.append(head).append(body);
+  }
+  bool empty() const { return text_.empty(); }
+  std::string_view head() const { return std::string_view(text_).substr(0, head_size_); }
+  std::string_view body() const { return std::string_view(text_).substr(head_size_); }
+  std::size_t bytes() const { return text_.capacity(); }
+
+ private:
+  // One behind the other, as they are sent: one place in memory.
+  std::string text_;
+  std::size_t head_size_ = 0;
 };
 
 // The forms that one answer is asked for in. A form that was never asked for is empty.

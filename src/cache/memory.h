@@ -74,6 +74,7 @@ class MemoryCache {
 
  private:
   struct Alias;
+  struct DestroyAlias;
   struct Item;
   struct Shard;
   struct AliasShard;

@@ -26,7 +26,7 @@ EntryPtr entry(std::uint64_t number, std::size_t bytes = 100, Time expires = kNo
   auto made = std::make_shared<Entry>();
   made->key = key(number);
   made->expires = expires;
-  made->plain.body = std::string(bytes, 'a');
+  made->plain = Prepared("head", std::string(bytes, 'a'));
   return made;
 }
 
@@ -47,7 +47,7 @@ class MemoryCacheTest : public testing::TestWithParam<settings::CachePolicy> {
 TEST_P(MemoryCacheTest, GivesBackWhatItWasGiven) {
   ASSERT_TRUE(cache_.store(entry(1)));
   ASSERT_NE(cache_.find(key(1), "", kNow), nullptr);
-  EXPECT_EQ(cache_.find(key(1), "", kNow)->plain.body.size(), 100u);
+  EXPECT_EQ(cache_.find(key(1), "", kNow)->plain.body().size(), 100u);
   EXPECT_EQ(cache_.find(key(2), "", kNow), nullptr);
   cache_.erase(key(1));
   EXPECT_EQ(cache_.find(key(1), "", kNow), nullptr);

@@ -21,9 +21,9 @@ std::string head_for(std::string_view content_type, std::string_view engine, std
   return head;
 }
 
-cache::Prepared prepare(std::string body, bool stream, std::string_view engine) {
+cache::Prepared prepare(std::string_view body, bool stream, std::string_view engine) {
   const std::string_view type = stream ? "text/event-stream; charset=utf-8" : "application/json";
-  return {head_for(type, engine, body.size()), std::move(body)};
+  return {head_for(type, engine, body.size()), body};
 }
 
 cache::Prepared& slot(cache::Entry& entry, cache::Form form) {
@@ -73,9 +73,8 @@ cache::EntryPtr Keeper::entry(const cache::Key& key, std::string_view model,
   entry->usage = facts->usage;
   entry->stored = now;
   entry->expires = now + std::chrono::duration_cast<Duration>(settings_.ttl.standard * jitter);
-  body_.shrink_to_fit();  // it grew by doubling, and will stay
   const cache::Form form = stream_ ? cache::Form::stream_with_usage : cache::Form::plain;
-  slot(*entry, form) = prepare(std::move(body_), stream_, engine);
+  slot(*entry, form) = prepare(body_, stream_, engine);
   return entry;
 }
 
@@ -94,22 +93,22 @@ const cache::Prepared& prepared(const cache::Entry& entry, cache::Form form) {
 }
 
 cache::EntryPtr with_form(const cache::EntryPtr& entry, cache::Form form) {
-  if (!prepared(*entry, form).body.empty()) return entry;
+  if (!prepared(*entry, form).empty()) return entry;
   Result<std::string> body = Error{};
   if (form == cache::Form::plain) {
-    body = dialect::assemble(entry->stream_with_usage.body);
+    body = dialect::assemble(entry->stream_with_usage.body());
   } else {
     // Streams are made from the frames that the engine sent, where it sent any.
-    const std::string& frames = entry->stream_with_usage.body;
+    const std::string_view frames = entry->stream_with_usage.body();
     if (!frames.empty()) {
       body = dialect::frames_without_usage(frames);
     } else {
-      body = dialect::split(entry->plain.body, form == cache::Form::stream_with_usage);
+      body = dialect::split(entry->plain.body(), form == cache::Form::stream_with_usage);
     }
   }
   if (!body) return nullptr;
   auto made = std::make_shared<cache::Entry>(*entry);
-  slot(*made, form) = prepare(*std::move(body), form != cache::Form::plain, entry->engine);
+  slot(*made, form) = prepare(*body, form != cache::Form::plain, entry->engine);
   return made;
 }
 

@@ -34,14 +34,14 @@ void Gateway::send_entry(http::Reply& reply, const cache::Prepared& form,
                          std::string_view request_id, cache::EntryPtr entry, Time received,
                          Time now) {
   std::array<char, 64> text;
-  reply.prepared(form.head);
+  reply.prepared(form.head());
   reply.field("x-request-id", request_id);
   reply.field("server-timing", server_timing(text, now - received, {}));
   const auto age = std::chrono::duration_cast<std::chrono::seconds>(now - entry->stored).count();
   const auto end =
       std::to_chars(text.data(), text.data() + text.size(), std::max<std::int64_t>(0, age));
   reply.field("age", {text.data(), static_cast<std::size_t>(end.ptr - text.data())});
-  reply.finish_prepared(form.body, std::move(entry));
+  reply.finish_prepared(form.body(), std::move(entry));
 }
 
 void Gateway::begin_head(Exchange& x, const Answer& answer) {

@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -18,8 +19,7 @@ constexpr std::uint64_t kBodyRate = 1024;      // then it must have come at this
 
 }  // namespace
 
-Connection::Connection(Server& server, TcpSocket socket)
-    : server_(server), socket_(std::move(socket)) {
+Connection::Connection(Server& server, int fd) : server_(server), fd_(fd) {
   next_ = server_.first_;
   if (next_ != nullptr) next_->previous_ = this;
   server_.first_ = this;
@@ -29,15 +29,13 @@ Connection::Connection(Server& server, TcpSocket socket)
 }
 
 Connection::~Connection() {
+  if (fd_ >= 0) ::close(fd_);
   if (previous_ != nullptr) {
     previous_->next_ = next_;
   } else {
     server_.first_ = next_;
   }
   if (next_ != nullptr) next_->previous_ = previous_;
-  --server_.open_;
-  server_.count_.fetch_sub(1, std::memory_order_relaxed);
-  server_.metrics_.open.set(static_cast<double>(server_.open_));
   if (session_) server_.give_session(std::move(session_));
 }
 
@@ -46,90 +44,92 @@ void Connection::start() {
   timeout_at_ = Clock::now() + server_.limits_.first_header;
   head_timer_ = true;
   server_.loop_.set(*this, timeout_at_);
-  wait_cold();
+  if (!server_.add(fd_, *this)) close();
 }
 
 // ---- reading -----------------------------------------------------------------------------
 
-void Connection::wait_cold() {
-  if (session_) server_.give_session(std::move(session_));
-  state_ = State::cold;
-  reading_ = true;
-  socket_.async_wait(TcpSocket::wait_read, [this](boost::system::error_code ec) {
-    reading_ = false;
-    if (state_ == State::closed) return maybe_destroy();
-    if (ec) return close();
-    session_ = server_.take_session();
-    state_ = State::reading;
-    start_read();
-  });
-}
-
-void Connection::start_read() {
-  if (reading_ || eof_) return;
-  Server::Session& session = *session_;
-  char* to = session.in.data() + session.end;
-  std::size_t space = session.room();
-  if (state_ == State::serving) {
-    space = session.in.capacity() - session.end;
-    if (space == 0) return;  // a client that sends this far ahead is noticed when it is written to
-  } else if (state_ == State::lingering) {
-    to = session.in.data();
-    space = session.in.capacity();
-  } else if (body_apart_ && need_ == Need::body) {
-    to = session.body.data() + body_have_;
-    space = static_cast<std::size_t>(body_need_ - body_have_);
-  }
-  reading_ = true;
-  read_to_ = to;
-  socket_.async_read_some(asio::buffer(to, space),
-                          [this](boost::system::error_code ec, std::size_t n) { on_read(ec, n); });
-}
-
-void Connection::on_read(boost::system::error_code ec, std::size_t n) {
-  reading_ = false;
-  if (state_ == State::closed) return maybe_destroy();
-  if (ec == asio::error::operation_aborted) {
-    // The alarm gave up this read so that the connection goes cold.
-    if (state_ == State::reading && session_->begin == session_->end) return wait_cold();
-    return start_read();
-  }
-  if (ec) {
-    eof_ = true;
+void Connection::on_event(bool readable, bool writable, bool hung_up) {
+  readable_ = readable_ || readable || hung_up;
+  hung_up_ = hung_up_ || hung_up;
+  if (writable && waiting_) {
+    waiting_ = false;
     if (running_) {
+      room_.wake();
+    } else {
+      flushed(Clock::now());
+    }
+    return;
+  }
+  switch (state_) {
+    case State::cold:
+      if (!readable_) return;
+      session_ = server_.take_session();
+      state_ = State::reading;
+      return read();
+    case State::reading: return read();
+    case State::lingering: return discard();
+    case State::serving:
+      if (!hung_up_ || left_) return;
+      left_ = true;
       server_.metrics_.aborts.add();
       if (deadline_ != nullptr) deadline_->call_off(Why::left);
       return;
-    }
-    if (state_ != State::flushing) close();
-    return;
+    case State::flushing:
+    case State::closed: return;
   }
-  if (state_ == State::lingering) {
-    discarded_ += n;
-    return discarded_ > kLingerBytes ? close() : start_read();
-  }
-  place(n);
-  if (state_ == State::reading) return process(Clock::now());
-  if (state_ == State::serving) start_read();
 }
 
-// A read may have been started for one place while the next request was moved or has its body
-// elsewhere: what has come is put where it belongs.
-void Connection::place(std::size_t n) {
-  Server::Session& session = *session_;
-  const char* from = read_to_;
-  if (body_apart_ && need_ == Need::body && state_ == State::reading) {
-    char* const to = session.body.data() + body_have_;
-    const std::size_t taken = std::min(n, static_cast<std::size_t>(body_need_ - body_have_));
-    if (from != to) std::memcpy(to, from, taken);
-    body_have_ += taken;
-    from += taken;
-    n -= taken;
+// Reads what there is, and goes on with it. A read that fills less than its room has emptied the
+// socket: what comes later is another event.
+void Connection::read() {
+  while (readable_ && state_ == State::reading) {
+    Server::Session& session = *session_;
+    char* to = session.in.data() + session.end;
+    std::size_t room = session.in.capacity() - session.end;
+    if (body_apart_ && need_ == Need::body) {
+      to = session.body.data() + body_have_;
+      room = static_cast<std::size_t>(body_need_ - body_have_);
+    }
+    const ssize_t n = ::recv(fd_, to, room, MSG_DONTWAIT);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+      readable_ = false;
+      return;
+    }
+    if (n <= 0) return close();  // the end, in the middle of whatever it was
+    const auto got = static_cast<std::size_t>(n);
+    // An end that was announced is still to be read.
+    if (got < room) readable_ = hung_up_;
+    if (body_apart_ && need_ == Need::body) {
+      body_have_ += got;
+    } else {
+      session.end += got;
+    }
+    process(Clock::now());
   }
-  if (n == 0) return;
-  char* const to = session.in.data() + session.end;
-  if (from != to) std::memmove(to, from, n);
-  session.end += n;
+}
+
+// Behind the last answer: until the client has closed too, so that it is not reset.
+void Connection::discard() {
+  std::array<char, 16 * 1024> bin;
+  while (readable_) {
+    const ssize_t n = ::recv(fd_, bin.data(), bin.size(), MSG_DONTWAIT);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+      readable_ = false;
+      return;
+    }
+    if (n <= 0) return close();
+    discarded_ += static_cast<std::uint64_t>(n);
+    if (discarded_ > kLingerBytes) return close();
+  }
+}
+
+// Without bytes and without a request: nothing is held but the connection itself.
+void Connection::go_cold() {
+  server_.give_session(std::move(session_));
+  state_ = State::cold;
 }
 
 void Connection::process(Time now) {
@@ -185,7 +185,7 @@ bool Connection::take_request(Time now) {
       session.end -= session.begin;
       session.begin = 0;
     }
-    if (session.room() == 0 && !reading_) {
+    if (session.end == session.in.capacity()) {
       session.in.resize(session.in.capacity() * 2, session.end);
     }
     if (!head_timer_) {
@@ -240,7 +240,7 @@ bool Connection::begin_body(const Framing& framing, std::size_t head_length, Tim
     return true;
   }
   need_ = Need::body;
-  if (body_at + length <= session.in.capacity() - Server::Session::kReserve) {
+  if (body_at + length <= session.in.capacity()) {
     session.request.body = {session.in.data() + body_at, length};
     request_end_ = body_at + length;
   } else {
@@ -289,7 +289,7 @@ bool Connection::take_chunks(Time now) {
     if (step.state == ChunkedDecoder::State::more) {
       // All consumed: the place behind the head is used again for what comes next.
       session.end = chunk_cursor_ = request_end_;
-      if (session.room() == 0) {
+      if (session.end == session.in.capacity()) {
         refuse({431, "the head leaves no room for the body's chunks"});
         return false;
       }
@@ -320,7 +320,7 @@ void Connection::serve(Time) {
   // What was answered before this one need not wait for it.
   if (send_out() == Sent::failed) return close();
   running_ = true;
-  start_read();  // to notice that the client leaves
+  left_ = hung_up_;
   asio::co_spawn(server_.loop_.executor(), run(), [this](const std::exception_ptr& error) {
     if (error) std::rethrow_exception(error);  // nothing in a handler throws: a broken invariant
     served();
@@ -330,7 +330,7 @@ void Connection::serve(Time) {
 Task<void> Connection::run() {
   Deadline deadline(server_.loop_, Time::max());
   deadline_ = &deadline;
-  if (eof_) deadline.call_off(Why::left);
+  if (left_) deadline.call_off(Why::left);
   co_await server_.handler_.serve(session_->request, reply_, deadline);
   deadline_ = nullptr;
 }
@@ -343,6 +343,7 @@ void Connection::served() {
   finish_request();
   if (!keep_alive_) return flush();
   process(Clock::now());
+  if (state_ == State::reading) read();
 }
 
 void Connection::finish_request() {
@@ -381,8 +382,7 @@ Connection::Sent Connection::send_out() {
     ssize_t n;
     const std::size_t pending = session.out.size() - session.out_sent;
     if (session.tail.empty()) {
-      n = ::send(socket_.native_handle(), session.out.data() + session.out_sent, pending,
-                 MSG_NOSIGNAL | MSG_DONTWAIT);
+      n = ::send(fd_, session.out.data() + session.out_sent, pending, MSG_NOSIGNAL | MSG_DONTWAIT);
     } else {
       std::array<iovec, 2> pieces = {
           iovec{session.out.data() + session.out_sent, pending},
@@ -390,7 +390,7 @@ Connection::Sent Connection::send_out() {
       msghdr message{};
       message.msg_iov = pieces.data();
       message.msg_iovlen = pieces.size();
-      n = ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+      n = ::sendmsg(fd_, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     }
     if (n < 0) {
       if (errno == EINTR) continue;
@@ -412,33 +412,21 @@ Connection::Sent Connection::send_out() {
 void Connection::flush() {
   const Sent sent = send_out();
   if (sent == Sent::failed) return close();
-  if (sent == Sent::all) {
-    if (!keep_alive_) return linger();
-    state_ = State::reading;
-    if (eof_) return close();
-    return start_read();
+  if (sent == Sent::blocked) {
+    state_ = State::flushing;
+    waiting_ = true;
+    server_.loop_.set(*this, Clock::now() + server_.limits_.write_stall);
+    return;
   }
-  state_ = State::flushing;
-  server_.loop_.set(*this, Clock::now() + server_.limits_.write_stall);
-  waiting_ = true;
-  socket_.async_wait(TcpSocket::wait_write, [this](boost::system::error_code ec) {
-    waiting_ = false;
-    if (state_ == State::closed) return maybe_destroy();
-    if (ec) return close();
-    flushed(Clock::now());
-  });
+  if (!keep_alive_) return linger();
+  state_ = State::reading;  // read() or the next event goes on
 }
 
 void Connection::flushed(Time now) {
-  const Sent sent = send_out();
-  if (sent == Sent::failed) return close();
-  if (sent == Sent::blocked) {
-    state_ = State::reading;
-    return flush();
-  }
-  if (!keep_alive_) return linger();
-  state_ = State::reading;
+  flush();
+  if (state_ != State::reading) return;
   process(now);
+  if (state_ == State::reading) read();
 }
 
 // Pieces of a streamed answer, behind what is pending.
@@ -464,7 +452,7 @@ Task<bool> Connection::send_all(std::string_view a, std::string_view b, std::str
     msghdr message{};
     message.msg_iov = pieces.data();
     message.msg_iovlen = count;
-    const ssize_t n = ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    const ssize_t n = ::sendmsg(fd_, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
       close();
@@ -484,37 +472,49 @@ Task<bool> Connection::send_all(std::string_view a, std::string_view b, std::str
     }
     server_.loop_.set(*this, Clock::now() + server_.limits_.write_stall);
     waiting_ = true;
-    const auto [ec] = co_await socket_.async_wait(TcpSocket::wait_write, as_result);
+    Result<void> woken = co_await room_.wait(*deadline_);
     waiting_ = false;
     server_.loop_.clear(*this);
-    if (ec) co_return false;
+    if (!woken && deadline_->why() == Why::left) co_return false;
+    if (!woken) {
+      // Called off by the drain or by time: what there is to say now is said if it can be.
+      const std::size_t pending = session_->out.size() - session_->out_sent;
+      if (pending + a.size() + b.size() + c.size() > kPipelined) co_return false;
+      session_->out.append(a).append(b).append(c);
+      co_return true;
+    }
   }
 }
 
 // RFC 9112 section 9.6: closing with unread bytes in the socket would reset the connection, and
 // the client might never see the answer.
 void Connection::linger() {
-  if (eof_) return close();
-  ::shutdown(socket_.native_handle(), SHUT_WR);
+  ::shutdown(fd_, SHUT_WR);
   state_ = State::lingering;
   server_.loop_.set(*this, Clock::now() + kLinger);
-  start_read();
+  discard();
 }
 
 void Connection::close() {
   if (state_ != State::closed) {
     state_ = State::closed;
     server_.loop_.clear(*this);
-    boost::system::error_code ignored;
-    socket_.close(ignored);
+    ::close(std::exchange(fd_, -1));
+    --server_.open_;
+    server_.count_.fetch_sub(1, std::memory_order_relaxed);
+    server_.metrics_.open.set(static_cast<double>(server_.open_));
     if (deadline_ != nullptr) deadline_->call_off(Why::left);
     server_.resume_accept();
   }
   maybe_destroy();
 }
 
+// A connection may close itself deep inside its own call: it is freed when that has returned.
 void Connection::maybe_destroy() {
-  if (!reading_ && !waiting_ && !running_) delete this;
+  if (!running_ && !buried_) {
+    buried_ = true;
+    server_.bury(*this);
+  }
 }
 
 void Connection::ring(Time now) {
@@ -542,10 +542,7 @@ void Connection::ring(Time now) {
     return head_timer_ ? refuse({408, "no whole head came in time"}) : close();
   }
   server_.loop_.set(*this, timeout_at_);
-  if (!head_timer_ && session_->begin == session_->end) {
-    boost::system::error_code ignored;
-    socket_.cancel(ignored);  // on_read goes cold
-  }
+  if (!head_timer_ && session_->begin == session_->end) go_cold();
 }
 
 }  // namespace penstock::http

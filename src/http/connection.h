@@ -3,6 +3,7 @@
 
 #include "base/buffer.h"
 #include "base/deadline.h"
+#include "base/signal.h"
 #include "http/chunked.h"
 #include "http/server.h"
 
@@ -10,12 +11,9 @@ namespace penstock::http {
 
 // What a connection holds while it is not cold; recycled, so that a request allocates nothing.
 struct Server::Session {
-  // Reads of requests leave this much for what comes while a request is served: noticing that
-  // the client left needs a read under way.
-  static constexpr std::size_t kReserve = 256;
   static constexpr std::size_t kInitial = 4096;
 
-  Buffer in{kInitial + kReserve};
+  Buffer in{kInitial};
   std::size_t begin = 0;  // of the present request
   std::size_t end = 0;    // of what was read
   Buffer body;            // for a body that does not fit, or is chunked
@@ -32,13 +30,11 @@ struct Server::Session {
     tail_owner.reset();
   }
   Request request;
-
-  std::size_t room() const { return in.capacity() - kReserve - end; }
 };
 
-class Connection final : public Alarm {
+class Connection final : public Alarm, public Poller::Socket {
  public:
-  Connection(Server& server, TcpSocket socket);
+  Connection(Server& server, int fd);
   ~Connection() override;
 
   void start();
@@ -55,10 +51,10 @@ class Connection final : public Alarm {
 
   void ring(Time now) override;
 
-  void wait_cold();
-  void start_read();
-  void on_read(boost::system::error_code ec, std::size_t n);
-  void place(std::size_t n);
+  void on_event(bool readable, bool writable, bool hung_up) override;
+  void read();
+  void discard();
+  void go_cold();
   void process(Time now);
   bool take_request(Time now);  // false: more bytes are needed, or the message was refused
   bool begin_body(const Framing& framing, std::size_t head_length, Time now);
@@ -78,7 +74,7 @@ class Connection final : public Alarm {
   void maybe_destroy();
 
   Server& server_;
-  TcpSocket socket_;
+  int fd_;
   std::unique_ptr<Server::Session> session_;
   Reply reply_{*this};
   Deadline* deadline_ = nullptr;  // of the request being served
@@ -87,14 +83,16 @@ class Connection final : public Alarm {
 
   State state_ = State::cold;
   Need need_ = Need::head;
-  bool reading_ = false;  // a read or a wait for one is under way
-  bool waiting_ = false;  // a wait for room in the socket is under way
-  bool running_ = false;  // the coroutine is alive
-  bool eof_ = false;
+  bool readable_ = false;  // there may be something to read
+  bool hung_up_ = false;   // the client has closed, at least its sending half
+  bool left_ = false;      // and the request being served was told
+  bool waiting_ = false;   // for room in the socket
+  bool running_ = false;   // the coroutine is alive
+  bool buried_ = false;
   bool keep_alive_ = true;   // after the present answer
   bool head_timer_ = false;  // the first byte of a head has come
   bool answered_ = false;    // at least one request
-  char* read_to_ = nullptr;  // where the read under way puts its bytes
+  Signal room_{server_.loop_};
   ChunkedDecoder chunks_;
   std::size_t request_end_ = 0;  // where the next request begins, in session.in
   std::size_t chunk_cursor_ = 0;

@@ -177,14 +177,15 @@ void Reply::abort() {
 void Reply::close_after() { connection_.keep_alive_ = false; }
 
 std::string Reply::peer() const {
-  boost::system::error_code ec;
-  const auto endpoint = connection_.socket_.remote_endpoint(ec);
-  if (ec) return {};
+  asio::ip::tcp::endpoint endpoint;
+  auto size = static_cast<socklen_t>(endpoint.capacity());
+  if (connection_.fd_ < 0 || ::getpeername(connection_.fd_, endpoint.data(), &size) != 0) return {};
+  endpoint.resize(size);
   return endpoint.address().to_string() + ":" + std::to_string(endpoint.port());
 }
 
 bool Reply::client_left() const {
-  return connection_.eof_ || connection_.state_ == Connection::State::closed;
+  return connection_.left_ || connection_.state_ == Connection::State::closed;
 }
 
 }  // namespace penstock::http

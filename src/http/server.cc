@@ -1,5 +1,10 @@
 #include "http/server.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <cerrno>
 #include <ctime>
 
 #include "http/connection.h"
@@ -54,7 +59,8 @@ ServerMetrics::ServerMetrics(observe::Shard& shard)
 
 Server::Server(Loop& loop, Handler& handler, const ServerLimits& limits, ServerMetrics metrics,
                ConnectionCount& count)
-    : loop_(loop),
+    : Poller(loop),
+      loop_(loop),
       handler_(handler),
       limits_(limits),
       metrics_(metrics),
@@ -91,51 +97,62 @@ Result<asio::ip::tcp::endpoint> Server::listen(const asio::ip::tcp::endpoint& en
 void Server::accept() {
   if (accepting_ || paused_ || !acceptor_.is_open()) return;
   accepting_ = true;
-  acceptor_.async_accept([this](boost::system::error_code ec, TcpSocket socket) {
+  acceptor_.async_wait(TcpAcceptor::wait_read, [this](boost::system::error_code ec) {
     accepting_ = false;
-    if (ec == asio::error::operation_aborted || !acceptor_.is_open()) return;
-    if (ec == asio::error::no_descriptors || ec == boost::system::errc::too_many_files_open ||
-        ec == boost::system::errc::too_many_files_open_in_system || ec == asio::error::no_memory ||
-        ec == asio::error::no_buffer_space) {
-      // Trying again at once would spin; a connection that closes resumes it earlier.
-      paused_ = true;
-      pause_.expires_after(kAcceptPause);
-      pause_.async_wait([this](boost::system::error_code cancelled) {
-        if (!cancelled) resume_accept();
-      });
-      return;
+    if (ec || !acceptor_.is_open()) return;
+    // All that wait, but not for ever: what is connected wants to be served too.
+    for (int i = 0; i < 64 && !paused_; ++i) {
+      const int fd =
+          ::accept4(acceptor_.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+      if (fd >= 0) {
+        accepted(fd);
+        continue;
+      }
+      if (errno == EINTR || errno == ECONNABORTED) continue;
+      if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) pause_accept();
+      break;
     }
-    if (!ec) accepted(std::move(socket));
     accept();
   });
 }
 
-void Server::accepted(TcpSocket socket) {
+// Trying again at once would spin; a connection that closes resumes it earlier.
+void Server::pause_accept() {
+  paused_ = true;
+  pause_.expires_after(kAcceptPause);
+  pause_.async_wait([this](boost::system::error_code cancelled) {
+    if (!cancelled) resume_accept();
+  });
+}
+
+void Server::accepted(int fd) {
   const std::size_t open = count_.fetch_add(1, std::memory_order_relaxed) + 1;
-  boost::system::error_code ec;
   // Without it the last piece of a streamed answer waits for the client's delayed ACK.
-  socket.set_option(asio::ip::tcp::no_delay(true), ec);
-  auto* connection = new Connection(*this, std::move(socket));  // deletes itself when closed
+  const int on = 1;
+  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  auto* connection = new Connection(*this, fd);  // buried when closed
   connection->start();
-  if (open >= limits_.connections) {
-    paused_ = true;
-    pause_.expires_after(kAcceptPause);
-    pause_.async_wait([this](boost::system::error_code cancelled) {
-      if (!cancelled) resume_accept();
-    });
-  }
+  if (open >= limits_.connections) pause_accept();
+}
+
+void Server::bury(Connection& connection) {
+  buried_.push_back(&connection);
+  if (in_batch() || burial_posted_) return;
+  burial_posted_ = true;
+  asio::post(loop_.executor(), [this] {
+    burial_posted_ = false;
+    batch_ended();
+  });
+}
+
+void Server::batch_ended() {
+  for (Connection* connection : std::exchange(buried_, {})) delete connection;
 }
 
 void Server::resume_accept() {
   if (!paused_) return;
-  if (count_.load(std::memory_order_relaxed) >= limits_.connections) {
-    // Another server of the program may close the connection that makes room.
-    pause_.expires_after(kAcceptPause);
-    pause_.async_wait([this](boost::system::error_code cancelled) {
-      if (!cancelled) resume_accept();
-    });
-    return;
-  }
+  // Another server of the program may close the connection that makes room.
+  if (count_.load(std::memory_order_relaxed) >= limits_.connections) return pause_accept();
   paused_ = false;
   accept();
 }
@@ -146,10 +163,10 @@ void Server::drain() {
   // What the kernel has already accepted for this listener would be reset by closing it.
   boost::system::error_code ec;
   while (acceptor_.is_open()) {
-    TcpSocket socket(loop_.executor());
-    acceptor_.accept(socket, ec);
-    if (ec) break;
-    accepted(std::move(socket));
+    const int fd =
+        ::accept4(acceptor_.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0) break;
+    accepted(fd);
   }
   acceptor_.close(ec);
   pause_.cancel();
@@ -185,7 +202,7 @@ std::unique_ptr<Server::Session> Server::take_session() {
 
 void Server::give_session(std::unique_ptr<Session> session) {
   // Grown ones go: what one large request needed is not kept for ever.
-  constexpr std::size_t kOrdinary = Session::kInitial + Session::kReserve;
+  constexpr std::size_t kOrdinary = Session::kInitial;
   if (sessions_.size() >= kSpareSessions || session->in.capacity() > 4 * kOrdinary) return;
   session->begin = session->end = session->out_sent = 0;
   session->body = Buffer{};

@@ -23,6 +23,7 @@
 #include "base/deadline.h"
 #include "base/loop.h"
 #include "http/head.h"
+#include "http/poller.h"
 #include "observe/metrics.h"
 
 namespace penstock::http {
@@ -131,7 +132,7 @@ struct ServerMetrics {
 using ConnectionCount = std::atomic<std::size_t>;
 
 // One listener and its connections, on one loop.
-class Server {
+class Server final : private Poller {
  public:
   Server(Loop& loop, Handler& handler, const ServerLimits& limits, ServerMetrics metrics,
          ConnectionCount& count);
@@ -160,7 +161,10 @@ class Server {
   struct Session;
 
   void accept();
-  void accepted(TcpSocket socket);
+  void accepted(int fd);
+  void pause_accept();
+  void bury(Connection& connection);
+  void batch_ended() override;
   void resume_accept();
   std::unique_ptr<Session> take_session();
   void give_session(std::unique_ptr<Session> session);
@@ -178,6 +182,8 @@ class Server {
   bool draining_ = false;
   std::size_t open_ = 0;
   Connection* first_ = nullptr;                     // all connections, linked
+  std::vector<Connection*> buried_;  // closed; freed when no call is inside them
+  bool burial_posted_ = false;
   std::vector<std::unique_ptr<Session>> sessions_;  // free ones, to be used again
   std::int64_t date_second_ = 0;
   char date_[29] = {};
