@@ -21,8 +21,9 @@ struct Call {
   std::string_view upstream_model;      // replaces the question's model where it differs
   std::span<const HeaderView> headers;  // end-to-end request fields to pass on, lower case
   std::string_view request_id;
-  bool ask_usage = false;           // a streamed answer shall end with its usage, though the client
-                                   // did not ask: stream_options is added. REQUIRES: it has none
+  // A streamed answer shall end with its usage, though the client did not ask: stream_options is
+  // added to the body, or replaced in it.
+  bool ask_usage = false;
 };
 
 struct Model {

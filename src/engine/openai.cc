@@ -71,8 +71,12 @@ void cut(const Call& call, Pieces& pieces) {
     edits[count++] = {question.model_at, pieces.model};
   }
   if (call.ask_usage) {
-    edits[count++] = {{question.members_at, question.members_at},
-                      R"("stream_options":{"include_usage":true},)"};
+    if (question.stream_options_at.empty()) {
+      edits[count++] = {{question.members_at, question.members_at},
+                        R"("stream_options":{"include_usage":true},)"};
+    } else {
+      edits[count++] = {question.stream_options_at, R"({"include_usage":true})"};
+    }
   }
   if (count == 2 && edits[1].at.begin < edits[0].at.begin) std::swap(edits[0], edits[1]);
   std::size_t at = 0;
