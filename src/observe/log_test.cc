@@ -15,7 +15,7 @@ TEST(LogRecord, IsOneLineOfJson) {
 }
 
 TEST(LogRecord, HoldsWhatAClientPutsIntoItInside) {
-  const std::string_view evil("a\r\nlevel=error \x1b[31m\"\\\x7f\x80\0z", 28);
+  const std::string_view evil("a\r\nlevel=error \x1b[31m\"\\\x7f\x80\0z", 26);
   const std::string json = format_record(true, false, kAt, Level::info, "m", {{"user", evil}});
   EXPECT_NE(json.find(R"(a\u000d\u000alevel=error \u001b[31m\"\\\u007f\ufffd\u0000z)"),
             std::string::npos)
