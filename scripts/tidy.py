@@ -25,7 +25,8 @@ SOURCE = ROOT / "src"
 STATE = ROOT / "build/tidy"
 TIDY, CLANG = "clang-tidy-19", "clang++-19"
 INCLUDE = re.compile(rb'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
-UNKNOWN_TO_CLANG = {"-fcoroutines", "-Winvalid-pch", "-Werror", "-Wno-tsan"}
+UNKNOWN_TO_CLANG = {"-fcoroutines", "-Winvalid-pch", "-Werror", "-Wno-tsan", "-Wno-restrict",
+                    "-Wno-stringop-overflow", "-Wno-stringop-overread"}
 
 
 def commands(database):

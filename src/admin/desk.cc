@@ -151,13 +151,13 @@ bool Admin::Desk::answer_now(http::Request& request, http::Reply& reply) {
     }
   }
   if (found == nullptr) {
-    refuse_with(reply, other_method
-                           ? refusal_with(405, "This path takes another method.",
-                                          "invalid_request_error")
-                           : refusal_with(404,
-                                          "There is nothing here; /admin/v1/openapi.json says "
-                                          "what there is.",
-                                          "invalid_request_error"));
+    refuse_with(reply,
+                other_method
+                    ? refusal_with(405, "This path takes another method.", "invalid_request_error")
+                    : refusal_with(404,
+                                   "There is nothing here; /admin/v1/openapi.json says "
+                                   "what there is.",
+                                   "invalid_request_error"));
     return true;
   }
   (this->*found->handler)(request, reply);
@@ -303,8 +303,8 @@ void Admin::Desk::write_models(dialect::JsonWriter& json) {
     json.member("kind", word(engine->kind));
     json.member("calls", static_cast<std::uint64_t>(
                              registry_.sum("penstock_engine_requests_total", labels)));
-    json.member("in_flight", static_cast<std::uint64_t>(
-                                 registry_.sum("penstock_engine_in_flight", labels)));
+    json.member("in_flight",
+                static_cast<std::uint64_t>(registry_.sum("penstock_engine_in_flight", labels)));
     json.end_object();
   }
   json.end_array();
@@ -339,16 +339,16 @@ void Admin::Desk::reload(http::Request& request, http::Reply& reply) {
   const Result<void> done = program_.reload();
   log_change(request, reply, "reload", done.ok());
   if (!done) {
-    return refuse_with(reply, refusal_with(409, "Not reloaded: " + done.error().detail,
-                                           "invalid_request_error"));
+    return refuse_with(
+        reply, refusal_with(409, "Not reloaded: " + done.error().detail, "invalid_request_error"));
   }
   json(reply, 200, R"({"reloaded":true})");
 }
 
 void Admin::Desk::set_log_level(http::Request& request, http::Reply& reply) {
   const std::string_view word = request.head.path.substr(request.head.path.rfind('/') + 1);
-  for (const auto level : {observe::Level::debug, observe::Level::info, observe::Level::warn,
-                           observe::Level::error}) {
+  for (const auto level :
+       {observe::Level::debug, observe::Level::info, observe::Level::warn, observe::Level::error}) {
     if (word != observe::name_of(level)) continue;
     log_change(request, reply, "log level", true);
     log_.set_level(level);
@@ -377,8 +377,8 @@ Admin::Admin(Program& program, gateway::House& house, observe::Registry& registr
   http::ServerLimits limits;
   limits.connections = 256;
   limits.body_bytes = 1024 * 1024;
-  server_ = std::make_unique<http::Server>(loop_, *desk_, limits,
-                                           http::ServerMetrics(), connections_);
+  server_ =
+      std::make_unique<http::Server>(loop_, *desk_, limits, http::ServerMetrics(), connections_);
 }
 
 Admin::~Admin() { stop(); }

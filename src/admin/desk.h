@@ -63,7 +63,7 @@ class Admin::Desk final : public http::Handler {
 // The admin API in OpenAPI 3.1.
 std::string openapi(std::string_view metrics_path);
 
-extern const std::string_view kPage;    // page.cc
+extern const std::string_view kPage;  // page.cc
 extern const std::string_view kScript;
 
 }  // namespace penstock::admin

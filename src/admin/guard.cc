@@ -45,8 +45,8 @@ std::optional<Refusal> check(const http::RequestHead& head, std::string_view tok
   const std::string_view host = head.host.empty() ? head.find("host") : head.host;
   const std::string_view origin = head.find("origin");
   if (!origin.empty()) {
-    const bool own = origin == "http://" + std::string(host) ||
-                     origin == "https://" + std::string(host);
+    const bool own =
+        origin == "http://" + std::string(host) || origin == "https://" + std::string(host);
     if (!own) return forbidden("Requests of other web pages are not served here.");
   }
   const std::string_view site = head.find("sec-fetch-site");

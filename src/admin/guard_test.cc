@@ -24,8 +24,9 @@ TEST(Guard, RefusesANameThatADomainCouldBeReboundTo) {
 }
 
 TEST(Guard, RefusesThePageOfAnotherOriginEvenWithTheToken) {
-  EXPECT_EQ(check(head({{"host", "127.0.0.1:8081"}, {"origin", "http://evil.example"}}), "")->status,
-            403);
+  EXPECT_EQ(
+      check(head({{"host", "127.0.0.1:8081"}, {"origin", "http://evil.example"}}), "")->status,
+      403);
   EXPECT_EQ(check(head({{"host", "127.0.0.1:8081"}, {"origin", "null"}}), "")->status, 403);
   EXPECT_EQ(check(head({{"host", "127.0.0.1:8081"}, {"sec-fetch-site", "cross-site"}}), "")->status,
             403);
@@ -36,8 +37,8 @@ TEST(Guard, AsksForTheTokenWhereOneIsSet) {
   EXPECT_EQ(check(head({{"host", "127.0.0.1"}}), "secret")->status, 401);
   EXPECT_EQ(check(head({{"host", "x"}, {"authorization", "Bearer secre"}}), "secret")->status, 401);
   EXPECT_EQ(check(head({{"host", "x"}, {"authorization", "Basic secret"}}), "secret")->status, 401);
-  EXPECT_FALSE(check(head({{"host", "gateway.example"}, {"authorization", "Bearer secret"}}),
-                     "secret"));
+  EXPECT_FALSE(
+      check(head({{"host", "gateway.example"}, {"authorization", "Bearer secret"}}), "secret"));
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 // `penstock engine`: the simulated engine as a server of its own.
 
 #include <fmt/format.h>
-#include <signal.h>
+#include <csignal>
 
 #include <CLI/CLI.hpp>
 #include <thread>

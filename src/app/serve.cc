@@ -1,8 +1,8 @@
 #include "app/serve.h"
 
-#include <signal.h>
 #include <sys/resource.h>
 
+#include <csignal>
 #include <cstdio>
 #include <ctime>
 

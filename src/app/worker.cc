@@ -1,9 +1,9 @@
 #include "app/worker.h"
 
 #include <sys/resource.h>
-#include <time.h>
 
 #include <algorithm>
+#include <ctime>
 
 namespace penstock::app {
 namespace {

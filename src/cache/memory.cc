@@ -248,7 +248,7 @@ bool MemoryCache::store(EntryPtr entry) {
     made->entry = std::move(entry);
     shard.table.insert(hash_of_key(made->entry->key), made.get());
     shard.line(*made).push(made.get());
-    made.release();  // owned by the table now
+    (void)made.release();  // owned by the table now
     shard.evict(options_.policy, aliases);
     drop_aliases(aliases);
   }

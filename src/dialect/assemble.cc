@@ -29,17 +29,19 @@ struct Node {
 
   bool is_null() const { return form == Form::scalar && scalar == "null"; }
   // Takes another form, without what it held; stays the element that it is.
-  void become(Form other) {
-    const std::int64_t kept = index;
-    *this = Node();
-    form = other;
-    index = kept;
-  }
+  void become(Form other);
 };
 struct Node::Named {
   std::string_view name;
   Node node;
 };
+
+void Node::become(Form other) {
+  const std::int64_t kept = index;
+  *this = Node();
+  form = other;
+  index = kept;
+}
 
 Node* find(Node& object, std::string_view name) {
   for (Node::Named& member : object.members) {

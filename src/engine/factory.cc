@@ -86,6 +86,7 @@ std::shared_ptr<Engine> Shared::make(const settings::EngineSettings& settings, u
 std::vector<Health> Shared::health() const {
   const std::lock_guard lock(mutex_);
   std::vector<Health> all;
+  all.reserve(libraries_.size());
   for (const auto& [path, library] : libraries_) {
     all.push_back({library->folder_name(), library->read_once(),
                    library->read_once() ? std::to_string(library->passages()) + " passages"

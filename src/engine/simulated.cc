@@ -355,6 +355,7 @@ Task<Result<Answer>> SimulatedEngine::answer(const Call& call, SimulatedHall::Se
 
 Task<Result<std::vector<Model>>> SimulatedEngine::models(Deadline&) {
   std::vector<Model> models;
+  models.reserve(options_.models.size());
   for (const std::string& name : options_.models) models.push_back({name, "penstock", 0});
   co_return models;
 }

@@ -7,7 +7,7 @@
 namespace penstock::gateway {
 
 struct Exchange {
-  Exchange(Gateway& gateway, http::Request& request_, http::Reply& reply_, Deadline& deadline_);
+  Exchange(Gateway& gateway, http::Request& asked, http::Reply& said, Deadline& until);
 
   http::Request& request;
   http::Reply& reply;

@@ -30,7 +30,7 @@ namespace penstock::gateway {
 
 // What all workers share.
 struct House {
-  House(const settings::Settings& settings, observe::Registry& metrics, observe::Log& log_);
+  House(const settings::Settings& settings, observe::Registry& metrics, observe::Log& logs);
 
   observe::Registry& registry;
   observe::Log& log;
@@ -49,7 +49,7 @@ struct House {
 
 // What a worker makes of one set of settings. A request keeps the one it began with.
 struct Snapshot {
-  Snapshot(std::shared_ptr<const settings::Settings> settings, std::uint32_t generation,
+  Snapshot(std::shared_ptr<const settings::Settings> given, std::uint32_t number,
            const Snapshot* before, Loop& loop, House& house);
 
   // The generation, and the versions of what the engines know: while it is the same, the same

@@ -19,13 +19,13 @@ Invalid kind_of(int status) {
 
 // ---- shared by the workers -------------------------------------------------------------------
 
-House::House(const settings::Settings& settings, observe::Registry& metrics, observe::Log& log_)
+House::House(const settings::Settings& settings, observe::Registry& metrics, observe::Log& logs)
     : registry(metrics),
-      log(log_),
+      log(logs),
       cache({settings.cache.memory.size.count, settings.cache.memory.policy,
              settings.cache.memory.max_entry.count}),
       flights(settings.cache.memory.max_entry.count),
-      engines(log_),
+      engines(logs),
       workers(static_cast<unsigned>(metrics.shards() - 1)),
       started_unix(std::time(nullptr)) {
   metrics.watch(observe::Type::gauge, "penstock_cache_entries", "Answers that are kept.",
@@ -41,9 +41,9 @@ House::House(const settings::Settings& settings, observe::Registry& metrics, obs
                 [this] { return static_cast<double>(cache.stats().evictions); });
 }
 
-Snapshot::Snapshot(std::shared_ptr<const settings::Settings> settings_, std::uint32_t generation_,
+Snapshot::Snapshot(std::shared_ptr<const settings::Settings> given, std::uint32_t number,
                    const Snapshot* before, Loop& loop, House& house)
-    : settings(std::move(settings_)), generation(generation_), routes(*settings) {
+    : settings(std::move(given)), generation(number), routes(*settings) {
   // What did not change keeps its connections.
   for (const settings::EngineSettings& engine : settings->engines) {
     std::shared_ptr<engine::Engine> kept;
@@ -186,12 +186,11 @@ void Gateway::refuse(const http::BadMessage& bad, http::Reply& reply) {
   settle(settled, {}, id, {}, {});
 }
 
-Exchange::Exchange(Gateway& gateway, http::Request& request_, http::Reply& reply_,
-                   Deadline& deadline_)
-    : request(request_),
-      reply(reply_),
-      deadline(deadline_),
+Exchange::Exchange(Gateway& gateway, http::Request& asked, http::Reply& said, Deadline& until)
+    : request(asked),
+      reply(said),
+      deadline(until),
       with(gateway.snapshot_),
-      recorder(gateway, request_, reply_) {}
+      recorder(gateway, asked, said) {}
 
 }  // namespace penstock::gateway

@@ -114,7 +114,7 @@ Task<Result<Pool::Lease>> Pool::connect(Deadline& deadline) {
   Error last{Kind::unreachable, Source::engine, true, "no answer in time"};
   Result<Endpoints> addresses = co_await addresses_.get(connecting);
   const std::size_t count = addresses ? addresses->size() : 0;
-  if (!addresses) last = std::move(addresses).error();
+  if (!addresses) last = addresses.error();
   for (std::size_t i = 0; i < count && !connecting.over(); ++i) {
     const asio::ip::tcp::endpoint address = (*addresses)[i];
     // Each has its share of the time: one that swallows everything must not hide the others.

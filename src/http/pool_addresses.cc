@@ -4,6 +4,7 @@
 
 namespace penstock::http {
 
+// NOLINTNEXTLINE(performance-unnecessary-value-param): a Lookup takes its answer by value
 void Addresses::system_lookup(Loop& loop, const std::string& host, std::uint16_t port,
                               Found found) {
   using Resolver = asio::ip::basic_resolver<asio::ip::tcp, Executor>;

@@ -181,7 +181,7 @@ class Server final : private Poller {
   bool paused_ = false;
   bool draining_ = false;
   std::size_t open_ = 0;
-  Connection* first_ = nullptr;                     // all connections, linked
+  Connection* first_ = nullptr;      // all connections, linked
   std::vector<Connection*> buried_;  // closed; freed when no call is inside them
   bool burial_posted_ = false;
   std::vector<std::unique_ptr<Session>> sessions_;  // free ones, to be used again

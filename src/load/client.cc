@@ -275,8 +275,7 @@ void Share::start(Slot& slot, Time intended, Time now) {
 }
 
 bool Share::connect(Slot& slot) {
-  const sockaddr* address =
-      static_cast<const sockaddr*>(static_cast<const void*>(&job_.endpoint.address));
+  const sockaddr* address = reinterpret_cast<const sockaddr*>(&job_.endpoint.address);
   slot.fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (slot.fd < 0) return false;
   const int on = 1;

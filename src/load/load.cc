@@ -31,7 +31,7 @@ Error invalid(std::string detail) {
 }
 
 const sockaddr* address_of(const Endpoint& endpoint) {
-  return static_cast<const sockaddr*>(static_cast<const void*>(&endpoint.address));
+  return reinterpret_cast<const sockaddr*>(&endpoint.address);
 }
 
 bool loopback(const Endpoint& endpoint) {
@@ -196,6 +196,7 @@ Result<Report> run(const Options& options, std::stop_token stop) {
     std::optional<Reporter> reporter;
     if (options.progress) reporter.emplace(progress, options, start);
     std::vector<std::jthread> threads;
+    threads.reserve(options.threads);
     for (unsigned i = 0; i < options.threads; ++i) {
       threads.emplace_back([&, i] { outcomes[i] = run_share(job, i, progress[i], stop); });
     }

@@ -62,8 +62,8 @@ Result<Plan, Refusal> Table::plan(std::string_view model) const {
   }
   Refusal refusal;
   refusal.status = 404;
-  refusal.message = "The model `" + std::string(model) +
-                    "` does not exist; GET /v1/models lists those that do.";
+  refusal.message =
+      "The model `" + std::string(model) + "` does not exist; GET /v1/models lists those that do.";
   refusal.param = "model";
   refusal.code = "model_not_found";
   return refusal;
@@ -78,8 +78,9 @@ Result<Plan, Refusal> Table::plan_without_model() const {
     return plan;
   }
   Refusal refusal;
-  refusal.message = "The request names no model, and there is not exactly one engine it could go "
-                    "to; name one in `model`.";
+  refusal.message =
+      "The request names no model, and there is not exactly one engine it could go "
+      "to; name one in `model`.";
   refusal.param = "model";
   refusal.code = "missing_required_parameter";
   return refusal;

@@ -15,10 +15,10 @@ namespace penstock::route {
 
 // One model as it is configured, or as its engine offers it.
 struct Plan {
-  std::size_t engine = 0;         // index into Settings::engines
-  std::string model;              // the name that metrics and the cache know: resolved, no alias
-  std::string upstream_model;     // what the engine calls it
-  std::size_t metrics = 0;        // index of the (engine, model) pair: see Table::pairs
+  std::size_t engine = 0;      // index into Settings::engines
+  std::string model;           // the name that metrics and the cache know: resolved, no alias
+  std::string upstream_model;  // what the engine calls it
+  std::size_t metrics = 0;     // index of the (engine, model) pair: see Table::pairs
 };
 
 // Immutable; made once from settings and shared by nobody: each worker has its own.

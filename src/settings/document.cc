@@ -91,6 +91,7 @@ class Builder final : public YAML::EventHandler {
     std::unordered_map<std::string, std::size_t> lines;  // of the keys
   };
 
+  // NOLINTNEXTLINE(performance-unnecessary-value-param): moved, but clang does not see it here
   [[noreturn]] void refuse(Position at, std::string path, std::string message) {
     report_.add(at, std::move(path), {std::move(message)});
     throw Refused{};

@@ -59,7 +59,7 @@ EngineSettings remote(std::string name, std::string url) {
 }
 
 // A URL that is only a host means the usual place of the API there.
-std::string with_usual_path(std::string url) {
+std::string with_usual_path(const std::string& url) {
   const std::size_t host = url.find("://") + 3;
   return url.find('/', host) == std::string::npos ? url + "/v1" : url;
 }
