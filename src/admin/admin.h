@@ -46,7 +46,10 @@ class Admin {
  private:
   friend std::string openapi(std::string_view metrics_path);
   class Desk;
+  void keep_house();
+
   Loop loop_;
+  SteadyTimer housekeeping_;
   http::ConnectionCount connections_{0};
   std::unique_ptr<Desk> desk_;
   std::unique_ptr<http::Server> server_;

@@ -3,10 +3,12 @@
 #include "admin/guard.h"
 #include "dialect/json.h"
 #include "dialect/refusal.h"
+#include "observe/process.h"
 
 namespace penstock::admin {
 namespace {
 
+constexpr Duration kHousekeeping = 5s;
 constexpr Duration kStuck = 10s;  // a loop that has not turned for so long is not alive
 
 constexpr std::string_view kPolicy =
@@ -373,6 +375,7 @@ void Admin::Desk::log_change(const http::Request& request, http::Reply& reply,
 Admin::Admin(Program& program, gateway::House& house, observe::Registry& registry,
              observe::Log& log, const settings::Settings& settings)
     : loop_(static_cast<unsigned>(registry.shards() - 1)),
+      housekeeping_(loop_.executor()),
       desk_(std::make_unique<Desk>(program, house, registry, log, settings)) {
   http::ServerLimits limits;
   limits.connections = 256;
@@ -388,7 +391,17 @@ Result<asio::ip::tcp::endpoint> Admin::listen(const asio::ip::tcp::endpoint& end
 }
 
 void Admin::start() {
+  keep_house();
   thread_ = std::thread([this] { loop_.run(); });
+}
+
+void Admin::keep_house() {
+  housekeeping_.expires_after(kHousekeeping);
+  housekeeping_.async_wait([this](boost::system::error_code ec) {
+    if (ec) return;
+    observe::trim_memory();
+    keep_house();
+  });
 }
 
 void Admin::stop() {

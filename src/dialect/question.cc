@@ -89,9 +89,9 @@ class QuestionReader::Walk {
 
  private:
   struct Text {
-    const char* begin;
-    const char* end;
-    bool escaped;
+    const char* begin = nullptr;
+    const char* end = nullptr;
+    bool escaped = false;
     std::size_t size() const { return static_cast<std::size_t>(end - begin); }
   };
 

@@ -103,6 +103,12 @@ std::uint64_t memory_limit_bytes() {
 
 std::uint64_t resident_bytes() { return static_cast<std::uint64_t>(statm().resident_bytes); }
 
+void trim_memory() {
+  constexpr std::size_t kWorthIt = 16 * 1024 * 1024;
+  const auto info = mallinfo2();
+  if (info.fordblks > std::max(kWorthIt, (info.uordblks + info.hblkhd) / 10)) malloc_trim(0);
+}
+
 void watch_process(Registry& registry) {
   const double started = static_cast<double>(std::time(nullptr));
   registry.watch(Type::gauge, "penstock_build_info", "1; the version is a label.",
