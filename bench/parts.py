@@ -30,8 +30,8 @@ SERVER_CORE, LOAD_CORE = 0, 1
 MEBIBYTE = 1 << 20
 
 # Fast enough to be no part of what is measured.
-INSTANT = ["--first-token", "0", "--tokens", "1", "--answer-bytes", "1200"]
-PACED = ["--first-token", "100ms", "--first-token-sigma", "0.4", "--tokens-per-second", "30"]
+INSTANT = ["--first-token", "0s", "--tokens-per-second", "0", "--answer-bytes", "1200"]
+PACED = ["--first-token", "100ms", "--sigma", "0.4", "--tokens-per-second", "30"]
 SLOTS = ["--slots", "20000", "--queue", "20000"]
 
 
@@ -77,7 +77,7 @@ class Bench:
     def start_engine(self, core, *options):
         port = free_port()
         command = [self.penstock, "engine", "--listen", f"127.0.0.1:{port}", *SLOTS, *options]
-        return Server("engine", command, port, core, self.path("engine.log"), "/v1/models")
+        return Server("engine", command, port, core, self.path("engine.log"), "/health")
 
     def start_penstock(self, engine_port, answers):
         port, admin = free_port(), free_port()
@@ -91,7 +91,6 @@ engines:
   - name: engine
     kind: openai
     url: http://127.0.0.1:{engine_port}/v1
-    max_inflight: 20000
     connections: {{max: 10000, idle: 5m}}
 models:
   - {{name: {MODEL}, engines: [engine]}}
