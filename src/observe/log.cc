@@ -214,8 +214,9 @@ std::string format_record(bool json, bool colour, std::int64_t unix_us, Level le
 }
 
 struct Log::Sink {
-  std::shared_ptr<spdlog::details::thread_pool> pool;
   std::shared_ptr<spdlog::async_logger> logger;
+  // Destroyed first: its thread writes what is queued and is joined before the logger goes.
+  std::shared_ptr<spdlog::details::thread_pool> pool;
 };
 
 Log::Log(const LogOptions& options)
