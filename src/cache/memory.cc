@@ -246,9 +246,9 @@ bool MemoryCache::store(EntryPtr entry) {
     made->bytes = bytes;
     made->queue = queue;
     made->entry = std::move(entry);
-    shard.table.insert(hash_of_key(made->entry->key), made.get());
-    shard.line(*made).push(made.get());
-    (void)made.release();  // owned by the table now
+    Item* const placed = made.release();  // owned by the shard now
+    shard.table.insert(hash_of_key(placed->entry->key), placed);
+    shard.line(*placed).push(placed);
     shard.evict(options_.policy, aliases);
     drop_aliases(aliases);
   }
