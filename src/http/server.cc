@@ -12,7 +12,7 @@
 namespace penstock::http {
 namespace {
 
-constexpr std::size_t kSpareSessions = 64;  // kept for the next burst, a loop
+constexpr std::size_t kSpareSessions = 16;  // kept for the next burst, a loop
 constexpr Duration kAcceptPause = 100ms;
 
 void two_digits(char* out, int number) {

@@ -104,7 +104,7 @@ std::uint64_t memory_limit_bytes() {
 std::uint64_t resident_bytes() { return static_cast<std::uint64_t>(statm().resident_bytes); }
 
 void trim_memory() {
-  constexpr std::size_t kWorthIt = 16 * 1024 * 1024;
+  constexpr std::size_t kWorthIt = 1024 * 1024;
   const auto info = mallinfo2();
   if (info.fordblks > std::max(kWorthIt, (info.uordblks + info.hblkhd) / 10)) malloc_trim(0);
 }

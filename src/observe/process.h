@@ -17,7 +17,7 @@ std::uint64_t memory_limit_bytes();
 std::uint64_t resident_bytes();
 
 // Gives back to the system what a burst left behind: where the allocator holds more than a tenth of
-// what is in use, and at least 16 MiB, for nobody. Takes milliseconds then; call it now and then,
+// what is in use, and at least 1 MiB, for nobody. Takes milliseconds then; call it now and then,
 // on a thread that nobody waits for.
 void trim_memory();
 
