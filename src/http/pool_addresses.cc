@@ -4,9 +4,11 @@
 
 namespace penstock::http {
 
-// NOLINTNEXTLINE(performance-unnecessary-value-param): a Lookup takes its answer by value
+// A Lookup takes its answer by value.
+// NOLINTBEGIN(performance-unnecessary-value-param)
 void Addresses::system_lookup(Loop& loop, const std::string& host, std::uint16_t port,
                               Found found) {
+  // NOLINTEND(performance-unnecessary-value-param)
   using Resolver = asio::ip::basic_resolver<asio::ip::tcp, Executor>;
   try {
     auto resolver = std::make_shared<Resolver>(loop.executor());
