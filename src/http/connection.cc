@@ -9,8 +9,8 @@
 namespace penstock::http {
 namespace {
 
-constexpr Duration kCoolAfter = 1s;  // without a byte: give the buffers back
-constexpr Duration kLinger = 1s;     // how long, and how much, is read and thrown away
+constexpr Duration kCoolAfter = 200ms;  // without a byte: give the buffers back
+constexpr Duration kLinger = 1s;        // how long, and how much, is read and thrown away
 constexpr std::uint64_t kLingerBytes = 8 * 1024 * 1024;
 constexpr std::size_t kPipelined = 64 * 1024;  // answers collected before they are sent
 constexpr Duration kRateGrace = 10s;           // a body may be slow for so long,

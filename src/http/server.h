@@ -4,7 +4,7 @@
 //            v                                                        |
 //   accept  cold --byte--> reading --whole request--> serving --answer--> flushing
 //            ^                |                          |                  |
-//            +---1 s idle-----+         refused ---> lingering ---> closed <-+
+//            +--200 ms idle---+         refused ---> lingering ---> closed <-+
 //
 // A connection is a small state machine on the loop's callbacks, so that a request that can be
 // answered at once (a cache hit) costs one read and one write and no coroutine. Only a request

@@ -324,7 +324,7 @@ TEST_F(ServerTest, AConnectionThatWentColdStillAnswers) {
   c.send(post("/a", "warm"));
   c.read("warm");
   pollfd wait{c.fd(), POLLIN, 0};
-  EXPECT_EQ(::poll(&wait, 1, 1500), 0);  // over the second after which buffers are given back
+  EXPECT_EQ(::poll(&wait, 1, 1500), 0);  // long after its buffers were given back
   c.send(post("/a", "again"));
   EXPECT_NE(c.read("again").find("200 OK"), std::string::npos);
 }
