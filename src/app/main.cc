@@ -5,6 +5,7 @@
 
 #include "app/commands.h"
 #include "app/serve.h"
+#include "observe/process.h"
 
 namespace penstock::app {
 namespace {
@@ -99,4 +100,7 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace penstock::app
 
-int main(int argc, char** argv) { return penstock::app::run(argc, argv); }
+int main(int argc, char** argv) {
+  penstock::observe::set_up_allocator();
+  return penstock::app::run(argc, argv);
+}

@@ -103,6 +103,14 @@ std::uint64_t memory_limit_bytes() {
 
 std::uint64_t resident_bytes() { return static_cast<std::uint64_t>(statm().resident_bytes); }
 
+void set_up_allocator() {
+  // glibc moves both up to 32 MiB and 64 MiB as large blocks are freed, and then keeps up to so
+  // much at the end of each thread's heap, where malloc_trim does not look.
+  constexpr int kLarge = 256 * 1024;
+  mallopt(M_MMAP_THRESHOLD, kLarge);
+  mallopt(M_TRIM_THRESHOLD, kLarge);
+}
+
 void trim_memory() {
   constexpr std::size_t kWorthIt = 1024 * 1024;
   const auto info = mallinfo2();

@@ -16,6 +16,9 @@ std::uint64_t memory_limit_bytes();
 // Resident set, in bytes.
 std::uint64_t resident_bytes();
 
+// Call it once, before there are threads: from then on a block of 256 KiB and more goes back to the
+// system when it is freed, and no heap keeps so much at its end.
+void set_up_allocator();
 // Gives back to the system what a burst left behind: where the allocator holds more than a tenth of
 // what is in use, and at least 1 MiB, for nobody. Takes milliseconds then; call it now and then,
 // on a thread that nobody waits for.

@@ -32,4 +32,4 @@ class Memory(Scenario):
         wait_until(lambda: resident() > 1.3 * before, "the burst is felt")
         for thread in threads:
             thread.join()
-        wait_until(lambda: resident() < 1.1 * before, "memory is given back", limit=30)
+        wait_until(lambda: resident() < 1.1 * before, f"memory is given back: {before} then {resident()}", limit=30)
