@@ -225,7 +225,7 @@ int ask_command(const AskOptions& options) {
     to.emplace(std::move(facts));
     l.stop();
   };
-  asio::co_spawn(loop.executor(), work(pool, options, loop, result), asio::detached);
+  loop.spawn(work(pool, options, loop, result));
   loop.run();
   if (!*result) return failed(result->error().detail);
   const Facts& facts = **result;

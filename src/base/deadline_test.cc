@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/signal.h"
+#include "base/sleep.h"
 
 namespace penstock {
 namespace {
@@ -17,23 +18,21 @@ void run(Work work) {
     *end = true;
     on->stop();
   };
-  asio::co_spawn(loop.executor(), whole(&work, &loop, &ended), asio::detached);
+  asio::post(loop.executor(), [&] { loop.spawn(whole(&work, &loop, &ended)); });
   loop.run();
   EXPECT_TRUE(ended);
 }
 
-Task<bool> sleep(Loop& loop, Deadline& deadline) {
-  SteadyTimer timer(loop.executor(), Clock::now() + 60s);
-  const auto interrupt = [&timer] { timer.cancel(); };
-  Deadline::Wait wait(deadline, interrupt);
-  const auto [ec] = co_await timer.async_wait(as_result);
-  co_return !ec;
+// True if it slept to its end.
+Task<bool> sleep(Deadline& deadline) {
+  co_await sleep_until(Clock::now() + 60s, deadline);
+  co_return !deadline.over();
 }
 
 TEST(Deadline, InterruptsTheWaitWhenItsTimeComes) {
   run([](Loop& loop) -> Task<void> {
     Deadline deadline(loop, Clock::now() + 20ms);
-    const bool slept = co_await sleep(loop, deadline);
+    const bool slept = co_await sleep(deadline);
     EXPECT_FALSE(slept);
     EXPECT_EQ(deadline.why(), Why::time);
     EXPECT_EQ(deadline.error("x").kind, Kind::timeout);
@@ -46,7 +45,7 @@ TEST(Deadline, EndsTheChildWhenTheParentIsCalledOff) {
     Deadline child(parent, Clock::now() + 60s);
     const auto leave = [&parent] { parent.call_off(Why::left); };
     asio::post(loop.executor(), leave);
-    const bool slept = co_await sleep(loop, child);
+    const bool slept = co_await sleep(child);
     EXPECT_FALSE(slept);
     EXPECT_EQ(child.why(), Why::left);
     EXPECT_EQ(child.error("x").source, Source::client);
@@ -58,7 +57,7 @@ TEST(Deadline, AChildThatIsLateLeavesItsParentGoingOn) {
     Deadline parent(loop, Time::max());
     {
       Deadline child(parent, Clock::now() + 20ms);
-      const bool slept = co_await sleep(loop, child);
+      const bool slept = co_await sleep(child);
       EXPECT_FALSE(slept);
       EXPECT_EQ(child.why(), Why::time);
     }

@@ -1,34 +1,19 @@
-// A worker's event loop: one thread, one io_context, one wheel of alarms.
+// A worker's event loop: one thread, one io_context, one poller of sockets, one wheel of alarms.
 //
 // What lives on a loop is touched by its thread alone and needs no lock. Another thread reaches
 // it by `asio::post(loop.executor(), ...)`.
 #pragma once
 
-#include <boost/asio.hpp>
 #include <string>
+#include <vector>
 
 #include "base/alarm.h"
+#include "base/asio.h"
 #include "base/clock.h"
+#include "base/poller.h"
+#include "base/task.h"
 
 namespace penstock {
-
-namespace asio = boost::asio;
-
-// The concrete executor: a type-erased one costs a virtual call an operation (ADR 1).
-using Executor = asio::io_context::executor_type;
-
-// A coroutine that runs on a loop.
-template <class T>
-using Task = asio::awaitable<T, Executor>;
-
-// Completion token: `auto [ec, n] = co_await socket.async_read_some(buffer, as_result);`
-inline constexpr asio::as_tuple_t<asio::use_awaitable_t<Executor>> as_result{};
-
-using TcpSocket = asio::basic_stream_socket<asio::ip::tcp, Executor>;
-using TcpAcceptor = asio::basic_socket_acceptor<asio::ip::tcp, Executor>;
-using SteadyTimer =
-    asio::basic_waitable_timer<std::chrono::steady_clock,
-                               asio::wait_traits<std::chrono::steady_clock>, Executor>;
 
 class Loop {
  public:
@@ -41,6 +26,28 @@ class Loop {
   unsigned index() const { return index_; }
   asio::io_context& io() { return io_; }
   Executor executor() { return io_.get_executor(); }
+  Poller& poller() { return poller_; }
+
+  // Runs a coroutine that nobody awaits: at once, until it first waits. What has not ended when the
+  // loop is destroyed is destroyed with it.
+  void spawn(Task<void> task);
+  // Goes on with a coroutine soon, from the loop itself: for code that has something half done.
+  void resume_soon(std::coroutine_handle<> who);
+  // The same with who waits, if somebody does.
+  void resume_soon(Waiter& waiter) {
+    if (waiter.waited_for()) resume_soon(waiter.take());
+  }
+
+  // `co_await loop.turn()` lets everything else that is ready go first.
+  auto turn() {
+    struct Turn {
+      bool await_ready() const noexcept { return false; }
+      void await_suspend(std::coroutine_handle<> who) const { loop.resume_soon(who); }
+      void await_resume() const noexcept {}
+      Loop& loop;
+    };
+    return Turn{*this};
+  }
 
   // Sets or moves an alarm of this loop; Time::max() clears it.
   void set(Alarm& alarm, Time at);
@@ -48,18 +55,27 @@ class Loop {
 
   // Runs until `stop`. Rethrows what a handler throws: nothing on a loop should.
   void run();
-  // From any thread. What is still suspended is destroyed with the loop.
+  // From any thread.
   void stop() { io_.stop(); }
 
  private:
+  struct Root;
+  struct Spawned;
+
+  static Spawned own(Loop& loop, Task<void> task);
   void arm(Time at);
+  void run_ready();
 
   unsigned index_;
-  // Before io_: destroying the io_context destroys suspended coroutines, which leave the wheel.
+  // Before io_: destroying the io_context destroys what waits in it, which leaves the wheel.
   AlarmWheel alarms_;
   Time armed_ = Time::max();
   asio::io_context io_;
   SteadyTimer timer_;
+  Poller poller_;
+  Root* roots_ = nullptr;  // the coroutines that were spawned, linked
+  std::vector<std::coroutine_handle<>> ready_;
+  std::vector<std::coroutine_handle<>> running_;  // of the turn under way; empty between turns
 };
 
 }  // namespace penstock

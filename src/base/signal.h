@@ -19,12 +19,19 @@ class Signal {
  public:
   explicit Signal(Loop& loop) : state_(std::make_shared<State>(loop)) {}
 
-  // From any thread, also when the signal's owner is about to end.
+  // From any thread, also when the signal's owner is about to end. Who waits goes on soon, never
+  // within this call.
   void wake() const {
-    asio::dispatch(state_->loop.executor(), [state = state_] {
-      state->woken = true;
-      state->timer.cancel();
-    });
+    State& state = *state_;
+    if (state.loop.executor().running_in_this_thread()) {
+      state.woken = true;
+      state.loop.resume_soon(state.waiter);
+    } else {
+      asio::post(state.loop.executor(), [shared = state_] {
+        shared->woken = true;
+        shared->loop.resume_soon(shared->waiter);
+      });
+    }
   }
 
   // On the loop. An Error if the deadline is over first.
@@ -32,11 +39,9 @@ class Signal {
     const std::shared_ptr<State> state = state_;
     while (!state->woken) {
       if (deadline.over()) co_return deadline.error("wait");
-      state->timer.expires_at(Time::max());
-      const auto interrupt = [&state] { state->timer.cancel(); };
+      const auto interrupt = [&state] { state->loop.resume_soon(state->waiter); };
       Deadline::Wait wait(deadline, interrupt);
-      const auto [ec] = co_await state->timer.async_wait(as_result);
-      (void)ec;  // a wake or the deadline: both are looked at above
+      co_await state->waiter;  // a wake or the deadline: both are looked at above
     }
     state->woken = false;
     co_return Result<void>();
@@ -44,9 +49,9 @@ class Signal {
 
  private:
   struct State {
-    explicit State(Loop& on) : loop(on), timer(on.executor()) {}
+    explicit State(Loop& on) : loop(on) {}
     Loop& loop;
-    SteadyTimer timer;
+    Waiter waiter;
     bool woken = false;
   };
   std::shared_ptr<State> state_;

@@ -92,23 +92,24 @@ Task<Result<Flight::Head>> Reader::head(Deadline& deadline) {
   }
 }
 
-Task<Result<std::string_view>> Reader::next(Deadline& deadline) {
-  for (;;) {
-    {
-      const std::lock_guard lock(flight_->mutex_);
-      Flight& flight = *flight_;
-      if (seat_.next_block < flight.first_block_ + flight.blocks_.size()) {
-        held_ = flight.blocks_[static_cast<std::size_t>(seat_.next_block - flight.first_block_)];
-        ++seat_.next_block;
-        if (flight.buffered_ > flight.window_ && flight.driver_) flight.driver_->wake();
-        co_return std::string_view(*held_);
-      }
-      if (flight.error_) co_return *flight.error_;
-      if (flight.ended_) co_return std::string_view();
-    }
-    Result<void> woken = co_await signal_.wait(deadline);
-    if (!woken) co_return deadline.error("wait for the answer", Source::engine);
+std::optional<Result<std::string_view>> Reader::poll() {
+  const std::lock_guard lock(flight_->mutex_);
+  Flight& flight = *flight_;
+  if (seat_.next_block < flight.first_block_ + flight.blocks_.size()) {
+    held_ = flight.blocks_[static_cast<std::size_t>(seat_.next_block - flight.first_block_)];
+    ++seat_.next_block;
+    if (flight.buffered_ > flight.window_ && flight.driver_) flight.driver_->wake();
+    return std::string_view(*held_);
   }
+  if (flight.error_) return *flight.error_;
+  if (flight.ended_) return std::string_view();
+  return std::nullopt;
+}
+
+Task<Result<void>> Reader::wait(Deadline& deadline) {
+  Result<void> woken = co_await signal_.wait(deadline);
+  if (!woken) co_return deadline.error("wait for the answer", Source::engine);
+  co_return woken;
 }
 
 // ---- the table -------------------------------------------------------------------------------

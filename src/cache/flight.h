@@ -88,14 +88,15 @@ class Reader final : public Flow {
 
   // The answer's head, as soon as there is one.
   Task<Result<Flight::Head>> head(Deadline& deadline);
-  Task<Result<std::string_view>> next(Deadline& deadline) override;
+  std::optional<Result<std::string_view>> poll() override;
+  Task<Result<void>> wait(Deadline& deadline) override;
 
  private:
   friend class FlightTable;
   FlightPtr flight_;
   Signal signal_;
   Flight::Seat seat_;
-  Flight::Block held_;  // what next() gave out
+  Flight::Block held_;  // what poll() gave out
 };
 
 class FlightTable {

@@ -26,6 +26,13 @@ struct Workers {
   std::vector<std::thread> threads;
 };
 
+// From this thread, on that of the loop.
+void spawn(Loop& loop, Task<void> task) {
+  asio::post(loop.executor(), [&loop, work = std::move(task)]() mutable {
+    loop.spawn(std::move(work));
+  });
+}
+
 struct Read {
   int status = 0;
   std::string body;
@@ -89,12 +96,10 @@ TEST(Flight, OneIsTheLeaderAndAThousandOnTwoLoopsReadTheSame) {
     FlightTable::Joined joined = table.join(Key{1}, loop);
     leaders += joined.leader ? 1 : 0;
     flight = joined.flight;
-    asio::co_spawn(loop.executor(), read_all(std::move(joined.reader), loop, reads[i]),
-                   asio::detached);
+    spawn(loop, read_all(std::move(joined.reader), loop, reads[i]));
   }
   EXPECT_EQ(leaders, 1);
-  asio::co_spawn(workers.loops[0]->executor(), drive(flight, *workers.loops[0], 100, false),
-                 asio::detached);
+  spawn(*workers.loops[0], drive(flight, *workers.loops[0], 100, false));
   for (std::promise<Read>& read : reads) {
     const Read got = read.get_future().get();
     ASSERT_FALSE(got.error);
@@ -112,11 +117,9 @@ TEST(Flight, AFailureReachesEveryReader) {
     Loop& loop = *workers.loops[i % 2];
     FlightTable::Joined joined = table.join(Key{1}, loop);
     flight = joined.flight;
-    asio::co_spawn(loop.executor(), read_all(std::move(joined.reader), loop, reads[i]),
-                   asio::detached);
+    spawn(loop, read_all(std::move(joined.reader), loop, reads[i]));
   }
-  asio::co_spawn(workers.loops[1]->executor(), drive(flight, *workers.loops[1], 3, true),
-                 asio::detached);
+  spawn(*workers.loops[1], drive(flight, *workers.loops[1], 3, true));
   for (auto& read : reads) {
     const Read got = read.get_future().get();
     ASSERT_TRUE(got.error);
@@ -162,14 +165,13 @@ TEST(Flight, ASlowReaderHoldsTheDriverBack) {
     flight->finish();
     end.set_value();
   };
-  asio::co_spawn(driving.executor(), much(joined.flight, driving, ended), asio::detached);
+  spawn(driving, much(joined.flight, driving, ended));
   auto future = ended.get_future();
   EXPECT_EQ(future.wait_for(100ms), std::future_status::timeout);
   // Its beginning may go at any time now: nobody can join it any more.
   EXPECT_TRUE(table.join(Key{1}, reading).leader);
   std::promise<Read> read;
-  asio::co_spawn(reading.executor(), read_all(std::move(joined.reader), reading, read),
-                 asio::detached);
+  spawn(reading, read_all(std::move(joined.reader), reading, read));
   EXPECT_EQ(read.get_future().get().body.size(), 10000u);
   EXPECT_EQ(future.wait_for(5s), std::future_status::ready);
 }

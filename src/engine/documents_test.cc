@@ -19,8 +19,8 @@ T run(Loop& loop, Task<T> task) {
     to->emplace(std::move(made));
     on->stop();
   };
-  asio::co_spawn(loop.executor(), whole(std::move(task), &loop, &result), asio::detached);
   loop.io().restart();
+  loop.spawn(whole(std::move(task), &loop, &result));
   loop.run();
   return *std::move(result);
 }

@@ -102,26 +102,31 @@ class EngineFlow final : public Flow {
         stream_(stream),
         first_by_(first_by) {}
 
-  Task<Result<std::string_view>> next(Deadline& deadline) override {
+  std::optional<Result<std::string_view>> poll() override {
     if (!begun_.empty() && !first_) {
       first_ = true;
-      co_return std::string_view(begun_);
+      return std::string_view(begun_);
     }
+    std::optional<Result<std::string_view>> piece = answer_.poll();
+    if (piece && *piece) first_ = true;
+    if (piece && !*piece) piece->error().detail = "engine " + engine_ + ": " + piece->error().detail;
+    return piece;
+  }
+
+  Task<Result<void>> wait(Deadline& deadline) override {
     Time by = Time::max();
     if (stream_) by = first_ ? Clock::now() + timeout_.between_tokens : first_by_;
     Deadline gap(deadline, by);
-    Result<std::string_view> piece = co_await answer_.next(gap);
-    if (!piece) {
-      Error error = std::move(piece).error();
+    Result<void> ready = co_await answer_.wait(gap);
+    if (!ready) {
+      Error& error = ready.error();
       if (gap.why() == Why::time && !deadline.over()) {
         error.detail = first_ ? "it sent nothing for timeout.between_tokens"
                               : "its first token did not come in timeout.first_token";
       }
       error.detail = "engine " + engine_ + ": " + error.detail;
-      co_return error;
     }
-    first_ = true;
-    co_return piece;
+    co_return ready;
   }
 
  private:

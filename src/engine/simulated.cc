@@ -7,6 +7,7 @@
 #include <ctime>
 #include <numbers>
 
+#include "base/sleep.h"
 #include "dialect/answer.h"
 #include "dialect/json.h"
 
@@ -47,14 +48,8 @@ Answer refusal(int status, std::string_view type, std::string_view message, std:
   return answer;
 }
 
-Task<Result<void>> pause_until(Loop& loop, Time at, Deadline& deadline) {
-  if (deadline.over()) co_return deadline.error("simulated engine", Source::engine);
-  if (at <= Clock::now()) co_return Result<void>();
-  SteadyTimer timer(loop.executor(), at);
-  const auto interrupt = [&timer] { timer.cancel(); };
-  Deadline::Wait wait(deadline, interrupt);
-  const auto [ec] = co_await timer.async_wait(as_result);
-  (void)ec;
+Task<Result<void>> pause_until(Time at, Deadline& deadline) {
+  co_await sleep_until(at, deadline);
   if (deadline.over()) co_return deadline.error("simulated engine", Source::engine);
   co_return Result<void>();
 }
@@ -99,30 +94,20 @@ class SimulatedFlow final : public Flow {
         usage_(usage),
         seat_(std::move(seat)) {}
 
-  Task<Result<std::string_view>> next(Deadline& deadline) override {
+  std::optional<Result<std::string_view>> poll() override {
     out_.clear();
-    if (ended_) co_return std::string_view();
+    if (ended_) return std::string_view();
     if (at_ == script_.stop_at) {
-      if (script_.stalls) {
-        Result<void> never = co_await pause_until(deadline.loop(), Time::max(), deadline);
-        if (!never) co_return std::move(never).error();
-      }
-      co_return Error{Kind::broken, Source::engine, false, "the simulated engine disconnected"};
+      if (script_.stalls) return std::nullopt;
+      return Error{Kind::broken, Source::engine, false, "the simulated engine disconnected"};
     }
-    Result<void> due = co_await pause_until(
-        deadline.loop(),
-        script_.begun + script_.first_token + static_cast<Duration::rep>(at_) * script_.per_token,
-        deadline);
-    if (!due) co_return std::move(due).error();
-
     const Time now = Clock::now();
+    if (due() > now) return std::nullopt;
     const std::size_t end = std::min(script_.stop_at, script_.words.size());
     do {
       if (at_ < end) write({at_ == 0, piece(script_, at_), {}, usage_});
       ++at_;
-    } while (at_ < end && script_.begun + script_.first_token +
-                                  static_cast<Duration::rep>(at_) * script_.per_token <=
-                              now);
+    } while (at_ < end && due() <= now);
     at_ = std::min(at_, end);
     if (at_ == script_.words.size()) {
       ended_ = true;
@@ -130,10 +115,19 @@ class SimulatedFlow final : public Flow {
       if (usage_) dialect::write_usage_event(out_, made(), script_.usage, endpoint_);
       out_ += dialect::kDoneEvent;
     }
-    co_return std::string_view(out_);
+    return std::string_view(out_);
+  }
+
+  Task<Result<void>> wait(Deadline& deadline) override {
+    return pause_until(at_ == script_.stop_at ? Time::max() : due(), deadline);
   }
 
  private:
+  // When the next token is.
+  Time due() const {
+    return script_.begun + script_.first_token +
+           static_cast<Duration::rep>(at_) * script_.per_token;
+  }
   dialect::Made made() const { return {id_, model_, created_}; }
   void write(const dialect::Piece& piece) {
     if (endpoint_ == Endpoint::chat) {
@@ -292,7 +286,7 @@ Task<Result<Answer>> SimulatedEngine::answer(const Call& call, SimulatedHall::Se
   }
   if (question.endpoint == Endpoint::embeddings) {
     Result<void> ready =
-        co_await pause_until(deadline.loop(), script.begun + script.first_token, deadline);
+        co_await pause_until(script.begun + script.first_token, deadline);
     if (!ready) co_return std::move(ready).error();
     co_return embeddings(question, like.seed);
   }
@@ -328,7 +322,7 @@ Task<Result<Answer>> SimulatedEngine::answer(const Call& call, SimulatedHall::Se
   Answer answer;
   if (question.stream) {
     Result<void> first =
-        co_await pause_until(deadline.loop(), script.begun + script.first_token, deadline);
+        co_await pause_until(script.begun + script.first_token, deadline);
     if (!first) co_return std::move(first).error();
     answer.content_type = "text/event-stream; charset=utf-8";
     answer.rest = std::make_unique<SimulatedFlow>(
@@ -339,7 +333,7 @@ Task<Result<Answer>> SimulatedEngine::answer(const Call& call, SimulatedHall::Se
   const Duration all =
       script.first_token + static_cast<Duration::rep>(script.words.size()) * script.per_token;
   Result<void> done =
-      co_await pause_until(deadline.loop(), stalls ? Time::max() : script.begun + all, deadline);
+      co_await pause_until(stalls ? Time::max() : script.begun + all, deadline);
   if (!done) co_return std::move(done).error();
   if (disconnects) {
     co_return Error{Kind::broken, Source::engine, false, "the simulated engine disconnected"};

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/sleep.h"
+
 namespace penstock::engine {
 namespace {
 
@@ -57,9 +59,8 @@ class SimulatedTest : public testing::Test {
       }
       loop->stop();
     };
-    asio::co_spawn(loop_.executor(), whole(&engine, &text, stream, patience, &loop_, &result),
-                   asio::detached);
     loop_.io().restart();
+    loop_.spawn(whole(&engine, &text, stream, patience, &loop_, &result));
     loop_.run();
     return *std::move(result);
   }
@@ -148,13 +149,11 @@ TEST(SimulatedHall, SeatsInOrderAndRefusesWhenTheQueueIsFull) {
     Result<SimulatedHall::Seat> seat = co_await in->enter(deadline);
     log->push_back(name + (seat ? " sits" : " refused"));
     if (!seat) co_return;
-    SteadyTimer timer(on->executor(), 10ms);
-    const auto [ec] = co_await timer.async_wait(as_result);
-    (void)ec;
+    co_await sleep_until(Clock::now() + 10ms, deadline);
     if (name == "b") on->stop();
   };
   for (const char* name : {"a", "b", "c"}) {
-    asio::co_spawn(loop.executor(), guest(&hall, &loop, &seen, name), asio::detached);
+    loop.spawn(guest(&hall, &loop, &seen, name));
   }
   loop.run();
   EXPECT_EQ(seen, (std::vector<std::string>{"a sits", "c refused", "b sits"}));

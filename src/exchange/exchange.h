@@ -71,13 +71,30 @@ struct Usage {
 };
 
 // Bytes that arrive bit by bit. Pulled: whoever does not pull holds the sender back.
+//
+// Taking what is there and waiting for more are two verbs, so that a stream of many small pieces
+// that passes through several flows waits in one coroutine, and not in one for each of them.
 class Flow {
  public:
   virtual ~Flow() = default;
-  // The next bytes, valid until the next call; empty at the proper end. After an error or the
-  // end it is not called again. Destroying a Flow before its end cancels what produces it.
-  virtual Task<Result<std::string_view>> next(Deadline& deadline) = 0;
+  // The bytes that have come, valid until the next call; empty at the proper end; nothing where it
+  // must be waited for. After an error or the end nothing is called again. Destroying a Flow before
+  // its end cancels what produces it.
+  virtual std::optional<Result<std::string_view>> poll() = 0;
+  // Waits until poll() is worth another try. An Error is the flow's own end.
+  virtual Task<Result<void>> wait(Deadline& deadline) = 0;
+  // The next bytes, waited for.
+  Task<Result<std::string_view>> next(Deadline& deadline);
 };
+
+inline Task<Result<std::string_view>> Flow::next(Deadline& deadline) {
+  for (;;) {
+    std::optional<Result<std::string_view>> piece = poll();
+    if (piece) co_return *std::move(piece);
+    Result<void> ready = co_await wait(deadline);
+    if (!ready) co_return std::move(ready).error();
+  }
+}
 
 struct HeaderView {
   std::string_view name;  // lower case

@@ -125,14 +125,12 @@ class PrefixedFlow final : public Flow {
  public:
   PrefixedFlow(std::string first, std::unique_ptr<Flow> rest)
       : first_(std::move(first)), rest_(std::move(rest)) {}
-  Task<Result<std::string_view>> next(Deadline& deadline) override {
-    if (!given_) {
-      given_ = true;
-      co_return std::string_view(first_);
-    }
-    Result<std::string_view> piece = co_await rest_->next(deadline);
-    co_return piece;
+  std::optional<Result<std::string_view>> poll() override {
+    if (given_) return rest_->poll();
+    given_ = true;
+    return std::string_view(first_);
   }
+  Task<Result<void>> wait(Deadline& deadline) override { return rest_->wait(deadline); }
 
  private:
   std::string first_;
@@ -280,46 +278,45 @@ WatchedFlow::WatchedFlow(std::unique_ptr<Flow> inner, std::unique_ptr<CallRecord
                          bool events, bool strip_usage)
     : inner_(std::move(inner)), record_(std::move(record)), events_(events), stream_(strip_usage) {}
 
-Task<Result<std::string_view>> WatchedFlow::next(Deadline& deadline) {
+Result<std::string_view> WatchedFlow::failed(Error error) {
+  if (record_) record_->end(outcome_of(error), Clock::now());
+  return error;
+}
+
+std::optional<Result<std::string_view>> WatchedFlow::poll() {
   for (;;) {
-    Result<std::string_view> piece = co_await inner_->next(deadline);
-    if (!piece) {
-      if (record_) record_->end(outcome_of(piece.error()), Clock::now());
-      co_return piece;
-    }
-    if (!begun_ && !piece->empty()) {
+    std::optional<Result<std::string_view>> piece = inner_->poll();
+    if (!piece) return piece;
+    if (!*piece) return failed(std::move(*piece).error());
+    const std::string_view bytes = **piece;
+    if (bytes.empty()) return ended();
+    if (!begun_) {
       begun_ = true;
       if (record_ && events_) record_->first_byte(Clock::now());
     }
-    if (!events_) {
-      if (piece->empty() && record_) record_->end(Outcome::success, Clock::now());
-      co_return piece;
-    }
-    if (piece->empty()) {
-      if (record_) {
-        if (const auto& usage = stream_.usage()) record_->usage(*usage);
-      }
-      // An error of the engine's own has been passed on: another would only repeat it.
-      if (stream_.failed()) {
-        if (record_) record_->end(Outcome::server_error, Clock::now());
-        co_return piece;
-      }
-      if (stream_.done()) {
-        if (record_) record_->end(Outcome::success, Clock::now());
-        co_return piece;
-      }
-      if (record_) record_->end(Outcome::protocol_error, Clock::now());
-      co_return Error{Kind::broken, Source::engine, false,
-                      "the engine's stream ended without [DONE]"};
-    }
-    Result<std::string_view> passed = stream_.feed(*piece);
-    if (!passed) {
-      if (record_) record_->end(Outcome::protocol_error, Clock::now());
-      co_return passed;
-    }
+    if (!events_) return piece;
+    Result<std::string_view> passed = stream_.feed(bytes);
+    if (!passed) return failed(std::move(passed).error());
     // What was held back (a part of an event, the usage that nobody asked for) is not an end.
-    if (!passed->empty()) co_return passed;
+    if (!passed->empty()) return passed;
   }
+}
+
+Result<std::string_view> WatchedFlow::ended() {
+  if (events_ && record_ && stream_.usage()) record_->usage(*stream_.usage());
+  // An error of the engine's own has been passed on: another would only repeat it.
+  if (events_ && !stream_.done() && !stream_.failed()) {
+    return failed({Kind::broken, Source::engine, false, "the engine's stream ended without [DONE]"});
+  }
+  const bool bad = events_ && stream_.failed();
+  if (record_) record_->end(bad ? Outcome::server_error : Outcome::success, Clock::now());
+  return std::string_view();
+}
+
+Task<Result<void>> WatchedFlow::wait(Deadline& deadline) {
+  Result<void> ready = co_await inner_->wait(deadline);
+  if (!ready && record_) record_->end(outcome_of(ready.error()), Clock::now());
+  co_return ready;
 }
 
 // What went wrong in full is the operator's to read; a client learns no address.
@@ -363,7 +360,7 @@ Task<Result<Answer, Refusal>> Gateway::ask_once_for_all(Exchange& x) {
     auto order = std::unique_ptr<Order>(
         new Order{house_, loop_, x.with, x.plan, x.key,
                   OwnQuestion(x.question, headers, x.recorder.request_id()), joined.flight});
-    asio::co_spawn(loop_.executor(), drive(std::move(order)), asio::detached);
+    loop_.spawn(drive(std::move(order)));
   } else {
     x.recorder.cache = CacheResult::coalesced;
     metrics_.coalesced.add();

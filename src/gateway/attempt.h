@@ -43,11 +43,15 @@ class WatchedFlow final : public Flow {
   WatchedFlow(std::unique_ptr<Flow> inner, std::unique_ptr<CallRecord> record, bool events,
               bool strip_usage);
 
-  Task<Result<std::string_view>> next(Deadline& deadline) override;
+  std::optional<Result<std::string_view>> poll() override;
+  Task<Result<void>> wait(Deadline& deadline) override;
   // After the end: what the stream was.
   const dialect::StreamReader& stream() const { return stream_; }
 
  private:
+  Result<std::string_view> ended();
+  Result<std::string_view> failed(Error error);
+
   std::unique_ptr<Flow> inner_;
   std::unique_ptr<CallRecord> record_;
   bool events_;

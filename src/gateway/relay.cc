@@ -103,9 +103,15 @@ Task<void> Gateway::relay_stream(Exchange& x, Answer& answer) {
     co_return;
   }
   for (;;) {
-    const Time asked = Clock::now();
-    Result<std::string_view> piece = co_await answer.rest->next(x.deadline);
-    x.recorder.waited_for_engine(Clock::now() - asked);
+    std::optional<Result<std::string_view>> got = answer.rest->poll();
+    if (!got) {
+      const Time asked = Clock::now();
+      Result<void> ready = co_await answer.rest->wait(x.deadline);
+      x.recorder.waited_for_engine(Clock::now() - asked);
+      if (ready) continue;
+      got = std::move(ready).error();
+    }
+    const Result<std::string_view> piece = *std::move(got);
     if (!piece) {
       if (x.reply.client_left()) {
         x.recorder.client_left = true;
@@ -128,7 +134,8 @@ Task<void> Gateway::relay_stream(Exchange& x, Answer& answer) {
     }
     if (piece->empty()) break;
     metrics_.chunks.add();
-    const bool sent = co_await x.reply.write(*piece);
+    if (x.reply.write_now(*piece)) continue;
+    const bool sent = co_await x.reply.drained();
     if (!sent) {
       x.recorder.client_left = true;
       co_return;

@@ -8,6 +8,7 @@ namespace {
 constexpr HeadLimits kEngineHead{64 * 1024, 16 * 1024, 200};
 constexpr int kMostInterim = 100;
 constexpr std::size_t kBulkBytes = 64 * 1024;
+constexpr unsigned kInARow = 16;  // pieces, before others have their turn
 
 Error broken(std::string detail) {
   return {Kind::broken, Source::engine, false, std::move(detail)};
@@ -21,19 +22,20 @@ ClientAnswer::ClientAnswer(Pool& pool, Pool::Lease lease)
 ClientAnswer::~ClientAnswer() { pool_->give_buffer(std::move(buffer_)); }
 
 // Reads more, behind what is not consumed. 0 at the stream's end.
-Task<Result<std::size_t>> ClientAnswer::fill(Deadline& deadline) {
+std::optional<Result<std::size_t>> ClientAnswer::fill() {
   if (begin_ == end_) begin_ = end_ = 0;
+  if (buffer_.data() == nullptr) buffer_ = pool_->take_buffer();
   if (end_ == buffer_.capacity()) {
     buffer_.resize(buffer_.capacity() * 2, end_);  // a large head; bodies are consumed first
   }
   const std::size_t room = buffer_.capacity() - end_;
-  Result<std::size_t> got = co_await (*lease_)->read(buffer_.data() + end_, room, deadline);
-  if (got) {
-    end_ += *got;
-    any_ = any_ || *got > 0;
-    bulk_ = *got == room;
+  std::optional<Result<std::size_t>> got = (*lease_)->read(buffer_.data() + end_, room);
+  if (got && *got) {
+    end_ += **got;
+    any_ = any_ || **got > 0;
+    bulk_ = **got == room;
   }
-  co_return got;
+  return got;
 }
 
 Task<Result<void>> ClientAnswer::read_head(bool to_head, Deadline& deadline) {
@@ -60,9 +62,14 @@ Task<Result<void>> ClientAnswer::read_head(bool to_head, Deadline& deadline) {
         co_return Result<void>();
       }
     }
-    Result<std::size_t> got = co_await fill(deadline);
-    if (!got) co_return std::move(got).error();
-    if (*got == 0) {
+    std::optional<Result<std::size_t>> got = fill();
+    if (!got) {
+      Result<void> ready = co_await (*lease_)->readable(deadline);
+      if (!ready) co_return ready;
+      continue;
+    }
+    if (!*got) co_return std::move(*got).error();
+    if (**got == 0) {
       co_return broken(any_ ? "the engine closed the connection within its answer's head"
                             : "the engine closed the connection without an answer");
     }
@@ -114,34 +121,68 @@ Result<std::string_view> ClientAnswer::take_chunks() {
   return std::string_view(piece, size);
 }
 
-Task<Result<std::string_view>> ClientAnswer::next(Deadline& deadline) {
+std::optional<Result<std::string_view>> ClientAnswer::poll() {
   while (lease_) {
     if (begin_ == end_) {
+      if (in_a_row_ == kInARow) return std::nullopt;
       if (bulk_ && buffer_.capacity() < kBulkBytes) {
         Buffer larger(kBulkBytes);
         std::swap(buffer_, larger);
         pool_->give_buffer(std::move(larger));
       }
-      Result<std::size_t> got = co_await fill(deadline);
-      if (!got) {
+      std::optional<Result<std::size_t>> got = fill();
+      if (!got) return std::nullopt;
+      ++in_a_row_;
+      if (!*got) {
         lease_.reset();
-        co_return std::move(got).error();
+        return std::move(*got).error();
       }
-      if (*got == 0) {
+      if (**got == 0) {
         lease_.reset();
         if (framing_.end == BodyEnd::close) break;
-        co_return broken("the engine's answer was cut short");
+        return broken("the engine's answer was cut short");
       }
     }
     if (framing_.end == BodyEnd::chunked) {
       Result<std::string_view> piece = take_chunks();
-      if (!piece || !piece->empty()) co_return piece;
+      if (!piece || !piece->empty()) return piece;
       continue;
     }
     const std::uint64_t most = framing_.end == BodyEnd::length ? left_ : end_ - begin_;
-    co_return take(static_cast<std::size_t>(std::min<std::uint64_t>(most, end_ - begin_)));
+    return take(static_cast<std::size_t>(std::min<std::uint64_t>(most, end_ - begin_)));
   }
-  co_return std::string_view();
+  return std::string_view();
+}
+
+Task<Result<void>> ClientAnswer::wait(Deadline& deadline) {
+  const bool turn_is_over = in_a_row_ == kInARow;
+  in_a_row_ = 0;
+  if (turn_is_over) return turn(deadline);
+  // While nothing comes the buffer serves others: one that was just used is still in the
+  // processor's cache, and a thousand streams that wait hold none.
+  if (begin_ == end_ && buffer_.capacity() == Pool::kBufferBytes) {
+    pool_->give_buffer(std::move(buffer_));
+    buffer_ = Buffer();
+  }
+  return (*lease_)->readable(deadline);
+}
+
+// An engine that sends faster than it is read must not keep the loop to itself.
+Task<Result<void>> ClientAnswer::turn(Deadline& deadline) {
+  co_await deadline.loop().turn();
+  if (deadline.over()) co_return deadline.error("read", Source::engine);
+  co_return Result<void>();
+}
+
+Task<Result<std::string_view>> ClientAnswer::next(Deadline& deadline) {
+  for (;;) {
+    std::optional<Result<std::string_view>> piece = poll();
+    if (piece) co_return *std::move(piece);
+    Result<void> ready = co_await wait(deadline);
+    if (ready) continue;
+    lease_.reset();
+    co_return std::move(ready).error();
+  }
 }
 
 Task<Result<bool>> ClientAnswer::gather(std::string& out, std::size_t most, Deadline& deadline) {
@@ -154,8 +195,15 @@ Task<Result<bool>> ClientAnswer::gather(std::string& out, std::size_t most, Dead
       const auto left = static_cast<std::size_t>(left_);
       out.resize(had + left);
       for (std::size_t at = 0; at < left;) {
-        Result<std::size_t> got =
-            co_await (*lease_)->read(out.data() + had + at, left - at, deadline);
+        Result<std::size_t> got = std::size_t{0};
+        std::optional<Result<std::size_t>> read = (*lease_)->read(out.data() + had + at, left - at);
+        if (read) {
+          got = *std::move(read);
+        } else {
+          Result<void> ready = co_await wait(deadline);
+          if (ready) continue;
+          got = std::move(ready).error();
+        }
         if (got && *got > 0) {
           at += *got;
           continue;

@@ -1,6 +1,6 @@
 // One exchange with an engine over HTTP/1.1: a request out, an answer in, piece by piece.
 //
-//   exchange() ──> head ──> next(), next(), ... ──> end: the connection goes back to its pool
+//   exchange() ──> head ──> poll(), wait(), poll() ... ──> end: the connection goes back to its pool
 //
 // A connection goes back only after an answer that ended where its head said and behind which
 // nothing had come. Whatever else happens, it is closed.
@@ -18,7 +18,7 @@
 
 namespace penstock::http {
 
-// The answer to one request. Nothing is read ahead of next(): that is the back-pressure. It must
+// The answer to one request. Nothing is read ahead of poll(): that is the back-pressure. It must
 // not outlive its pool.
 class ClientAnswer {
  public:
@@ -26,17 +26,19 @@ class ClientAnswer {
   ClientAnswer& operator=(ClientAnswer&&) = delete;
   ~ClientAnswer();
 
-  // Valid until the first next() or gather().
+  // Valid until the first call below.
   const ResponseHead& head() const { return head_; }
   // A body that ends with the connection (BodyEnd::close) may have been cut: nobody can tell.
   const Framing& framing() const { return framing_; }
 
-  // The body's next bytes, valid until the next call; empty at its proper end. An Error (broken)
-  // if the body is cut short or malformed. What has come in several chunks is given as one.
+  // The body's bytes as a Flow gives them (exchange.h). An Error (broken) if the body is cut short or
+  // malformed. What has come in several chunks is given as one.
+  std::optional<Result<std::string_view>> poll();
+  Task<Result<void>> wait(Deadline& deadline);
   Task<Result<std::string_view>> next(Deadline& deadline);
 
   // Appends the body to `out` until it ends (true) or `out` holds `most` bytes or more (false:
-  // next() or gather() give the rest).
+  // the rest is still to be had).
   Task<Result<bool>> gather(std::string& out, std::size_t most, Deadline& deadline);
 
  private:
@@ -44,7 +46,8 @@ class ClientAnswer {
                                              bool to_head, Deadline& deadline);
   ClientAnswer(Pool& pool, Pool::Lease lease);
   Task<Result<void>> read_head(bool to_head, Deadline& deadline);
-  Task<Result<std::size_t>> fill(Deadline& deadline);
+  std::optional<Result<std::size_t>> fill();
+  Task<Result<void>> turn(Deadline& deadline);
   Result<std::string_view> take_chunks();
   std::string_view take(std::size_t most);
   Error cut(std::string detail);
@@ -62,6 +65,7 @@ class ClientAnswer {
   bool whole_ = true;       // the request was sent to its end
   bool any_ = false;        // a byte of the answer has come
   bool bulk_ = false;       // the last read filled the buffer
+  unsigned in_a_row_ = 0;   // pieces read without waiting
 };
 
 // Sends a request, its head and body in up to eight pieces, in one call of the kernel where it

@@ -296,15 +296,13 @@ TEST_F(ClientTest, ReadsNothingUnlessPulled) {
   });
   Pool& pool = pool_for(engine.port());
   std::optional<ClientAnswer> held;
-  asio::co_spawn(
-      loop_.executor(),
-      [](Loop& loop, Pool& of, std::optional<ClientAnswer>& out) -> Task<void> {
-        Deadline deadline(loop, Clock::now() + 5s);
-        const std::array<std::string_view, 1> pieces = {kAsk};
-        Result<ClientAnswer> answer = co_await exchange(of, pieces, false, deadline);
-        if (answer) out.emplace(*std::move(answer));
-      }(loop_, pool, held),
-      asio::detached);
+  const auto ask = [](Loop& loop, Pool& of, std::optional<ClientAnswer>& out) -> Task<void> {
+    Deadline deadline(loop, Clock::now() + 5s);
+    const std::array<std::string_view, 1> pieces = {kAsk};
+    Result<ClientAnswer> answer = co_await exchange(of, pieces, false, deadline);
+    if (answer) out.emplace(*std::move(answer));
+  };
+  loop_.spawn(ask(loop_, pool, held));
   loop_.run();
   EXPECT_TRUE(held.has_value());
   EXPECT_TRUE(stuck);

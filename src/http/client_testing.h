@@ -233,14 +233,13 @@ class LoopTest : public testing::Test {
   // `body` is a coroutine without parameters: `run([&]() -> Task<void> { ... co_return; });`
   template <class Body>
   void run(const Body& body) {
+    const auto whole = [](const Body* work, Loop* loop) -> Task<void> {
+      co_await (*work)();
+      loop->stop();
+    };
     loop_.io().restart();
-    std::exception_ptr thrown;
-    asio::co_spawn(loop_.executor(), body(), [&](std::exception_ptr error) {
-      thrown = std::move(error);
-      loop_.stop();
-    });
+    loop_.spawn(whole(&body, &loop_));
     loop_.run();
-    if (thrown) std::rethrow_exception(thrown);
   }
 
   // From a script: until the loop has read all that was sent, and acted on it.
@@ -256,8 +255,7 @@ class LoopTest : public testing::Test {
 
   // In a coroutine: lets everything that is ready happen.
   Task<void> turns(int count = 6) {
-    for (int i = 0; i < count; ++i)
-      co_await asio::post(loop_.executor(), asio::use_awaitable_t<Executor>{});
+    for (int i = 0; i < count; ++i) co_await loop_.turn();
   }
 
   Loop loop_;

@@ -44,7 +44,7 @@ void Connection::start() {
   timeout_at_ = Clock::now() + server_.limits_.first_header;
   head_timer_ = true;
   server_.loop_.set(*this, timeout_at_);
-  if (!server_.add(fd_, *this)) close();
+  if (!server_.loop_.poller().add(fd_, *this)) close();
 }
 
 // ---- reading -----------------------------------------------------------------------------
@@ -52,15 +52,6 @@ void Connection::start() {
 void Connection::on_event(bool readable, bool writable, bool hung_up) {
   readable_ = readable_ || readable || hung_up;
   hung_up_ = hung_up_ || hung_up;
-  if (writable && waiting_) {
-    waiting_ = false;
-    if (running_) {
-      room_.wake();
-    } else {
-      flushed(Clock::now());
-    }
-    return;
-  }
   switch (state_) {
     case State::cold:
       if (!readable_) return;
@@ -70,12 +61,16 @@ void Connection::on_event(bool readable, bool writable, bool hung_up) {
     case State::reading: return read();
     case State::lingering: return discard();
     case State::serving:
-      if (!hung_up_ || left_) return;
-      left_ = true;
-      server_.metrics_.aborts.add();
-      if (deadline_ != nullptr) deadline_->call_off(Why::left);
+      if (hung_up_ && !left_) {
+        left_ = true;
+        server_.metrics_.aborts.add();
+        if (deadline_ != nullptr) deadline_->call_off(Why::left);
+      }
+      if (writable && room_.waited_for()) room_.resume();
       return;
     case State::flushing:
+      if (writable) flushed(Clock::now());
+      return;
     case State::closed: return;
   }
 }
@@ -142,7 +137,7 @@ void Connection::process(Time now) {
     session.request.received = now;
     answered_ = true;
     reply_.reset();
-    if (!server_.handler_.answer_now(session.request, reply_)) return serve(now);
+    if (!server_.handler_.answer_now(session.request, reply_) && !serve()) return;
     finish_request();
     if (!keep_alive_ || session.out.size() - session.out_sent + session.tail.size() > kPipelined) {
       return flush();
@@ -314,31 +309,43 @@ void Connection::want_more(Time now) {
 
 // ---- serving -----------------------------------------------------------------------------
 
-void Connection::serve(Time) {
+bool Connection::serve() {
   state_ = State::serving;
   server_.loop_.clear(*this);
   // What was answered before this one need not wait for it.
-  if (send_out() == Sent::failed) return close();
-  running_ = true;
+  if (send_out() == Sent::failed) {
+    close();
+    return false;
+  }
+  running_ = starting_ = true;
   left_ = hung_up_;
-  asio::co_spawn(server_.loop_.executor(), run(), [this](const std::exception_ptr& error) {
-    if (error) std::rethrow_exception(error);  // nothing in a handler throws: a broken invariant
-    served();
-  });
+  server_.loop_.spawn(run());
+  starting_ = false;
+  if (running_) return false;
+  if (state_ != State::serving || !reply_.finished_) {
+    close();  // cut short: the client must see it
+    return false;
+  }
+  state_ = State::reading;
+  return true;
 }
 
 Task<void> Connection::run() {
-  Deadline deadline(server_.loop_, Time::max());
-  deadline_ = &deadline;
-  if (left_) deadline.call_off(Why::left);
-  co_await server_.handler_.serve(session_->request, reply_, deadline);
-  deadline_ = nullptr;
+  {
+    Deadline deadline(server_.loop_, Time::max());
+    deadline_ = &deadline;
+    if (left_) deadline.call_off(Why::left);
+    co_await server_.handler_.serve(session_->request, reply_, deadline);
+    deadline_ = nullptr;
+  }
+  running_ = false;
+  if (!starting_) served();
 }
 
+// It had to wait for its answer.
 void Connection::served() {
-  running_ = false;
   if (state_ == State::closed) return maybe_destroy();
-  if (!reply_.finished_) return close();  // cut short: the client must see it
+  if (!reply_.finished_) return close();
   state_ = State::reading;
   finish_request();
   if (!keep_alive_) return flush();
@@ -414,7 +421,6 @@ void Connection::flush() {
   if (sent == Sent::failed) return close();
   if (sent == Sent::blocked) {
     state_ = State::flushing;
-    waiting_ = true;
     server_.loop_.set(*this, Clock::now() + server_.limits_.write_stall);
     return;
   }
@@ -429,60 +435,68 @@ void Connection::flushed(Time now) {
   if (state_ == State::reading) read();
 }
 
-// Pieces of a streamed answer, behind what is pending.
-Task<bool> Connection::send_all(std::string_view a, std::string_view b, std::string_view c) {
+// Pieces of a streamed answer, behind what is pending. What the socket does not take is kept.
+Connection::Sent Connection::send_behind(std::string_view a, std::string_view b,
+                                         std::string_view c) {
+  if (state_ == State::closed) return Sent::failed;
+  Server::Session& session = *session_;
+  session.settle_tail();
+  const std::size_t pending = session.out.size() - session.out_sent;
+  std::array<iovec, 4> pieces{};
+  std::size_t count = 0;
+  for (const std::string_view piece :
+       {std::string_view(session.out).substr(session.out_sent), a, b, c}) {
+    if (!piece.empty()) pieces[count++] = {const_cast<char*>(piece.data()), piece.size()};
+  }
+  msghdr message{};
+  message.msg_iov = pieces.data();
+  message.msg_iovlen = count;
+  ssize_t n = 0;
+  do {
+    n = ::sendmsg(fd_, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+  } while (n < 0 && errno == EINTR);
+  if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
+    close();
+    return Sent::failed;
+  }
+  std::size_t left = n < 0 ? 0 : static_cast<std::size_t>(n);
+  if (left == pending + a.size() + b.size() + c.size()) {
+    session.out.clear();
+    session.out_sent = 0;
+    return Sent::all;
+  }
+  const std::size_t of_pending = std::min(left, pending);
+  session.out_sent += of_pending;
+  left -= of_pending;
+  for (std::string_view piece : {a, b, c}) {
+    const std::size_t taken = std::min(left, piece.size());
+    session.out += piece.substr(taken);
+    left -= taken;
+  }
+  return Sent::blocked;
+}
+
+// Waits until all that was said is sent. False: nothing more can be said.
+Task<bool> Connection::drained() {
   for (;;) {
     if (state_ == State::closed) co_return false;
-    Server::Session& session = *session_;
-    if (!session.tail.empty()) session.settle_tail();
-    std::array<iovec, 4> pieces{};
-    std::size_t count = 0;
-    std::size_t total = 0;
-    for (const std::string_view piece :
-         {std::string_view(session.out).substr(session.out_sent), a, b, c}) {
-      if (piece.empty()) continue;
-      pieces[count++] = {const_cast<char*>(piece.data()), piece.size()};
-      total += piece.size();
-    }
-    if (total == 0) {
-      session.out.clear();
-      session.out_sent = 0;
-      co_return true;
-    }
-    msghdr message{};
-    message.msg_iov = pieces.data();
-    message.msg_iovlen = count;
-    const ssize_t n = ::sendmsg(fd_, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
+    const Sent sent = send_out();
+    if (sent == Sent::failed) {
       close();
       co_return false;
     }
-    if (n > 0) {
-      auto left = static_cast<std::size_t>(n);
-      const std::size_t pending = std::min(left, session.out.size() - session.out_sent);
-      session.out_sent += pending;
-      left -= pending;
-      for (std::string_view* piece : {&a, &b, &c}) {
-        const std::size_t taken = std::min(left, piece->size());
-        piece->remove_prefix(taken);
-        left -= taken;
-      }
-      continue;
+    if (sent == Sent::all) co_return true;
+    if (!deadline_->over()) {
+      server_.loop_.set(*this, Clock::now() + server_.limits_.write_stall);
+      const auto interrupt = [this] { server_.loop_.resume_soon(room_); };
+      Deadline::Wait wait(*deadline_, interrupt);
+      co_await room_;
     }
-    server_.loop_.set(*this, Clock::now() + server_.limits_.write_stall);
-    waiting_ = true;
-    Result<void> woken = co_await room_.wait(*deadline_);
-    waiting_ = false;
     server_.loop_.clear(*this);
-    if (!woken && deadline_->why() == Why::left) co_return false;
-    if (!woken) {
-      // Called off by the drain or by time: what there is to say now is said if it can be.
-      const std::size_t pending = session_->out.size() - session_->out_sent;
-      if (pending + a.size() + b.size() + c.size() > kPipelined) co_return false;
-      session_->out.append(a).append(b).append(c);
-      co_return true;
-    }
+    if (state_ == State::closed || deadline_->why() == Why::left) co_return false;
+    if (!deadline_->over()) continue;
+    // Called off by the drain or by time: what there is to say now is said if it can be.
+    co_return session_->out.size() - session_->out_sent <= kPipelined;
   }
 }
 
@@ -499,6 +513,7 @@ void Connection::close() {
   if (state_ != State::closed) {
     state_ = State::closed;
     server_.loop_.clear(*this);
+    server_.loop_.poller().remove(*this);
     ::close(std::exchange(fd_, -1));
     --server_.open_;
     server_.count_.fetch_sub(1, std::memory_order_relaxed);

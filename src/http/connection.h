@@ -3,7 +3,6 @@
 
 #include "base/buffer.h"
 #include "base/deadline.h"
-#include "base/signal.h"
 #include "http/chunked.h"
 #include "http/server.h"
 
@@ -59,7 +58,7 @@ class Connection final : public Alarm, public Poller::Socket {
   bool take_request(Time now);  // false: more bytes are needed, or the message was refused
   bool begin_body(const Framing& framing, std::size_t head_length, Time now);
   bool take_chunks(Time now);
-  void serve(Time now);
+  bool serve();  // true: it was answered without waiting
   void served();
   void finish_request();
   void refuse(const BadMessage& bad);
@@ -69,7 +68,8 @@ class Connection final : public Alarm, public Poller::Socket {
   enum class Sent : std::uint8_t { all, blocked, failed };
   Sent send_out();
   void linger();
-  Task<bool> send_all(std::string_view a, std::string_view b, std::string_view c);
+  Sent send_behind(std::string_view a, std::string_view b, std::string_view c);
+  Task<bool> drained();
   Task<void> run();
   void maybe_destroy();
 
@@ -86,13 +86,13 @@ class Connection final : public Alarm, public Poller::Socket {
   bool readable_ = false;  // there may be something to read
   bool hung_up_ = false;   // the client has closed, at least its sending half
   bool left_ = false;      // and the request being served was told
-  bool waiting_ = false;   // for room in the socket
   bool running_ = false;   // the coroutine is alive
+  bool starting_ = false;  // and within the call that began it
   bool buried_ = false;
   bool keep_alive_ = true;   // after the present answer
   bool head_timer_ = false;  // the first byte of a head has come
   bool answered_ = false;    // at least one request
-  Signal room_{server_.loop_};
+  Waiter room_;  // of the coroutine, for room in the socket
   ChunkedDecoder chunks_;
   std::size_t request_end_ = 0;  // where the next request begins, in session.in
   std::size_t chunk_cursor_ = 0;

@@ -100,12 +100,12 @@ TEST_F(PoolTest, ServesWhoWaitsInTheOrderTheyCame) {
   run([&]() -> Task<void> {
     co_await taker(0);
     co_await taker(1);
-    for (int i = 2; i < 6; ++i) asio::co_spawn(loop_.executor(), taker(i), asio::detached);
+    for (int i = 2; i < 6; ++i) loop_.spawn(taker(i));
     co_await turns();
     EXPECT_EQ(order.size(), 2u);
     held[0]->keep();
     held[1]->keep();                                             // two free at once: two are served
-    asio::co_spawn(loop_.executor(), taker(6), asio::detached);  // comes late: goes behind
+    loop_.spawn(taker(6));  // comes late: goes behind
     for (int i = 2; i < 6; ++i) {
       while (!held[static_cast<std::size_t>(i)]) co_await turns(1);
       if (i != 5) {
@@ -139,8 +139,8 @@ TEST_F(PoolTest, WhoWaitsTooLongIsRefusedAndWhoLeftIsForgotten) {
   run([&]() -> Task<void> {
     Deadline deadline(loop_, Clock::now() + 5s);
     Result<Pool::Lease> lease = co_await pool.take(deadline);
-    asio::co_spawn(loop_.executor(), taker(left), asio::detached);
-    asio::co_spawn(loop_.executor(), taker(late), asio::detached);
+    loop_.spawn(taker(left));
+    loop_.spawn(taker(late));
     co_await turns();
     co_await taker(third);  // the line is full
     left.call_off(Why::left);
@@ -310,7 +310,7 @@ TEST_F(AddressesTest, AreLookedUpOnceForAllWhoWait) {
     ++done;
   };
   run([&]() -> Task<void> {
-    for (int i = 0; i < 3; ++i) asio::co_spawn(loop_.executor(), asker(), asio::detached);
+    for (int i = 0; i < 3; ++i) loop_.spawn(asker());
     co_await turns();
     EXPECT_EQ(asked.size(), 1u);
     EXPECT_EQ(done, 0);

@@ -141,32 +141,34 @@ Task<bool> Reply::begin_stream(std::optional<std::uint64_t> length) {
     connection_.keep_alive_ = false;  // an HTTP/1.0 client reads until the end
   }
   end_head();
-  const bool sent = co_await connection_.send_all({}, {}, {});
+  const bool sent = co_await connection_.drained();
   co_return sent;
 }
 
-Task<bool> Reply::write(std::string_view bytes) {
-  if (bytes.empty()) co_return !client_left();
+bool Reply::write_now(std::string_view bytes) {
   body_bytes_ += bytes.size();
-  if (head_only_) co_return !client_left();
-  if (!chunked_) {
-    const bool sent = co_await connection_.send_all(bytes, {}, {});
-    co_return sent;
-  }
+  if (head_only_ || bytes.empty()) return !client_left();
+  if (!chunked_) return connection_.send_behind(bytes, {}, {}) == Connection::Sent::all;
   std::array<char, 20> size;
   const auto end = std::to_chars(size.data(), size.data() + 16, bytes.size(), 16);
   end.ptr[0] = '\r';
   end.ptr[1] = '\n';
   const std::string_view head(size.data(), static_cast<std::size_t>(end.ptr + 2 - size.data()));
-  const bool sent = co_await connection_.send_all(head, bytes, "\r\n");
+  return connection_.send_behind(head, bytes, "\r\n") == Connection::Sent::all;
+}
+
+Task<bool> Reply::drained() { return connection_.drained(); }
+
+Task<bool> Reply::write(std::string_view bytes) {
+  if (write_now(bytes)) co_return true;
+  const bool sent = co_await connection_.drained();
   co_return sent;
 }
 
 Task<bool> Reply::end_stream() {
   finished_ = true;
-  if (!chunked_) co_return !client_left();
-  const bool sent = co_await connection_.send_all("0\r\n\r\n", {}, {});
-  co_return sent;
+  if (chunked_) connection_.send_behind("0\r\n\r\n", {}, {});
+  return connection_.drained();
 }
 
 void Reply::abort() {

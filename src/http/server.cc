@@ -59,8 +59,7 @@ ServerMetrics::ServerMetrics(observe::Shard& shard)
 
 Server::Server(Loop& loop, Handler& handler, const ServerLimits& limits, ServerMetrics metrics,
                ConnectionCount& count)
-    : Poller(loop),
-      loop_(loop),
+    : loop_(loop),
       handler_(handler),
       limits_(limits),
       metrics_(metrics),
@@ -137,15 +136,13 @@ void Server::accepted(int fd) {
 
 void Server::bury(Connection& connection) {
   buried_.push_back(&connection);
-  if (in_batch() || burial_posted_) return;
+  if (burial_posted_) return;
   burial_posted_ = true;
-  asio::post(loop_.executor(), [this] {
-    burial_posted_ = false;
-    batch_ended();
-  });
+  asio::post(loop_.executor(), [this] { free_buried(); });
 }
 
-void Server::batch_ended() {
+void Server::free_buried() {
+  burial_posted_ = false;
   for (Connection* connection : std::exchange(buried_, {})) delete connection;
 }
 

@@ -22,8 +22,8 @@
 #include "base/buffer.h"
 #include "base/deadline.h"
 #include "base/loop.h"
+#include "base/poller.h"
 #include "http/head.h"
-#include "http/poller.h"
 #include "observe/metrics.h"
 
 namespace penstock::http {
@@ -76,8 +76,12 @@ class Reply {
 
   // A body whose bytes come over time; of `length` where that is known, chunked otherwise.
   Task<bool> begin_stream(std::optional<std::uint64_t> length = std::nullopt);
-  // Waits while the client is slow: that is the back-pressure. At most two pieces, sent together.
+  // Waits while the client is slow: that is the back-pressure.
   Task<bool> write(std::string_view bytes);
+  // The same in two steps, so that a client that keeps up costs no coroutine: what it does not take
+  // now is kept. False: nothing more before `drained` has come true.
+  bool write_now(std::string_view bytes);
+  Task<bool> drained();
   Task<bool> end_stream();
   // The body cannot be completed: the connection is closed so that it is seen to be cut short.
   void abort();
@@ -132,7 +136,7 @@ struct ServerMetrics {
 using ConnectionCount = std::atomic<std::size_t>;
 
 // One listener and its connections, on one loop.
-class Server final : private Poller {
+class Server final {
  public:
   Server(Loop& loop, Handler& handler, const ServerLimits& limits, ServerMetrics metrics,
          ConnectionCount& count);
@@ -164,7 +168,7 @@ class Server final : private Poller {
   void accepted(int fd);
   void pause_accept();
   void bury(Connection& connection);
-  void batch_ended() override;
+  void free_buried();
   void resume_accept();
   std::unique_ptr<Session> take_session();
   void give_session(std::unique_ptr<Session> session);

@@ -9,6 +9,8 @@
 #include <future>
 #include <thread>
 
+#include "base/sleep.h"
+
 namespace penstock::http {
 namespace {
 
@@ -17,8 +19,6 @@ using asio::ip::tcp;
 // Echoes bodies. "/slow" is answered by a coroutine, "/stream" piece by piece, "/hang" never.
 class Echo final : public Handler {
  public:
-  explicit Echo(Loop& loop) : loop_(loop) {}
-
   bool answer_now(Request& request, Reply& reply) override {
     if (request.head.path == "/slow" || request.head.path == "/stream" ||
         request.head.path == "/hang" || request.head.path == "/flood") {
@@ -31,22 +31,13 @@ class Echo final : public Handler {
   }
 
   Task<void> serve(Request& request, Reply& reply, Deadline& deadline) override {
-    SteadyTimer timer(loop_.executor());
-    const auto interrupt = [&] { timer.cancel(); };
     if (request.head.path == "/hang") {
       hanging.fetch_add(1);
-      timer.expires_after(60s);
-      {
-        Deadline::Wait wait(deadline, interrupt);
-        const auto [ec] = co_await timer.async_wait(as_result);
-        (void)ec;
-      }
+      co_await sleep_until(Clock::now() + 60s, deadline);
       if (deadline.why() == Why::left) left.set_value();
       co_return;
     }
-    timer.expires_after(5ms);
-    const auto [ec] = co_await timer.async_wait(as_result);
-    (void)ec;
+    co_await sleep_until(Clock::now() + 5ms, deadline);
     reply.status(200);
     if (request.head.path == "/slow") {
       reply.finish(request.body);
@@ -78,7 +69,6 @@ class Echo final : public Handler {
   std::promise<void> ended;
 
  private:
-  Loop& loop_;
 };
 
 class ServerTest : public testing::Test {
@@ -157,7 +147,7 @@ class ServerTest : public testing::Test {
   observe::Registry registry_{1};
   ConnectionCount count_{0};
   Loop loop_;
-  Echo echo_{loop_};
+  Echo echo_;
   std::unique_ptr<Server> server_;
   std::uint16_t port_ = 0;
   std::thread thread_;

@@ -5,6 +5,7 @@
 #include <openssl/x509v3.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -46,6 +47,7 @@ int Transport::bio_read(BIO* bio, char* to, int room) {
       ::recv(self->handle(), to, static_cast<std::size_t>(std::max(room, 0)), MSG_DONTWAIT);
   if (n == 0) self->ended_ = true;
   if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) {
+    if (errno != EINTR) self->readable_ = false;
     BIO_set_retry_read(bio);
   }
   return static_cast<int>(n);
@@ -57,6 +59,7 @@ int Transport::bio_write(BIO* bio, const char* from, int size) {
   const ssize_t n = ::send(self->handle(), from, static_cast<std::size_t>(std::max(size, 0)),
                            MSG_DONTWAIT | MSG_NOSIGNAL);
   if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) {
+    if (errno != EINTR) self->writable_ = false;
     BIO_set_retry_write(bio);
   }
   return static_cast<int>(n);
@@ -127,10 +130,14 @@ Task<Result<void>> Transport::handshake(const TlsClient& tls, const std::string&
     ERR_clear_error();
     const int done = SSL_connect(tls_.get());
     if (done == 1) co_return Result<void>();
-    Result<int> go_on = co_await tls_wait(done, "TLS handshake", deadline);
-    if (go_on && *go_on == 1) continue;
+    Result<Need> needs = tls_needs(done, "TLS handshake");
+    if (needs && *needs != Need::nothing) {
+      Result<void> waited = co_await ready(*needs, "TLS handshake", deadline);
+      if (waited) continue;
+      needs = std::move(waited).error();
+    }
     Error error =
-        go_on ? broken("TLS handshake", "the connection was closed") : std::move(go_on).error();
+        needs ? broken("TLS handshake", "the connection was closed") : std::move(needs).error();
     if (error.kind == Kind::broken) {
       error.kind = Kind::unreachable;  // no request was sent
       error.retry = true;
@@ -142,33 +149,17 @@ Task<Result<void>> Transport::handshake(const TlsClient& tls, const std::string&
   co_return deadline.error("TLS handshake", Source::engine);
 }
 
-Task<Result<void>> Transport::ready(TcpSocket::wait_type what, Deadline& deadline) {
-  const auto interrupt = [this] { close(); };
-  Deadline::Wait wait(deadline, interrupt);
-  const auto [ec] = co_await socket_.async_wait(what, as_result);
-  if (!deadline.over() && ec) {
-    close();
-    co_return broken("wait", ec.message());
-  }
-  co_return Result<void>();  // who called looks at the deadline
-}
-
-Task<Result<int>> Transport::tls_wait(int result, std::string_view what, Deadline& deadline) {
+Result<Transport::Need> Transport::tls_needs(int result, std::string_view what) {
   const int saved_errno = errno;
   const int why = SSL_get_error(tls_.get(), result);
-  if (why == SSL_ERROR_ZERO_RETURN) co_return 0;
-  if (why != SSL_ERROR_WANT_READ && why != SSL_ERROR_WANT_WRITE) {
-    const std::string reason = tls_reason(tls_.get(), ended_ ? 0 : saved_errno);
-    ERR_clear_error();
-    failed_ = true;
-    close();
-    co_return broken(what, reason);
-  }
-  Result<void> waited = co_await ready(
-      why == SSL_ERROR_WANT_READ ? TcpSocket::wait_read : TcpSocket::wait_write, deadline);
-  if (deadline.over()) co_return deadline.error(what, Source::engine);
-  if (!waited) co_return std::move(waited).error();
-  co_return 1;
+  if (why == SSL_ERROR_ZERO_RETURN) return Need::nothing;
+  if (why == SSL_ERROR_WANT_READ) return Need::read;
+  if (why == SSL_ERROR_WANT_WRITE) return Need::write;
+  const std::string reason = tls_reason(tls_.get(), ended_ ? 0 : saved_errno);
+  ERR_clear_error();
+  failed_ = true;
+  close();
+  return broken(what, reason);
 }
 
 Task<Result<void>> Transport::write_record(std::string_view text, Deadline& deadline) {
@@ -181,12 +172,14 @@ Task<Result<void>> Transport::write_record(std::string_view text, Deadline& dead
       text.remove_prefix(static_cast<std::size_t>(n));
       continue;
     }
-    Result<int> go_on = co_await tls_wait(n, "send", deadline);
-    if (!go_on) co_return std::move(go_on).error();
-    if (*go_on == 0) {
+    Result<Need> needs = tls_needs(n, "send");
+    if (!needs) co_return std::move(needs).error();
+    if (*needs == Need::nothing) {
       close();
       co_return broken("send", "the engine closed the connection");
     }
+    Result<void> waited = co_await ready(*needs, "send", deadline);
+    if (!waited) co_return waited;
   }
   co_return Result<void>();
 }
@@ -213,33 +206,65 @@ Task<Result<void>> Transport::write_tls(std::span<const std::string_view> pieces
   co_return sent;
 }
 
-// ---- the stream --------------------------------------------------------------------------------
+// ---- the socket --------------------------------------------------------------------------------
+
+void Transport::on_event(bool readable, bool writable, bool hung_up) {
+  hung_up_ = hung_up_ || hung_up;
+  readable_ = readable_ || readable || hung_up;
+  writable_ = writable_ || writable || hung_up;
+  if (waiter_.waited_for() && met(waits_for_)) waiter_.resume();
+}
+
+bool Transport::met(Need need) const { return need == Need::write ? writable_ : readable_; }
+
+Task<Result<void>> Transport::ready(Need need, std::string_view what, Deadline& deadline) {
+  while (fd_ >= 0 && !met(need) && !deadline.over()) {
+    const auto interrupt = [this] { close(); };
+    Deadline::Wait wait(deadline, interrupt);
+    waits_for_ = need;
+    co_await waiter_;
+  }
+  if (deadline.over()) {
+    close();
+    co_return deadline.error(what, Source::engine);
+  }
+  if (fd_ < 0) co_return broken(what, "the connection is closed");
+  co_return Result<void>();
+}
 
 Task<Result<void>> Transport::connect(const asio::ip::tcp::endpoint& endpoint, Deadline& deadline) {
   if (deadline.over()) co_return deadline.error("connect", Source::engine);
-  {
-    const auto interrupt = [this] { close(); };
-    Deadline::Wait wait(deadline, interrupt);
-    const auto [ec] = co_await socket_.async_connect(endpoint, as_result);
-    if (deadline.over()) co_return deadline.error("connect", Source::engine);
-    if (ec) {
-      close();
-      co_return Error{Kind::unreachable, Source::engine, true, ec.message()};
-    }
-  }
-  boost::system::error_code ignored;
+  const auto unreachable = [this](int number) {
+    close();
+    return Error{Kind::unreachable, Source::engine, true, errno_text(number)};
+  };
+  fd_ = ::socket(endpoint.protocol().family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd_ < 0) co_return unreachable(errno);
+  readable_ = writable_ = hung_up_ = ended_ = failed_ = false;
+  const int connected =
+      ::connect(fd_, endpoint.data(), static_cast<socklen_t>(endpoint.size()));
+  if (connected != 0 && errno != EINPROGRESS) co_return unreachable(errno);
+  if (!loop_.poller().add(fd_, *this)) co_return unreachable(errno);
+  Result<void> done = co_await ready(Need::write, "connect", deadline);
+  if (!done) co_return done;
+  int failure = 0;
+  socklen_t size = sizeof failure;
+  ::getsockopt(fd_, SOL_SOCKET, SO_ERROR, &failure, &size);
+  if (failure != 0) co_return unreachable(failure);
+  const auto set = [this](int level, int name, int value) {
+    ::setsockopt(fd_, level, name, &value, sizeof value);
+  };
   // Without it a request's second piece waits for the engine's delayed ACK.
-  socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
-  socket_.native_non_blocking(true, ignored);
+  set(IPPROTO_TCP, TCP_NODELAY, 1);
   // An answer may take minutes in which nothing is sent: what stands between forgets connections
   // that are silent for so long, and an engine whose machine is gone would never be noticed.
-  socket_.set_option(asio::socket_base::keep_alive(true), ignored);
-  const int idle_seconds = 60;
-  const int interval_seconds = 15;
-  ::setsockopt(handle(), IPPROTO_TCP, TCP_KEEPIDLE, &idle_seconds, sizeof idle_seconds);
-  ::setsockopt(handle(), IPPROTO_TCP, TCP_KEEPINTVL, &interval_seconds, sizeof interval_seconds);
+  set(SOL_SOCKET, SO_KEEPALIVE, 1);
+  set(IPPROTO_TCP, TCP_KEEPIDLE, 60);  // seconds
+  set(IPPROTO_TCP, TCP_KEEPINTVL, 15);
   co_return Result<void>();
 }
+
+// ---- the stream --------------------------------------------------------------------------------
 
 Task<Result<void>> Transport::write(std::span<const std::string_view> pieces, Deadline& deadline) {
   if (deadline.over()) {
@@ -278,45 +303,56 @@ Task<Result<void>> Transport::write_plain(std::span<const std::string_view> piec
     }
     if (errno == EINTR) continue;
     if (errno != EAGAIN && errno != EWOULDBLOCK) co_return broken("send", errno_text(errno));
-    Result<void> waited = co_await ready(TcpSocket::wait_write, deadline);
-    if (deadline.over()) co_return deadline.error("send", Source::engine);
+    writable_ = false;
+    Result<void> waited = co_await ready(Need::write, "send", deadline);
     if (!waited) co_return waited;
   }
   co_return Result<void>();
 }
 
-Task<Result<std::size_t>> Transport::read(char* to, std::size_t room, Deadline& deadline) {
-  constexpr std::string_view kWhat = "wait for the engine";
-  if (deadline.over()) {
-    close();
-    co_return deadline.error(kWhat, Source::engine);
-  }
-  if (!socket_.is_open()) co_return broken("read", "the connection is closed");
-  if (!tls_) {
-    const auto interrupt = [this] { close(); };
-    Deadline::Wait wait(deadline, interrupt);
-    const auto [ec, n] = co_await socket_.async_read_some(asio::buffer(to, room), as_result);
-    if (deadline.over()) co_return deadline.error(kWhat, Source::engine);
-    if (ec == asio::error::eof) co_return std::size_t{0};
-    if (ec) {
-      close();
-      co_return broken("read", ec.message());
+std::optional<Result<std::size_t>> Transport::read(char* to, std::size_t room) {
+  if (fd_ < 0) return broken("read", "the connection is closed");
+  return tls_ ? read_tls(to, room) : read_plain(to, room);
+}
+
+std::optional<Result<std::size_t>> Transport::read_plain(char* to, std::size_t room) {
+  while (readable_) {
+    const ssize_t n = ::recv(fd_, to, room, MSG_DONTWAIT);
+    if (n >= 0) {
+      // Less than there was room for: the socket is empty, and what comes later is another event.
+      // An end that was announced is still to be read.
+      const auto got = static_cast<std::size_t>(n);
+      if (got < room) readable_ = hung_up_;
+      return got;
     }
-    co_return n;
+    if (errno == EINTR) continue;
+    if (errno != EAGAIN && errno != EWOULDBLOCK) {
+      const std::string reason = errno_text(errno);
+      close();
+      return broken("read", reason);
+    }
+    readable_ = false;
   }
-  for (;;) {
-    ERR_clear_error();
-    const auto size = static_cast<int>(std::min<std::size_t>(room, 1 << 30));
-    const int n = SSL_read(tls_.get(), to, size);
-    if (n > 0) co_return static_cast<std::size_t>(n);
-    Result<int> go_on = co_await tls_wait(n, "read", deadline);
-    if (!go_on) co_return std::move(go_on).error();
-    if (*go_on == 0) co_return std::size_t{0};
-  }
+  return std::nullopt;
+}
+
+std::optional<Result<std::size_t>> Transport::read_tls(char* to, std::size_t room) {
+  ERR_clear_error();
+  const int n = SSL_read(tls_.get(), to, static_cast<int>(std::min<std::size_t>(room, 1 << 30)));
+  if (n > 0) return static_cast<std::size_t>(n);
+  Result<Need> needs = tls_needs(n, "read");
+  if (!needs) return std::move(needs).error();
+  if (*needs == Need::nothing) return std::size_t{0};
+  read_needs_ = *needs;
+  return std::nullopt;
+}
+
+Task<Result<void>> Transport::readable(Deadline& deadline) {
+  return ready(tls_ ? read_needs_ : Need::read, "wait for the engine", deadline);
 }
 
 bool Transport::quiet() {
-  if (!socket_.is_open()) return false;
+  if (fd_ < 0 || hung_up_) return false;
   char byte;
   if (tls_) {
     // Also takes what is not for us: session tickets come behind the handshake.
@@ -331,14 +367,15 @@ bool Transport::quiet() {
 }
 
 void Transport::close() {
-  if (!socket_.is_open()) return;
+  if (fd_ < 0) return;
   if (tls_ && !failed_ && SSL_is_init_finished(tls_.get())) {
     ERR_clear_error();
     SSL_shutdown(tls_.get());  // the closing alert, if the kernel takes it at once
     ERR_clear_error();
   }
-  boost::system::error_code ignored;
-  socket_.close(ignored);
+  loop_.poller().remove(*this);
+  ::close(std::exchange(fd_, -1));
+  loop_.resume_soon(waiter_);
 }
 
 }  // namespace penstock::http

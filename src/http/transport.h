@@ -1,5 +1,8 @@
 // A connected byte stream to an engine: TCP, or TLS over it.
 //
+// Taking what has come (`read`) and waiting for it (`readable`) are two calls; both sides of the
+// socket are watched from its connection on, so that waiting costs no call of the kernel.
+//
 // OpenSSL is used on the socket itself (RFC 8446 by SSL_read and SSL_write, a BIO of our own that
 // never raises SIGPIPE): so it can be asked, without waiting, whether anything has come on an idle
 // stream, decrypted or not.
@@ -8,6 +11,7 @@
 #include <openssl/ssl.h>
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -36,11 +40,11 @@ class TlsClient {
 };
 
 // Belongs to a loop. Every wait is under a deadline; when that is over the stream is closed.
-class Transport {
+class Transport final : private Poller::Socket {
  public:
   static constexpr std::size_t kMostPieces = 8;
 
-  explicit Transport(Loop& loop) : socket_(loop.executor()) {}
+  explicit Transport(Loop& loop) : loop_(loop) {}
   Transport(const Transport&) = delete;
   Transport& operator=(const Transport&) = delete;
   ~Transport() { close(); }
@@ -54,14 +58,17 @@ class Transport {
   // a plain stream open: the other side may have answered before it stopped reading.
   // REQUIRES: at most kMostPieces.
   Task<Result<void>> write(std::span<const std::string_view> pieces, Deadline& deadline);
-  // At least one byte; 0 at the stream's end. A TLS stream that ends without its closing alert is
-  // an Error: anybody may have cut it.
-  Task<Result<std::size_t>> read(char* to, std::size_t room, Deadline& deadline);
+  // What has come, without waiting: at least one byte; 0 at the stream's end; nothing where it must
+  // be waited for. A TLS stream that ends without its closing alert is an Error: anybody may have
+  // cut it.
+  std::optional<Result<std::size_t>> read(char* to, std::size_t room);
+  // Waits until read() is worth another try.
+  Task<Result<void>> readable(Deadline& deadline);
 
   // An idle stream may be used again if nothing has come on it: neither an end nor a byte.
   bool quiet();
   void close();
-  int handle() { return socket_.native_handle(); }
+  int handle() const { return fd_; }
 
  private:
   struct Free {
@@ -73,14 +80,29 @@ class Transport {
   static long bio_control(BIO* bio, int command, long number, void* pointer);
   friend class TlsClient;
 
+  enum class Need : std::uint8_t { nothing, read, write };
+
+  void on_event(bool readable, bool writable, bool hung_up) override;
+  bool met(Need need) const;
+  Task<Result<void>> ready(Need need, std::string_view what, Deadline& deadline);
+
+  std::optional<Result<std::size_t>> read_plain(char* to, std::size_t room);
+  std::optional<Result<std::size_t>> read_tls(char* to, std::size_t room);
   Task<Result<void>> write_plain(std::span<const std::string_view> pieces, Deadline& deadline);
   Task<Result<void>> write_tls(std::span<const std::string_view> pieces, Deadline& deadline);
   Task<Result<void>> write_record(std::string_view text, Deadline& deadline);
-  // After OpenSSL returned `result`: waits until it can go on. 1: go on; 0: the stream's end.
-  Task<Result<int>> tls_wait(int result, std::string_view what, Deadline& deadline);
-  Task<Result<void>> ready(TcpSocket::wait_type what, Deadline& deadline);
+  // After OpenSSL returned `result`: what it must wait for; nothing at the stream's end.
+  Result<Need> tls_needs(int result, std::string_view what);
 
-  TcpSocket socket_;
+  Loop& loop_;
+  int fd_ = -1;
+  Waiter waiter_;
+  Need waits_for_ = Need::nothing;
+  Need read_needs_ = Need::read;  // TLS may have to write before it can read
+  // What is known of the socket; false: the kernel said so, and will say when it changes.
+  bool readable_ = false;
+  bool writable_ = false;
+  bool hung_up_ = false;
   bool ended_ = false;   // the other side ended the TCP stream
   bool failed_ = false;  // OpenSSL must not be used for it any more
   std::unique_ptr<SSL, Free> tls_;

@@ -1,14 +1,11 @@
-#include "http/poller.h"
+#include "base/poller.h"
 
-#include <sys/epoll.h>
-
-#include <array>
 #include <cerrno>
 #include <cstdlib>
 
-namespace penstock::http {
+namespace penstock {
 
-Poller::Poller(Loop& loop) : epoll_(loop.executor()) {
+Poller::Poller(Executor executor) : epoll_(executor) {
   const int fd = epoll_create1(EPOLL_CLOEXEC);
   if (fd < 0) std::abort();  // at start: no descriptors at all
   boost::system::error_code ec;
@@ -26,6 +23,14 @@ bool Poller::add(int fd, Socket& socket) {
   return epoll_ctl(epoll_.native_handle(), EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
+// The kernel forgets a socket when it is closed; a batch that was fetched does not.
+void Poller::remove(Socket& socket) {
+  for (int i = next_; i < count_; ++i) {
+    epoll_event& event = batch_[static_cast<std::size_t>(i)];
+    if (event.data.ptr == &socket) event.data.ptr = nullptr;
+  }
+}
+
 void Poller::wait() {
   epoll_.async_wait(asio::posix::descriptor_base::wait_read, [this](boost::system::error_code ec) {
     if (ec) return;
@@ -35,18 +40,14 @@ void Poller::wait() {
 }
 
 void Poller::run_batch() {
-  std::array<epoll_event, 128> events;
-  const int count =
-      epoll_wait(epoll_.native_handle(), events.data(), static_cast<int>(events.size()), 0);
-  in_batch_ = true;
-  for (int i = 0; i < count; ++i) {
-    const epoll_event& event = events[static_cast<std::size_t>(i)];
+  count_ = epoll_wait(epoll_.native_handle(), batch_.data(), static_cast<int>(batch_.size()), 0);
+  for (next_ = 0; next_ < count_;) {
+    const epoll_event event = batch_[static_cast<std::size_t>(next_++)];
+    if (event.data.ptr == nullptr) continue;
     static_cast<Socket*>(event.data.ptr)
         ->on_event((event.events & EPOLLIN) != 0, (event.events & EPOLLOUT) != 0,
                    (event.events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0);
   }
-  in_batch_ = false;
-  batch_ended();
 }
 
-}  // namespace penstock::http
+}  // namespace penstock

@@ -2,17 +2,20 @@
 //
 //   loop (Asio) --one wait--> poller (epoll, edge-triggered) --events--> sockets
 //
-// Asio reads a socket once before it waits for it, which for a keep-alive connection is a call of
-// the kernel that always fails, or re-arms it, which is another. Here a socket is registered once;
-// a batch of events costs one wait and one fetch, however many they are (ADR 1).
+// Asio reads a socket once before it waits for it, which for a connection that is asked again and
+// again is a call of the kernel that always fails, or re-arms it, which is another. Here a socket is
+// registered once; a batch of events costs one wait and one fetch, however many they are (ADR 1).
 #pragma once
 
+#include <sys/epoll.h>
+
+#include <array>
 #include <boost/asio/posix/basic_stream_descriptor.hpp>
 #include <cstdint>
 
-#include "base/loop.h"
+#include "base/asio.h"
 
-namespace penstock::http {
+namespace penstock {
 
 class Poller {
  public:
@@ -27,26 +30,25 @@ class Poller {
     ~Socket() = default;
   };
 
-  explicit Poller(Loop& loop);
-  virtual ~Poller();
+  explicit Poller(Executor executor);
   Poller(const Poller&) = delete;
   Poller& operator=(const Poller&) = delete;
+  ~Poller();
 
-  // Until it is closed, `socket` is told of what happens to `fd`. False: the kernel refuses.
+  // From now on `socket` is told of what happens to `fd`, first that it is writable if it is. False:
+  // the kernel refuses.
   bool add(int fd, Socket& socket);
-  // A socket that is closed while a batch is under way may still be in it: it must not be freed
-  // before the batch has ended.
-  bool in_batch() const { return in_batch_; }
-
- protected:
-  virtual void batch_ended() = 0;
+  // Call it before `fd` is closed: `socket` is told nothing more, and may be destroyed.
+  void remove(Socket& socket);
 
  private:
   void wait();
   void run_batch();
 
   asio::posix::basic_stream_descriptor<Executor> epoll_;
-  bool in_batch_ = false;
+  std::array<epoll_event, 128> batch_;
+  int next_ = 0;  // of the batch under way
+  int count_ = 0;
 };
 
-}  // namespace penstock::http
+}  // namespace penstock
