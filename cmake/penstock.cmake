@@ -55,7 +55,7 @@ target_link_libraries(penstock_pch PUBLIC penstock_flags)
 target_precompile_headers(penstock_pch PRIVATE
   <algorithm> <array> <atomic> <charconv> <chrono> <cstdint> <cstring> <functional> <memory>
   <mutex> <optional> <span> <string> <string_view> <thread> <unordered_map> <utility> <variant>
-  <vector> <boost/asio.hpp> <boost/asio/ssl.hpp> <fmt/core.h> <fmt/format.h>)
+  <vector> <boost/asio.hpp> <fmt/core.h> <fmt/format.h>)
 
 # penstock_module(NAME DEPS module... LIBS library...)
 # Takes src/NAME/*.cc; *_test.cc become the program NAME_test, *_bench.cc NAME_bench.

@@ -66,27 +66,12 @@ Program::~Program() {
   end(true, [] { return true; });
 }
 
-// Our listeners share their port among them (SO_REUSEPORT), and so would another program of the
-// same user, unnoticed. A socket that does not share can tell.
-Result<void> Program::claim(const settings::Address& address) {
-  const asio::ip::tcp::endpoint endpoint = endpoint_of(address);
-  if (endpoint.port() == 0) return {};
-  asio::io_context io;
-  asio::ip::tcp::acceptor probe(io);
-  boost::system::error_code ec;
-  probe.open(endpoint.protocol(), ec);
-  if (!ec) probe.set_option(asio::socket_base::reuse_address(true), ec);
-  if (!ec) probe.bind(endpoint, ec);
-  if (!ec) return {};
-  return http::listen_error(endpoint, ec);
-}
-
 Result<void> Program::start() {
   // Engines first: a folder that is missing should not leave a port open for a moment.
   Result<void> opened = house_.engines.open(*settings_);
   if (!opened) return opened;
   for (const settings::Address& address : {settings_->listen.address, settings_->admin.address}) {
-    Result<void> free = claim(address);
+    Result<void> free = http::claim(endpoint_of(address));
     if (!free) return free;
   }
   for (unsigned i = 0; i < worker_count(*settings_); ++i) {

@@ -32,8 +32,6 @@ class Program final : public admin::Program {
   settings::SettingsPtr settings() const override;
 
  private:
-  static Result<void> claim(const settings::Address& address);
-
   const ServeOptions options_;
   observe::Log& log_;
   observe::Registry& registry_;

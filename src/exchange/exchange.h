@@ -57,8 +57,9 @@ struct Refusal {
   int status = 400;
   std::string_view type = "invalid_request_error";
   std::string message;
-  std::string param;      // empty is null
-  std::string_view code;  // empty is null
+  std::string param;       // empty is null
+  std::string_view code;   // empty is null
+  std::string_view allow;  // of a 405: the methods that it takes
   std::optional<Duration> retry_after;
   bool close = false;  // the connection cannot go on: its framing is in doubt
 };

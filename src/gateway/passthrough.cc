@@ -48,16 +48,17 @@ bool names_field(std::string_view head, std::string_view name) {
          head.find("filename") == std::string_view::npos;
 }
 
+}  // namespace
+
 Refusal method_not_allowed(std::string_view method, std::string_view path,
                            std::string_view allowed) {
   Refusal refusal;
   refusal.status = 405;
+  refusal.allow = allowed;
   refusal.message = "Method " + std::string(method) + " is not for " + std::string(path) +
                     "; it takes " + std::string(allowed) + ".";
   return refusal;
 }
-
-}  // namespace
 
 Endpoint endpoint_of(std::string_view path) {
   if (path == "/v1/chat/completions") return Endpoint::chat;
@@ -67,7 +68,13 @@ Endpoint endpoint_of(std::string_view path) {
   return Endpoint::other;
 }
 
+bool health_path(std::string_view path) {
+  return path == "/livez" || path == "/readyz" || path == "/startupz" || path == "/health" ||
+         path == "/health/liveliness" || path == "/health/readiness";
+}
+
 bool is_json(std::string_view content_type) {
+  if (content_type == "application/json") return true;
   const std::string_view type = media_type(content_type);
   if (http::equal_lower(type, "application/json")) return true;
   return type.size() > 5 && http::equal_lower(type.substr(type.size() - 5), "+json");
@@ -101,7 +108,7 @@ std::optional<Refusal> read_question(Question& question, const http::RequestHead
                                      dialect::QuestionReader& reader, bool canonical) {
   if (question.endpoint == Endpoint::models) {
     if (head.method == "GET" || head.method == "HEAD") return std::nullopt;
-    return method_not_allowed(head.method, head.path, "GET");
+    return method_not_allowed(head.method, head.path, "GET, HEAD");
   }
   question.content_type = head.find("content-type");
   if (question.endpoint == Endpoint::other) return read_passthrough(question, reader);

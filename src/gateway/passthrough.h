@@ -29,4 +29,11 @@ std::optional<Refusal> read_passthrough(Question& question, dialect::QuestionRea
 std::string_view multipart_field(std::string_view content_type, std::string_view body,
                                  std::string_view name);
 
+// `allowed` is a literal: "GET, HEAD".
+Refusal method_not_allowed(std::string_view method, std::string_view path,
+                           std::string_view allowed);
+
+// /livez, /readyz, /startupz, /health and their aliases.
+bool health_path(std::string_view path);
+
 }  // namespace penstock::gateway

@@ -1,6 +1,7 @@
 // One exchange with an engine over HTTP/1.1: a request out, an answer in, piece by piece.
 //
-//   exchange() ──> head ──> poll(), wait(), poll() ... ──> end: the connection goes back to its pool
+//   exchange() ──> head ──> poll(), wait(), poll() ... ──> end: the connection goes back to its
+//   pool
 //
 // A connection goes back only after an answer that ended where its head said and behind which
 // nothing had come. Whatever else happens, it is closed.
@@ -31,8 +32,8 @@ class ClientAnswer {
   // A body that ends with the connection (BodyEnd::close) may have been cut: nobody can tell.
   const Framing& framing() const { return framing_; }
 
-  // The body's bytes as a Flow gives them (exchange.h). An Error (broken) if the body is cut short or
-  // malformed. What has come in several chunks is given as one.
+  // The body's bytes as a Flow gives them (exchange.h). An Error (broken) if the body is cut short
+  // or malformed. What has come in several chunks is given as one.
   std::optional<Result<std::string_view>> poll();
   Task<Result<void>> wait(Deadline& deadline);
   Task<Result<std::string_view>> next(Deadline& deadline);

@@ -543,7 +543,7 @@ void Connection::ring(Time now) {
       if (now < timeout_at_) return server_.loop_.set(*this, timeout_at_);
       if (answered_) return close();
       session_ = server_.take_session();
-      return refuse({408, "no whole head came in time"});
+      return refuse({408, "no whole head came in time", true});
     case State::reading: break;
   }
   if (need_ != Need::head) {
@@ -554,7 +554,8 @@ void Connection::ring(Time now) {
     return server_.loop_.set(*this, std::min(timeout_at_, now + 1s));
   }
   if (now >= timeout_at_) {
-    return head_timer_ ? refuse({408, "no whole head came in time"}) : close();
+    const bool nothing = session_->begin == session_->end;
+    return head_timer_ ? refuse({408, "no whole head came in time", nothing}) : close();
   }
   server_.loop_.set(*this, timeout_at_);
   if (!head_timer_ && session_->begin == session_->end) go_cold();

@@ -92,7 +92,7 @@ class Connection final : public Alarm, public Poller::Socket {
   bool keep_alive_ = true;   // after the present answer
   bool head_timer_ = false;  // the first byte of a head has come
   bool answered_ = false;    // at least one request
-  Waiter room_;  // of the coroutine, for room in the socket
+  Waiter room_;              // of the coroutine, for room in the socket
   ChunkedDecoder chunks_;
   std::size_t request_end_ = 0;  // where the next request begins, in session.in
   std::size_t chunk_cursor_ = 0;

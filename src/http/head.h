@@ -33,6 +33,7 @@ struct HeadLimits {
 struct BadMessage {
   int status = 400;
   std::string_view what;
+  bool of_nothing = false;  // not a byte of a message has come
 };
 
 struct RequestHead {

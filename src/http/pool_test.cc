@@ -104,7 +104,7 @@ TEST_F(PoolTest, ServesWhoWaitsInTheOrderTheyCame) {
     co_await turns();
     EXPECT_EQ(order.size(), 2u);
     held[0]->keep();
-    held[1]->keep();                                             // two free at once: two are served
+    held[1]->keep();        // two free at once: two are served
     loop_.spawn(taker(6));  // comes late: goes behind
     for (int i = 2; i < 6; ++i) {
       while (!held[static_cast<std::size_t>(i)]) co_await turns(1);

@@ -33,6 +33,19 @@ Error listen_error(const asio::ip::tcp::endpoint& endpoint, const boost::system:
   return {Kind::unreachable, Source::gateway, false, "cannot listen on " + address + ": " + why};
 }
 
+Result<void> claim(const asio::ip::tcp::endpoint& endpoint) {
+  if (endpoint.port() == 0) return {};
+  // A socket that does not share its port can tell.
+  asio::io_context io;
+  asio::ip::tcp::acceptor probe(io);
+  boost::system::error_code ec;
+  probe.open(endpoint.protocol(), ec);
+  if (!ec) probe.set_option(asio::socket_base::reuse_address(true), ec);
+  if (!ec) probe.bind(endpoint, ec);
+  if (!ec) return {};
+  return listen_error(endpoint, ec);
+}
+
 void write_date(std::int64_t unix_seconds, char* out) {
   const std::time_t time = unix_seconds;
   std::tm tm{};

@@ -193,6 +193,10 @@ class Server final {
   char date_[29] = {};
 };
 
+// Servers of one program share a port (SO_REUSEPORT), and so would another program of the same
+// user, unnoticed. Call it before the first listens: an Error if somebody else has the port.
+Result<void> claim(const asio::ip::tcp::endpoint& endpoint);
+
 // RFC 9110 section 5.6.7: "Tue, 24 Nov 2026 13:37:00 GMT", 29 bytes into `out`.
 void write_date(std::int64_t unix_seconds, char* out);
 std::string_view reason_of(int status);

@@ -241,8 +241,7 @@ Task<Result<void>> Transport::connect(const asio::ip::tcp::endpoint& endpoint, D
   fd_ = ::socket(endpoint.protocol().family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd_ < 0) co_return unreachable(errno);
   readable_ = writable_ = hung_up_ = ended_ = failed_ = false;
-  const int connected =
-      ::connect(fd_, endpoint.data(), static_cast<socklen_t>(endpoint.size()));
+  const int connected = ::connect(fd_, endpoint.data(), static_cast<socklen_t>(endpoint.size()));
   if (connected != 0 && errno != EINPROGRESS) co_return unreachable(errno);
   if (!loop_.poller().add(fd_, *this)) co_return unreachable(errno);
   Result<void> done = co_await ready(Need::write, "connect", deadline);
