@@ -4,6 +4,11 @@
 #include <cstring>
 
 namespace penstock::cache {
+namespace {
+
+constexpr Duration kPatience = 1s;
+
+}  // namespace
 
 Flight::Flight(FlightTable& table, const Key& key, std::uint64_t window)
     : table_(table), key_(key), window_(window) {}
@@ -58,9 +63,26 @@ Task<Result<void>> Flight::room(Deadline& deadline) {
       trim();
       if (buffered_ <= window_) co_return Result<void>();
     }
-    Result<void> woken = co_await driver_->wait(deadline);
-    if (!woken) co_return woken;
+    Deadline patience(deadline, Clock::now() + kPatience);
+    Result<void> woken = co_await driver_->wait(patience);
+    if (woken) continue;
+    if (deadline.over()) co_return woken;
+    drop_slowest();
   }
+}
+
+void Flight::drop_slowest() {
+  const std::lock_guard lock(mutex_);
+  const std::uint64_t begin = first_block_ + blocks_.size() / 2;
+  const auto slow = [&](const Seat* seat) { return seat->next_block <= begin; };
+  // Where all are slow, so is the answer.
+  if (std::all_of(seats_.begin(), seats_.end(), slow)) return;
+  for (Seat* const seat : seats_) {
+    if (!slow(seat)) continue;
+    seat->dropped = true;
+    seat->signal->wake();
+  }
+  std::erase_if(seats_, slow);
 }
 
 void Flight::end(std::optional<Error> error) {
@@ -95,6 +117,10 @@ Task<Result<Flight::Head>> Reader::head(Deadline& deadline) {
 std::optional<Result<std::string_view>> Reader::poll() {
   const std::lock_guard lock(flight_->mutex_);
   Flight& flight = *flight_;
+  if (seat_.dropped) {
+    return Error{Kind::exhausted, Source::client, false,
+                 "the client was too slow for an answer that others wait for"};
+  }
   if (seat_.next_block < flight.first_block_ + flight.blocks_.size()) {
     held_ = flight.blocks_[static_cast<std::size_t>(seat_.next_block - flight.first_block_)];
     ++seat_.next_block;
@@ -120,10 +146,11 @@ std::size_t FlightTable::KeyHash::operator()(const Key& key) const {
   return hash;
 }
 
-FlightTable::Joined FlightTable::join(const Key& key, Loop& loop) {
+FlightTable::Joined FlightTable::join(const Key& key, Loop& loop, const Flight* failed) {
   Shard& shard = shard_of(key);
   const std::lock_guard lock(shard.mutex);
   FlightPtr& flight = shard.flights[key];
+  if (failed != nullptr && flight.get() == failed) flight = nullptr;
   const bool leader = flight == nullptr;
   if (leader) flight = std::make_shared<Flight>(*this, key, window_);
   auto reader = std::make_unique<Reader>(flight, loop);

@@ -43,7 +43,8 @@ class Flight : public std::enable_shared_from_this<Flight> {
   void drive(Loop& loop, std::function<void()> abandoned);
   void head(Head head);
   void append(std::string bytes);
-  // Waits until the slowest reader is less than a window behind.
+  // Waits until the slowest reader is less than a window behind. One that is no faster for a second
+  // while others have read on is dropped: it must not hold them up.
   Task<Result<void>> room(Deadline& deadline);
   // Ends it. New questions are no longer joined to it.
   void finish() { end(std::nullopt); }
@@ -57,6 +58,7 @@ class Flight : public std::enable_shared_from_this<Flight> {
   void end(std::optional<Error> error);
   void wake_readers();
   void trim();
+  void drop_slowest();
 
   FlightTable& table_;
   const Key key_;
@@ -73,6 +75,7 @@ class Flight : public std::enable_shared_from_this<Flight> {
   struct Seat {
     const Signal* signal;
     std::uint64_t next_block;
+    bool dropped = false;
   };
   std::vector<Seat*> seats_;
   std::optional<Signal> driver_;
@@ -109,7 +112,8 @@ class FlightTable {
     std::unique_ptr<Reader> reader;
     bool leader = false;  // nobody asked yet: drive it
   };
-  Joined join(const Key& key, Loop& loop);
+  // `failed`: a flight that is over for whoever asks, though it may still be in the table.
+  Joined join(const Key& key, Loop& loop, const Flight* failed = nullptr);
   // A flight of one's own, that nobody else joins.
   Joined alone(const Key& key, Loop& loop);
 

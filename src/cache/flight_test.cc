@@ -28,9 +28,8 @@ struct Workers {
 
 // From this thread, on that of the loop.
 void spawn(Loop& loop, Task<void> task) {
-  asio::post(loop.executor(), [&loop, work = std::move(task)]() mutable {
-    loop.spawn(std::move(work));
-  });
+  asio::post(loop.executor(),
+             [&loop, work = std::move(task)]() mutable { loop.spawn(std::move(work)); });
 }
 
 struct Read {

@@ -4,6 +4,7 @@
 
 #include "dialect/refusal.h"
 #include "gateway/exchange.h"
+#include "gateway/headers.h"
 #include "gateway/keep.h"
 #include "gateway/passthrough.h"
 #include "gateway/scope.h"
@@ -35,7 +36,8 @@ std::optional<Duration> patience(const http::RequestHead& head) {
   return std::nullopt;
 }
 
-Invalid kind_of(const Refusal& refusal) {
+std::optional<Invalid> kind_of(const Refusal& refusal) {
+  if (refusal.status == 405) return std::nullopt;  // nothing was wrong with what it says
   if (refusal.status == 415) return Invalid::content_type;
   return refusal.param.empty() ? Invalid::json : Invalid::parameter;
 }
@@ -70,6 +72,7 @@ std::optional<Refusal> Gateway::parse(Exchange& x) {
   question.endpoint = endpoint_of(head.path);
   x.recorder.endpoint = question.endpoint;
 
+  if (health_path(head.path)) return method_not_allowed(head.method, head.path, "GET, HEAD");
   if (!head.path.starts_with("/v1/")) {
     Refusal refusal;
     refusal.status = 404;
@@ -81,7 +84,8 @@ std::optional<Refusal> Gateway::parse(Exchange& x) {
   const bool canonical = x.settings().cache.answers != settings::CacheAnswers::off &&
                          question.body.size() <= kCachedQuestion;
   auto refusal = read_question(question, head, reader_, canonical);
-  if (refusal) metrics_.invalid(question.endpoint, kind_of(*refusal));
+  const auto kind = refusal ? kind_of(*refusal) : std::nullopt;
+  if (kind) metrics_.invalid(question.endpoint, *kind);
   x.recorder.stream = question.stream;
   return refusal;
 }
@@ -97,7 +101,7 @@ std::optional<Refusal> Gateway::route(Exchange& x) {
     return std::move(plan).error();
   }
   x.plan = *std::move(plan);
-  x.recorder.model = routes.pairs()[x.plan.metrics].model;
+  x.recorder.model = x.question.model;
   x.recorder.engine = x.settings().engines[x.plan.engine].name;
   return std::nullopt;
 }
@@ -109,6 +113,7 @@ bool Gateway::may_be_cached(Exchange& x) {
   const auto bypass = [&](std::string_view reason) {
     x.recorder.cache = CacheResult::bypass;
     x.recorder.bypass_reason = reason;
+    metrics_.cache_bypasses.add();
     return false;
   };
   if (question.endpoint == Endpoint::other) {
@@ -116,9 +121,8 @@ bool Gateway::may_be_cached(Exchange& x) {
     return false;
   }
   if (cache.answers == settings::CacheAnswers::off) return bypass("off");
-  if (question.tools) return bypass("tools");
   if (question.stored) return bypass("no-store");
-  if (http::list_has(x.request.head.find("cache-control"), "no-store")) return bypass("no-store");
+  if (cache_control_has(x.request.head, "no-store")) return bypass("no-store");
   if (question.body.size() > kCachedQuestion) return bypass("size");
   const bool documents =
       x.settings().engines[x.plan.engine].kind == settings::EngineKind::documents;
@@ -130,22 +134,37 @@ bool Gateway::may_be_cached(Exchange& x) {
 }
 
 bool Gateway::find_in_cache(Exchange& x) {
-  // What answers: the engine, the model, and the version of what it knows.
-  const engine::Engine& engine = x.engine();
-  const std::string answers = engine.name() + '\n' + x.plan.model + '\n' + x.plan.upstream_model +
-                              '\n' + std::to_string(engine.version());
+  // What answers: the engine as it is configured, the model, the version of what it knows; and what
+  // is asked beside the body.
+  const http::RequestHead& head = x.request.head;
+  std::string answers = x.with->identities[x.plan.engine];
+  answers += x.plan.model;
+  answers += '\n';
+  answers += x.plan.upstream_model;
+  answers += '\n';
+  answers += std::to_string(x.engine().version());
+  answers += '\n';
+  answers += head.query;
+  answers += '\n';
+  answers += answer_fields(head);
   x.key = keys_.make(kScope, x.question.endpoint, answers, x.question.canonical);
-  if (http::list_has(x.request.head.find("cache-control"), "no-cache")) {
-    metrics_.cache_bypasses.add();
+  if (cache_control_has(head, "no-cache") || cache_control_has(head, "max-age=0")) {
+    metrics_.cache_misses.add();
     return false;
   }
+  const Time looked = Clock::now();
   cache::EntryPtr found = house_.cache.find(x.key, kScope, x.request.received);
+  metrics_.cache_get.observe(seconds(Clock::now() - looked));
   if (found) {
     // The form that is wanted may be made of another, once.
     x.entry = with_form(found, form_for(x.question));
     if (x.entry && x.entry != found) house_.cache.store(x.entry);
   }
   (x.entry ? metrics_.cache_hits : metrics_.cache_misses).add();
+  if (x.entry) {
+    const Usage& usage = x.entry->usage;
+    metrics_.saved_tokens.add(static_cast<double>(usage.input + usage.output));
+  }
   return x.entry != nullptr;
 }
 

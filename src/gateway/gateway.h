@@ -60,7 +60,9 @@ struct Snapshot {
   std::uint32_t generation;
   route::Table routes;
   std::vector<std::shared_ptr<engine::Engine>> engines;  // as in settings->engines
-  std::vector<std::shared_ptr<EngineMetrics>> pairs;     // as in routes.pairs()
+  std::vector<std::string>
+      identities;  // of the engines: what of their settings makes their answers
+  std::vector<std::shared_ptr<EngineMetrics>> pairs;  // as in routes.pairs()
 };
 
 struct Exchange;
@@ -104,7 +106,10 @@ class Gateway final : public http::Handler {
 
   // attempt.cc
   Task<Result<Answer, Refusal>> ask(Exchange& x);
+
+  // together.cc
   Task<Result<Answer, Refusal>> ask_once_for_all(Exchange& x);
+  cache::FlightTable::Joined join(Exchange& x, const cache::Flight* failed);
 
   Refusal refusal_of(Exchange& x, Error error);
 

@@ -192,7 +192,7 @@ TEST_F(GatewayTest, SamplesToolsAndWhatTheClientForbidsAreNotKept) {
   EXPECT_EQ(reason(R"("seed":4)"), "miss");
   EXPECT_EQ(reason(R"("seed":4)"), "hit; level=memory");
   EXPECT_EQ(reason(R"("seed":4)", "Cache-Control: no-store\r\n"), "bypass; reason=no-store");
-  EXPECT_EQ(reason(R"("temperature":0,"tools":[{"type":"function"}])"), "bypass; reason=tools");
+  EXPECT_EQ(reason(R"("temperature":0,"tools":[{"type":"function"}])"), "miss");
   EXPECT_EQ(reason(R"("temperature":0,"store":true)"), "bypass; reason=no-store");
 }
 

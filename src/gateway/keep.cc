@@ -112,4 +112,29 @@ cache::EntryPtr with_form(const cache::EntryPtr& entry, cache::Form form) {
   return made;
 }
 
+std::string identity(const settings::EngineSettings& engine, cache::KeyMaker& keys) {
+  std::string text;
+  const auto add = [&](std::string_view part) {
+    text += std::to_string(part.size());
+    text += ':';
+    text += part;
+  };
+  add(engine.name);
+  add(std::to_string(static_cast<int>(engine.kind)));
+  add(engine.path);
+  add(engine.url);
+  add(engine.api_key);  // what a vendor offers depends on who asks
+  for (const auto* fields : {&engine.headers, &engine.query}) {
+    add(std::to_string(fields->size()));
+    for (const settings::NamedValue& field : *fields) {
+      add(field.name);
+      add(field.value);
+    }
+  }
+  add(std::to_string(engine.simulated.seed));
+  add(std::to_string(engine.simulated.tokens));
+  const cache::Key digest = keys.make("engine", Endpoint::other, text, {});
+  return {digest.begin(), digest.end()};
+}
+
 }  // namespace penstock::gateway

@@ -42,4 +42,8 @@ cache::EntryPtr with_form(const cache::EntryPtr& entry, cache::Form form);
 
 const cache::Prepared& prepared(const cache::Entry& entry, cache::Form form);
 
+// What of an engine's settings decides about its answers, digested: what was kept of it under other
+// settings is not its answer any more.
+std::string identity(const settings::EngineSettings& engine, cache::KeyMaker& keys);
+
 }  // namespace penstock::gateway

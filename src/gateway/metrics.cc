@@ -22,11 +22,15 @@ std::string_view method_label(std::string_view method) {
   return "other";
 }
 
-double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
-
 observe::Counter cache_requests(observe::Shard& shard, const char* result) {
   return shard.counter("penstock_cache_requests_total", "Questions put to the cache.",
                        {{"level", "memory"}, {"result", result}});
+}
+
+observe::Histogram cache_operation(observe::Shard& shard, const char* op) {
+  return shard.histogram("penstock_cache_operation_duration_seconds",
+                         "Time of a look into the cache, or of keeping an answer.", observe::kFast,
+                         {{"level", "memory"}, {"op", op}});
 }
 
 constexpr std::array<std::string_view, 5> kClasses = {"1xx", "2xx", "3xx", "4xx", "5xx"};
@@ -90,22 +94,31 @@ EngineMetrics::EngineMetrics(observe::Shard& shard, std::string_view engine,
   };
   request_tokens_input = per_request("input");
   request_tokens_output = per_request("output");
-  in_flight = shard.gauge("penstock_engine_in_flight", "Calls to engines under way.",
-                          {{"engine", e}, {"model", m}});
+  in_flight =
+      shard.gauge("penstock_engine_in_flight", "Calls to engines under way.", {{"engine", e}});
+  chunks = shard.counter("penstock_stream_chunks_total",
+                         "Pieces of streamed answers passed on to clients.", {{"engine", e}});
+  for (std::size_t i = 0; i < kOutcomes; ++i) {
+    interruptions[i] = shard.counter(
+        "penstock_stream_interruptions_total", "Streamed answers that ended before their end.",
+        {{"engine", e}, {"reason", std::string(label_of(static_cast<Outcome>(i)))}});
+  }
 }
 
 Metrics::Metrics(observe::Shard& shard)
     : in_flight(shard.gauge("penstock_http_requests_in_flight",
                             "Requests that wait for their answer's end.", {})),
-      chunks(shard.counter("penstock_stream_chunks_total",
-                           "Pieces of streamed answers passed on to clients.", {})),
-      interruptions(shard.counter("penstock_stream_interruptions_total",
-                                  "Streamed answers that ended before their end.", {})),
       cache_hits(cache_requests(shard, "hit")),
       cache_misses(cache_requests(shard, "miss")),
       cache_bypasses(cache_requests(shard, "bypass")),
       coalesced(shard.counter("penstock_cache_coalesced_requests_total",
-                              "Requests that shared an engine call under way.", {})),
+                              "Requests that shared an engine call under way.",
+                              {{"level", "memory"}})),
+      saved_tokens(shard.counter("penstock_cache_saved_tokens_total",
+                                 "Tokens of answers that came from the cache.",
+                                 {{"level", "memory"}})),
+      cache_get(cache_operation(shard, "get")),
+      cache_set(cache_operation(shard, "set")),
       shard_(shard) {
   for (std::size_t i = 0; i < kEndpoints; ++i) {
     const auto endpoint = static_cast<Endpoint>(i);

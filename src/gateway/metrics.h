@@ -3,12 +3,15 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <string>
 
 #include "exchange/exchange.h"
 #include "observe/metrics.h"
 
 namespace penstock::gateway {
+
+inline double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
 
 inline constexpr std::size_t kEndpoints = 5;
 std::string_view label_of(Endpoint endpoint);
@@ -55,8 +58,10 @@ struct EngineMetrics {
   observe::Histogram per_output_token;
   observe::Counter tokens_input, tokens_output, tokens_cached_input, tokens_reasoning;
   observe::Histogram request_tokens_input, request_tokens_output;
+  // Of the engine, whatever the model.
   observe::Gauge in_flight;
-  std::uint64_t calls = 0;  // in flight on this worker
+  observe::Counter chunks;
+  std::array<observe::Counter, kOutcomes> interruptions;
 };
 
 // One request, at its end.
@@ -79,9 +84,8 @@ struct Metrics {
   void invalid(Endpoint endpoint, Invalid kind);
 
   observe::Gauge in_flight;
-  observe::Counter chunks;
-  observe::Counter interruptions;
-  observe::Counter cache_hits, cache_misses, cache_bypasses, coalesced;
+  observe::Counter cache_hits, cache_misses, cache_bypasses, coalesced, saved_tokens;
+  observe::Histogram cache_get, cache_set;
 
  private:
   // The codes that the gateway answers with by itself; what an engine may say beside them is

@@ -5,6 +5,8 @@
 namespace penstock::gateway {
 namespace {
 
+constexpr std::size_t kLoggedName = 200;  // of a name that a client chose
+
 std::uint64_t unix_ms() {
   timespec now{};
   clock_gettime(CLOCK_REALTIME_COARSE, &now);
@@ -22,8 +24,7 @@ bool usable_request_id(std::string_view id) {
   return true;
 }
 
-std::string_view request_id_of(const http::RequestHead& head, Random& random, Uuid& own) {
-  const std::string_view given = head.find("x-request-id");
+std::string_view request_id_of(std::string_view given, Random& random, Uuid& own) {
   if (usable_request_id(given)) return given;
   own = make_uuid7(unix_ms(), random);
   return text(own);
@@ -31,7 +32,7 @@ std::string_view request_id_of(const http::RequestHead& head, Random& random, Uu
 
 Recorder::Recorder(Gateway& gateway, const http::Request& request, const http::Reply& reply)
     : gateway_(gateway), request_(request), reply_(reply), begun_(request.received) {
-  request_id_ = request_id_of(request.head, gateway.random_, own_id_);
+  request_id_ = request_id_of(request.head.find("x-request-id"), gateway.random_, own_id_);
   ++gateway_.in_flight_;
   gateway_.metrics_.in_flight.set(static_cast<double>(gateway_.in_flight_));
 }
@@ -59,7 +60,6 @@ Recorder::~Recorder() {
 
 std::string_view Recorder::bypass_header() const {
   if (bypass_reason == "off") return "bypass; reason=off";
-  if (bypass_reason == "tools") return "bypass; reason=tools";
   if (bypass_reason == "no-store") return "bypass; reason=no-store";
   if (bypass_reason == "size") return "bypass; reason=size";
   return "bypass; reason=sampled";
@@ -77,7 +77,7 @@ void Gateway::settle(const Settled& settled, const http::RequestHead& head,
       {"method", head.method},
       {"path", head.path},
       {"status", settled.status},
-      {"model", model},
+      {"model", model.substr(0, kLoggedName)},
       {"engine", engine},
       {"cache", label_of(settled.cache)},
       {"duration_ms", std::chrono::duration<double, std::milli>(settled.duration).count()},

@@ -34,7 +34,7 @@ class Recorder {
   bool stream = false;
   CacheResult cache = CacheResult::none;
   std::string_view bypass_reason;  // a literal
-  std::string_view model;          // as configured or "other"
+  std::string_view model;          // as it was asked for
   std::string_view engine;
   bool client_left = false;
 
@@ -48,8 +48,8 @@ class Recorder {
   std::string_view request_id_;
 };
 
-// The client's id, or one made into `own`.
-std::string_view request_id_of(const http::RequestHead& head, Random& random, Uuid& own);
+// The client's id where it is usable, or one made into `own`.
+std::string_view request_id_of(std::string_view given, Random& random, Uuid& own);
 
 // True for an x-request-id that may be repeated in headers and logs: 1 to 128 visible ASCII.
 bool usable_request_id(std::string_view id);

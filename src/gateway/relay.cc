@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "dialect/refusal.h"
+#include "gateway/call.h"
 #include "gateway/exchange.h"
 
 namespace penstock::gateway {
@@ -72,6 +73,7 @@ void Gateway::send_refusal(Exchange& x, const Refusal& refusal) {
   Answer answer;
   answer.status = refusal.status;
   dialect::write_refusal(answer.body, refusal);
+  if (!refusal.allow.empty()) answer.headers.push_back({"allow", std::string(refusal.allow)});
   if (refusal.retry_after) {
     const auto ms =
         std::chrono::duration_cast<std::chrono::milliseconds>(*refusal.retry_after).count();
@@ -97,6 +99,7 @@ Task<void> Gateway::relay(Exchange& x, Answer& answer) {
 }
 
 Task<void> Gateway::relay_stream(Exchange& x, Answer& answer) {
+  EngineMetrics& metrics = *x.with->pairs[x.plan.metrics];
   const bool begun = co_await x.reply.begin_stream(answer.length);
   if (!begun) {
     x.recorder.client_left = true;
@@ -117,7 +120,7 @@ Task<void> Gateway::relay_stream(Exchange& x, Answer& answer) {
         x.recorder.client_left = true;
         co_return;
       }
-      metrics_.interruptions.add();
+      metrics.interruptions[static_cast<std::size_t>(outcome_of(piece.error()))].add();
       house_.log.warning("an answer was cut short", {{"request_id", x.recorder.request_id()},
                                                      {"engine", x.recorder.engine},
                                                      {"reason", piece.error().detail}});
@@ -133,7 +136,7 @@ Task<void> Gateway::relay_stream(Exchange& x, Answer& answer) {
       co_return;
     }
     if (piece->empty()) break;
-    metrics_.chunks.add();
+    metrics.chunks.add();
     if (x.reply.write_now(*piece)) continue;
     const bool sent = co_await x.reply.drained();
     if (!sent) {

@@ -4,6 +4,7 @@
 
 #include "dialect/refusal.h"
 #include "gateway/exchange.h"
+#include "gateway/headers.h"
 #include "gateway/keep.h"
 #include "gateway/passthrough.h"
 #include "gateway/scope.h"
@@ -37,15 +38,17 @@ House::House(const settings::Settings& settings, observe::Registry& metrics, obs
                 "Memory that the cache may use.", {{"level", "memory"}},
                 [this] { return static_cast<double>(cache.stats().capacity); });
   metrics.watch(observe::Type::counter, "penstock_cache_evictions_total",
-                "Answers that made room for others.", {{"level", "memory"}},
+                "Answers that made room for others.", {{"level", "memory"}, {"reason", "capacity"}},
                 [this] { return static_cast<double>(cache.stats().evictions); });
 }
 
 Snapshot::Snapshot(std::shared_ptr<const settings::Settings> given, std::uint32_t number,
                    const Snapshot* before, Loop& loop, House& house)
     : settings(std::move(given)), generation(number), routes(*settings) {
+  cache::KeyMaker keys;
   // What did not change keeps its connections.
   for (const settings::EngineSettings& engine : settings->engines) {
+    identities.push_back(identity(engine, keys));
     std::shared_ptr<engine::Engine> kept;
     for (std::size_t i = 0; before != nullptr && i < before->engines.size(); ++i) {
       if (before->settings->engines[i] == engine) kept = before->engines[i];
@@ -95,18 +98,22 @@ bool Gateway::answer_same_bytes(http::Request& request, http::Reply& reply) {
   const Endpoint endpoint = endpoint_of(head.path);
   if (endpoint == Endpoint::models || endpoint == Endpoint::other) return false;
   if (snapshot_->settings->cache.answers == settings::CacheAnswers::off) return false;
-  // What a header may change is decided where headers are read.
-  if (!head.find("cache-control").empty()) return false;
+  // What a query or a field may change is decided where they are read.
+  const Glance seen = glance(head);
+  if (!seen.json || !seen.plain || !head.query.empty()) return false;
+  const Time looked = Clock::now();
   std::optional<cache::BytesHit> hit = house_.cache.find_bytes(
       kScope, static_cast<std::uint32_t>(endpoint), request.body, request.received);
   if (!hit || hit->tag != snapshot_->epoch()) return false;
 
   Uuid own_id;
-  const std::string_view id = request_id_of(head, random_, own_id);
+  const std::string_view id = request_id_of(seen.request_id, random_, own_id);
   const Time now = Clock::now();
   const cache::Entry& entry = *hit->entry;  // kept by the reply until it is sent
   send_entry(reply, prepared(entry, hit->form), id, std::move(hit->entry), request.received, now);
+  metrics_.cache_get.observe(seconds(now - looked));
   metrics_.cache_hits.add();
+  metrics_.saved_tokens.add(static_cast<double>(entry.usage.input + entry.usage.output));
   Settled settled;
   settled.endpoint = endpoint;
   settled.method = head.method;
@@ -123,14 +130,13 @@ bool Gateway::answer_same_bytes(http::Request& request, http::Reply& reply) {
 // The public port tells status only; what is behind it is the admin listener's to say.
 bool Gateway::answer_health(http::Request& request, http::Reply& reply) {
   const std::string_view path = request.head.path;
-  bool good = true;
-  if (path == "/readyz" || path == "/health" || path == "/health/readiness") {
-    good = house_.ready.load(std::memory_order_relaxed) &&
-           !house_.draining.load(std::memory_order_relaxed);
-  } else if (path == "/startupz") {
-    good = house_.ready.load(std::memory_order_relaxed);
+  if (!health_path(path)) return false;
+  const bool started = house_.ready.load(std::memory_order_relaxed);
+  bool good = true;  // /livez: the loop beats, since it answers
+  if (path == "/startupz") {
+    good = started;
   } else if (path != "/livez" && path != "/health/liveliness") {
-    return false;
+    good = started && !house_.draining.load(std::memory_order_relaxed);
   }
   reply.status(good ? 200 : 503);
   reply.field("content-type", "application/health+json");
@@ -157,14 +163,14 @@ void Gateway::send_kept(Exchange& x) {
   x.recorder.cache = CacheResult::hit;
   send_entry(x.reply, prepared(*x.entry, form), x.recorder.request_id(), x.entry,
              x.request.received, Clock::now());
-  if (x.request.head.find("cache-control").empty()) {
+  if (glance(x.request.head).plain && x.request.head.query.empty()) {
     house_.cache.remember_bytes(kScope, static_cast<std::uint32_t>(x.question.endpoint),
                                 x.request.body, x.entry, form, x.with->epoch());
   }
 }
 
 void Gateway::refuse(const http::BadMessage& bad, http::Reply& reply) {
-  metrics_.invalid(Endpoint::other, kind_of(bad.status));
+  if (!bad.of_nothing) metrics_.invalid(Endpoint::other, kind_of(bad.status));
   Refusal refusal;
   refusal.status = bad.status;
   refusal.message = std::string(bad.what) + ".";
@@ -174,11 +180,12 @@ void Gateway::refuse(const http::BadMessage& bad, http::Reply& reply) {
   std::string body;
   dialect::write_refusal(body, refusal);
   Uuid own_id;
-  const std::string_view id = request_id_of({}, random_, own_id);
+  const std::string_view id = request_id_of(std::string_view(), random_, own_id);
   reply.status(bad.status);
   reply.field("content-type", "application/json");
   reply.field("x-request-id", id);
   reply.finish(body);
+  if (bad.of_nothing) return;  // a connection, not a request
   Settled settled;
   settled.method = "other";
   settled.status = bad.status;

@@ -76,6 +76,10 @@ class Gauge {
   void set(double value) {
     if (cell_ != nullptr) cell_->set(value);
   }
+  // For what is counted up and down; several may share a series so.
+  void add(double amount) {
+    if (cell_ != nullptr) cell_->add(amount);
+  }
 
  private:
   friend class Shard;

@@ -1,0 +1,152 @@
+#include "gateway/call.h"
+
+#include "dialect/answer.h"
+
+namespace penstock::gateway {
+bool ask_usage(const Question& question, bool shared) {
+  const bool has_usage =
+      question.endpoint == Endpoint::chat || question.endpoint == Endpoint::completions;
+  if (!question.stream || !has_usage || question.include_usage) return false;
+  // Else a client that set stream_options is taken at its word.
+  return shared || question.stream_options_at.empty();
+}
+
+// Calls, and makes sure that the call is counted whatever becomes of it.
+Task<Result<Answer>> measured_call(engine::Engine& engine, const engine::Call& call,
+                                   std::shared_ptr<EngineMetrics> metrics, bool strip_usage,
+                                   Deadline& deadline) {
+  auto record = std::make_unique<CallRecord>(std::move(metrics), Clock::now());
+  Result<Answer> answer = co_await engine.call(call, deadline);
+  const Time now = Clock::now();
+  if (!answer) {
+    record->end(outcome_of(answer.error()), now);
+    co_return answer;
+  }
+  if (answer->status >= 300) record->fail(outcome_of(answer->status));
+  if (answer->rest) {
+    const bool events = answer->event_stream() && answer->status == 200 &&
+                        call.question.endpoint != Endpoint::other;
+    answer->rest = std::make_unique<WatchedFlow>(std::move(answer->rest), std::move(record), events,
+                                                 strip_usage);
+  } else {
+    if (answer->status == 200 && call.question.endpoint != Endpoint::other) {
+      if (!answer->event_stream()) {
+        if (const auto usage = dialect::read_usage(answer->body)) record->usage(*usage);
+      } else {  // a stream that was made in one go
+        const auto facts = dialect::stream_facts(answer->body);
+        if (facts && facts->has_usage) record->usage(facts->usage);
+        Result<std::string> frames = Error{};
+        if (strip_usage) frames = dialect::frames_without_usage(answer->body);
+        if (frames) answer->body = *std::move(frames);
+      }
+    }
+    record->end(outcome_of(answer->status), now);
+  }
+  co_return answer;
+}
+
+// ---- the record of a call ------------------------------------------------------------------
+
+CallRecord::CallRecord(std::shared_ptr<EngineMetrics> metrics, Time begun)
+    : metrics_(std::move(metrics)), begun_(begun) {
+  metrics_->in_flight.add(1);
+}
+
+CallRecord::~CallRecord() {
+  if (!ended_) end(Outcome::cancelled, Clock::now());
+}
+
+void CallRecord::first_byte(Time now) {
+  first_ = now;
+  metrics_->first_token.observe(seconds(now - begun_));
+}
+
+void CallRecord::usage(const Usage& usage) {
+  output_tokens_ = usage.output;
+  metrics_->tokens_input.add(static_cast<double>(usage.input));
+  metrics_->tokens_output.add(static_cast<double>(usage.output));
+  metrics_->tokens_cached_input.add(static_cast<double>(usage.cached_input));
+  metrics_->tokens_reasoning.add(static_cast<double>(usage.reasoning));
+  metrics_->request_tokens_input.observe(static_cast<double>(usage.input));
+  metrics_->request_tokens_output.observe(static_cast<double>(usage.output));
+}
+
+void CallRecord::end(Outcome outcome, Time now) {
+  if (ended_) return;
+  ended_ = true;
+  if (failed_ != Outcome::success && outcome == Outcome::success) outcome = failed_;
+  metrics_->in_flight.add(-1);
+  metrics_->requests[static_cast<std::size_t>(outcome)].add();
+  metrics_->duration.observe(seconds(now - begun_));
+  if (first_ != Time{} && output_tokens_ > 1) {
+    metrics_->per_output_token.observe(seconds(now - first_) /
+                                       static_cast<double>(output_tokens_ - 1));
+  }
+}
+
+Outcome outcome_of(const Error& error) {
+  switch (error.kind) {
+    case Kind::unreachable: return Outcome::connect_error;
+    case Kind::timeout: return Outcome::timeout;
+    case Kind::cancelled: return Outcome::cancelled;
+    case Kind::exhausted: return Outcome::rate_limited;
+    default: return Outcome::protocol_error;
+  }
+}
+
+Outcome outcome_of(int status) {
+  if (status == 429) return Outcome::rate_limited;
+  if (status >= 500) return Outcome::server_error;
+  if (status >= 400) return Outcome::client_error;
+  return status >= 300 ? Outcome::protocol_error : Outcome::success;
+}
+
+// ---- the watched stream ----------------------------------------------------------------------
+
+WatchedFlow::WatchedFlow(std::unique_ptr<Flow> inner, std::unique_ptr<CallRecord> record,
+                         bool events, bool strip_usage)
+    : inner_(std::move(inner)), record_(std::move(record)), events_(events), stream_(strip_usage) {}
+
+Result<std::string_view> WatchedFlow::failed(Error error) {
+  if (record_) record_->end(outcome_of(error), Clock::now());
+  return error;
+}
+
+std::optional<Result<std::string_view>> WatchedFlow::poll() {
+  for (;;) {
+    std::optional<Result<std::string_view>> piece = inner_->poll();
+    if (!piece) return piece;
+    if (!*piece) return failed(std::move(*piece).error());
+    const std::string_view bytes = **piece;
+    if (bytes.empty()) return ended();
+    if (!begun_) {
+      begun_ = true;
+      if (record_ && events_) record_->first_byte(Clock::now());
+    }
+    if (!events_) return piece;
+    Result<std::string_view> passed = stream_.feed(bytes);
+    if (!passed) return failed(std::move(passed).error());
+    // What was held back (a part of an event, the usage that nobody asked for) is not an end.
+    if (!passed->empty()) return passed;
+  }
+}
+
+Result<std::string_view> WatchedFlow::ended() {
+  if (events_ && record_ && stream_.usage()) record_->usage(*stream_.usage());
+  // An error of the engine's own has been passed on: another would only repeat it.
+  if (events_ && !stream_.done() && !stream_.failed()) {
+    return failed(
+        {Kind::broken, Source::engine, false, "the engine's stream ended without [DONE]"});
+  }
+  const bool bad = events_ && stream_.failed();
+  if (record_) record_->end(bad ? Outcome::server_error : Outcome::success, Clock::now());
+  return std::string_view();
+}
+
+Task<Result<void>> WatchedFlow::wait(Deadline& deadline) {
+  Result<void> ready = co_await inner_->wait(deadline);
+  if (!ready && record_) record_->end(outcome_of(ready.error()), Clock::now());
+  co_return ready;
+}
+
+}  // namespace penstock::gateway

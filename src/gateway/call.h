@@ -1,0 +1,72 @@
+// One call to one engine, measured and watched.
+#pragma once
+
+#include <memory>
+
+#include "dialect/stream.h"
+#include "gateway/gateway.h"
+
+namespace penstock::gateway {
+
+// Counts one call from its begin to its end, whichever way it ends.
+class CallRecord {
+ public:
+  CallRecord(std::shared_ptr<EngineMetrics> metrics, Time begun);
+  CallRecord(const CallRecord&) = delete;
+  CallRecord& operator=(const CallRecord&) = delete;
+  ~CallRecord();  // not ended yet: cancelled
+
+  void first_byte(Time now);
+  // The answer is none that helps, though it may come to its end.
+  void fail(Outcome outcome) { failed_ = outcome; }
+  void end(Outcome outcome, Time now);
+  void usage(const Usage& usage);
+
+ private:
+  std::shared_ptr<EngineMetrics> metrics_;
+  Time begun_;
+  Time first_{};
+  std::uint64_t output_tokens_ = 0;
+  bool ended_ = false;
+  Outcome failed_ = Outcome::success;
+};
+
+Outcome outcome_of(const Error& error);
+Outcome outcome_of(int status);
+
+// The stream of an engine's answer as it is passed on: measured, watched for its proper end, and
+// without the usage that only the gateway asked for.
+//
+// A chat stream that ends without `[DONE]` is an Error: it never looks complete.
+class WatchedFlow final : public Flow {
+ public:
+  WatchedFlow(std::unique_ptr<Flow> inner, std::unique_ptr<CallRecord> record, bool events,
+              bool strip_usage);
+
+  std::optional<Result<std::string_view>> poll() override;
+  Task<Result<void>> wait(Deadline& deadline) override;
+  // After the end: what the stream was.
+  const dialect::StreamReader& stream() const { return stream_; }
+
+ private:
+  Result<std::string_view> ended();
+  Result<std::string_view> failed(Error error);
+
+  std::unique_ptr<Flow> inner_;
+  std::unique_ptr<CallRecord> record_;
+  bool events_;
+  bool begun_ = false;
+  dialect::StreamReader stream_;
+};
+
+// Calls, and makes sure that the call is counted whatever becomes of it. `strip_usage`: the usage
+// was asked for by the gateway alone.
+Task<Result<Answer>> measured_call(engine::Engine& engine, const engine::Call& call,
+                                   std::shared_ptr<EngineMetrics> metrics, bool strip_usage,
+                                   Deadline& deadline);
+
+// The gateway needs the usage of a stream for its figures, and of one that is shared or kept for
+// whoever asks for it: then the answer cannot depend on one client's stream_options.
+bool ask_usage(const Question& question, bool shared);
+
+}  // namespace penstock::gateway

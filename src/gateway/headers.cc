@@ -1,0 +1,138 @@
+#include "gateway/headers.h"
+
+#include <algorithm>
+#include <initializer_list>
+
+#include "gateway/passthrough.h"
+
+namespace penstock::gateway {
+namespace {
+
+bool one_of(std::string_view name, std::initializer_list<std::string_view> names) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+// Neither passed on as it came nor part of what is asked.
+bool dropped(std::string_view name) {
+  return http::hop_by_hop(name) || name.starts_with("x-penstock-") ||
+         one_of(name, {"host",
+                       "authorization",
+                       "api-key",
+                       "x-api-key",
+                       "cookie",
+                       "content-length",
+                       "content-type",
+                       "accept",
+                       "accept-encoding",
+                       "expect",
+                       "x-request-id",
+                       "forwarded",
+                       "x-forwarded-for",
+                       "x-forwarded-host",
+                       "x-forwarded-proto",
+                       "x-real-ip",
+                       "origin",
+                       "referer",
+                       "cache-control",
+                       "te",
+                       "upgrade-insecure-requests"});
+}
+
+// Passed on, and no reason for another answer. By length first: every request's fields are looked
+// at, and most names are settled by one comparison.
+bool neutral(std::string_view name) {
+  switch (name.size()) {
+    case 3: return one_of(name, {"dnt", "via"});
+    case 4: return one_of(name, {"date", "from"});
+    case 6: return name == "pragma";
+    case 7: return name == "baggage";
+    case 8: return name == "priority";
+    case 10: return one_of(name, {"user-agent", "tracestate"});
+    case 11: return name == "traceparent";
+    case 15: return one_of(name, {"accept-language", "idempotency-key"});
+    case 20: return name == "x-request-timeout-ms";
+    default:
+      return name.starts_with("x-stainless-") || name.starts_with("sec-") ||
+             name.starts_with("x-b3-");
+  }
+}
+
+}  // namespace
+
+Glance glance(const http::RequestHead& head) {
+  Glance seen;
+  for (const http::Field& field : head.fields) {
+    const std::string_view name = field.name;
+    switch (name.size()) {
+      case 4:
+        if (name == "host") continue;
+        break;
+      case 6:
+        if (name == "accept") continue;
+        break;
+      case 10:
+        if (name == "user-agent" || name == "connection") continue;
+        break;
+      case 12:
+        if (name == "content-type") {
+          seen.json = is_json(field.value);
+          continue;
+        }
+        if (name == "x-request-id") {
+          if (seen.request_id.empty()) seen.request_id = field.value;
+          continue;
+        }
+        break;
+      case 13:
+        if (name == "authorization") continue;
+        if (name == "cache-control") {
+          seen.plain = false;
+          continue;
+        }
+        break;
+      case 14:
+        if (name == "content-length") continue;
+        break;
+      default: break;
+    }
+    if (!neutral(name) && !dropped(name)) seen.plain = false;
+  }
+  return seen;
+}
+
+std::vector<HeaderView> forwarded(const http::RequestHead& head) {
+  std::vector<HeaderView> headers;
+  headers.reserve(head.fields.size());
+  const std::string_view connection = head.find("connection");
+  for (const http::Field& field : head.fields) {
+    if (dropped(field.name)) continue;
+    if (!connection.empty() && http::list_has(connection, field.name)) continue;
+    headers.push_back({field.name, field.value});
+  }
+  return headers;
+}
+
+std::string answer_fields(const http::RequestHead& head) {
+  std::vector<HeaderView> fields;
+  for (const http::Field& field : head.fields) {
+    if (!neutral(field.name) && !dropped(field.name)) fields.push_back({field.name, field.value});
+  }
+  std::stable_sort(fields.begin(), fields.end(),
+                   [](const HeaderView& a, const HeaderView& b) { return a.name < b.name; });
+  std::string text;
+  for (const HeaderView& field : fields) {
+    text += field.name;
+    text += ": ";
+    text += field.value;
+    text += '\n';
+  }
+  return text;
+}
+
+bool cache_control_has(const http::RequestHead& head, std::string_view directive) {
+  return std::any_of(head.fields.begin(), head.fields.end(), [&](const http::Field& field) {
+    return field.name == "cache-control" && http::list_has(field.value, directive);
+  });
+}
+
+}  // namespace penstock::gateway

@@ -1,0 +1,31 @@
+// What a request's header fields are to the gateway: passed on, part of what is asked, or neither.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "exchange/exchange.h"
+#include "http/head.h"
+
+namespace penstock::gateway {
+
+// What a look at all fields says of a question that may be known by its very bytes.
+struct Glance {
+  std::string_view request_id;
+  bool json = false;  // the body is said to be JSON
+  bool plain = true;  // no field changes what is asked, or how the cache may be used
+};
+Glance glance(const http::RequestHead& head);
+
+// Everything end to end but credentials, what describes this connection, and what is ours.
+std::vector<HeaderView> forwarded(const http::RequestHead& head);
+
+// Of the forwarded fields those that may change the answer: all that are not known to be neutral
+// (a client's name, languages, trace contexts). As text, in the order of their names.
+std::string answer_fields(const http::RequestHead& head);
+
+// Whether a request's Cache-Control, which may be given more than once, has this directive.
+bool cache_control_has(const http::RequestHead& head, std::string_view directive);
+
+}  // namespace penstock::gateway

@@ -1,0 +1,230 @@
+// One call to an engine for all who ask the same at the same time.
+
+#include "base/buffer.h"
+#include "dialect/answer.h"
+#include "dialect/stream.h"
+#include "gateway/call.h"
+#include "gateway/exchange.h"
+#include "gateway/headers.h"
+#include "gateway/keep.h"
+#include "gateway/scope.h"
+
+namespace penstock::gateway {
+namespace {
+
+// A question that outlives the request that asked it.
+struct OwnQuestion {
+  OwnQuestion(const Question& asked, std::span<const HeaderView> asked_headers, std::string_view id)
+      : question(asked), request_id(id) {
+    // One piece of memory for all that is viewed; the body last, with its padding.
+    std::size_t size = asked.method.size() + asked.target.size() + asked.content_type.size() +
+                       asked.body.size() + Buffer::kPadding;
+    for (const HeaderView& header : asked_headers) size += header.name.size() + header.value.size();
+    text.reserve(size);
+    const auto own = [&](std::string_view view) {
+      const std::size_t at = text.size();
+      text += view;
+      return std::string_view(text).substr(at, view.size());
+    };
+    for (const HeaderView& header : asked_headers) {
+      headers.push_back({own(header.name), own(header.value)});
+    }
+    question.method = own(asked.method);
+    question.target = own(asked.target);
+    question.content_type = own(asked.content_type);
+    question.body = own(asked.body);
+  }
+  OwnQuestion(const OwnQuestion&) = delete;
+  OwnQuestion& operator=(const OwnQuestion&) = delete;
+
+  Question question;
+  std::string request_id;
+  std::string text;
+  std::vector<HeaderView> headers;
+};
+
+constexpr std::uint64_t kWholeAnswer = 256 * 1024;      // sent in one piece, with its length
+constexpr std::uint64_t kConverted = 32 * 1024 * 1024;  // the most that is made into another form
+
+// Bytes that were read ahead, then the rest.
+class PrefixedFlow final : public Flow {
+ public:
+  PrefixedFlow(std::string first, std::unique_ptr<Flow> rest)
+      : first_(std::move(first)), rest_(std::move(rest)) {}
+  std::optional<Result<std::string_view>> poll() override {
+    if (given_) return rest_->poll();
+    given_ = true;
+    return std::string_view(first_);
+  }
+  Task<Result<void>> wait(Deadline& deadline) override { return rest_->wait(deadline); }
+
+ private:
+  std::string first_;
+  std::unique_ptr<Flow> rest_;
+  bool given_ = false;
+};
+
+// The answer's bytes up to about `most`; `answer.rest` is null afterwards if that was all.
+Task<Result<std::string>> gather(Answer& answer, std::uint64_t most, Deadline& deadline) {
+  std::string body;
+  for (;;) {
+    Result<std::string_view> piece = co_await answer.rest->next(deadline);
+    if (!piece) co_return std::move(piece).error();
+    if (piece->empty()) {
+      answer.rest.reset();
+      co_return body;
+    }
+    body += *piece;
+    if (body.size() > most) co_return body;
+  }
+}
+
+// What drives a flight: everything of its own, since the client that began it may leave.
+struct Order {
+  House& house;
+  Loop& loop;
+  std::shared_ptr<const Snapshot> with;
+  route::Plan plan;
+  cache::Key key;
+  OwnQuestion own;
+  cache::FlightPtr flight;
+  observe::Histogram cache_set;
+};
+
+// Passes the engine's answer to the flight, and whole and good ones to the cache.
+Task<Result<void>> drive_to_end(Order& order, Deadline& deadline) {
+  const settings::EngineSettings& engine = order.with->settings->engines[order.plan.engine];
+  Question& question = order.own.question;
+  engine::Call call{question, order.plan.upstream_model, order.own.headers, order.own.request_id,
+                    ask_usage(question, true)};
+  Result<Answer> answer =
+      co_await measured_call(*order.with->engines[order.plan.engine], call,
+                             order.with->pairs[order.plan.metrics], false, deadline);
+  if (!answer) co_return std::move(answer).error();
+
+  Keeper keeper(order.with->settings->cache, question, *answer, kScope);
+  if (!answer->rest) answer->length = answer->body.size();
+  order.flight->head({answer->status, answer->content_type, answer->headers, answer->length});
+  if (!answer->rest) {
+    keeper.add(answer->body);
+    order.flight->append(std::move(answer->body));
+  } else {
+    for (;;) {
+      Result<std::string_view> piece = co_await answer->rest->next(deadline);
+      if (!piece) co_return std::move(piece).error();
+      if (piece->empty()) break;
+      keeper.add(*piece);
+      order.flight->append(std::string(*piece));
+      Result<void> room = co_await order.flight->room(deadline);
+      if (!room) co_return room;
+    }
+  }
+  Random random;
+  const Time now = Clock::now();
+  if (auto entry = keeper.entry(order.key, order.plan.model, engine.name, now, random)) {
+    order.house.cache.store(std::move(entry));
+    order.cache_set.observe(seconds(Clock::now() - now));
+  }
+  co_return Result<void>();
+}
+
+Task<void> drive(std::unique_ptr<Order> order) {
+  const Time begun = Clock::now();
+  Deadline deadline(order->loop,
+                    begun + order->with->settings->engines[order->plan.engine].timeout.total);
+  order->flight->drive(order->loop, [&deadline] { deadline.call_off(Why::left); });
+  Result<void> done = co_await drive_to_end(*order, deadline);
+  if (done) {
+    order->flight->finish();
+  } else {
+    order->flight->fail(std::move(done).error());
+  }
+}
+
+// What another call might mend. A refusal of the question itself is everybody's.
+bool leader_failed(const Result<cache::Flight::Head>& head) {
+  return head ? head->status >= 500 : head.error().kind != Kind::cancelled;
+}
+
+}  // namespace
+
+// Takes a seat at the call under way, unless it is the one that `failed`; without one it begins
+// one.
+cache::FlightTable::Joined Gateway::join(Exchange& x, const cache::Flight* failed) {
+  cache::FlightTable::Joined joined = x.settings().cache.coalesce
+                                          ? house_.flights.join(x.key, loop_, failed)
+                                          : house_.flights.alone(x.key, loop_);
+  if (joined.leader) {
+    const std::vector<HeaderView> headers = forwarded(x.request.head);
+    auto order =
+        std::unique_ptr<Order>(new Order{house_, loop_, x.with, x.plan, x.key,
+                                         OwnQuestion(x.question, headers, x.recorder.request_id()),
+                                         joined.flight, metrics_.cache_set});
+    loop_.spawn(drive(std::move(order)));
+  }
+  return joined;
+}
+
+// Whoever asks first sends the question on; all who ask meanwhile read the same answer from its
+// beginning. The call belongs to none of them: it ends early only when the last has left.
+Task<Result<Answer, Refusal>> Gateway::ask_once_for_all(Exchange& x) {
+  cache::FlightTable::Joined joined = join(x, nullptr);
+  const Time asked = Clock::now();
+  Result<cache::Flight::Head> head = co_await joined.reader->head(x.deadline);
+  if (!joined.leader && leader_failed(head) && !x.deadline.over()) {
+    // One of those who followed asks again, and the others follow it; once, since an engine that
+    // is in trouble must not be asked by each of them.
+    const cache::FlightPtr failed = joined.flight;
+    joined = join(x, failed.get());
+    head = co_await joined.reader->head(x.deadline);
+  }
+  x.recorder.waited_for_engine(Clock::now() - asked);
+  if (!joined.leader) {
+    x.recorder.cache = CacheResult::coalesced;
+    metrics_.coalesced.add();
+  }
+  std::unique_ptr<cache::Reader> reader = std::move(joined.reader);
+  if (!head) co_return refusal_of(x, std::move(head).error());
+  Answer answer;
+  answer.status = head->status;
+  answer.content_type = head->content_type;
+  answer.headers = head->headers;
+  answer.length = head->length;
+  answer.rest = std::move(reader);
+
+  const bool stream = answer.event_stream();
+  if (stream && x.question.stream) {
+    if (!x.question.include_usage) {
+      answer.length.reset();  // without what is taken out it is another
+      answer.rest = std::make_unique<WatchedFlow>(std::move(answer.rest), nullptr, true, true);
+    }
+    co_return answer;
+  }
+  const bool convert = answer.status == 200 && stream != x.question.stream;
+  const bool small = answer.length.value_or(0) <= kWholeAnswer;
+  if (!convert && (stream || !small)) co_return answer;
+
+  // Whole answers go out in one piece, and a form that was not asked for is made into the other.
+  const Time waiting = Clock::now();
+  Result<std::string> body =
+      co_await gather(answer, convert ? kConverted : kWholeAnswer, x.deadline);
+  x.recorder.waited_for_engine(Clock::now() - waiting);
+  if (!body) co_return refusal_of(x, std::move(body).error());
+  if (answer.rest) {  // larger than it said: what there is goes ahead of the rest
+    answer.rest = std::make_unique<PrefixedFlow>(*std::move(body), std::move(answer.rest));
+    co_return answer;
+  }
+  answer.length.reset();
+  if (convert) {
+    Result<std::string> other =
+        stream ? dialect::assemble(*body) : dialect::split(*body, x.question.include_usage);
+    if (!other) co_return refusal_of(x, std::move(other).error());
+    answer.content_type = stream ? "application/json" : "text/event-stream; charset=utf-8";
+    answer.body = *std::move(other);
+  } else {
+    answer.body = *std::move(body);
+  }
+  co_return answer;
+}
+
+}  // namespace penstock::gateway
