@@ -3,8 +3,9 @@
 //   loop (Asio) --one wait--> poller (epoll, edge-triggered) --events--> sockets
 //
 // Asio reads a socket once before it waits for it, which for a connection that is asked again and
-// again is a call of the kernel that always fails, or re-arms it, which is another. Here a socket is
-// registered once; a batch of events costs one wait and one fetch, however many they are (ADR 1).
+// again is a call of the kernel that always fails, or re-arms it, which is another. Here a socket
+// is registered once; a batch of events costs one wait and one fetch, however many they are (ADR
+// 1).
 #pragma once
 
 #include <sys/epoll.h>
@@ -35,8 +36,8 @@ class Poller {
   Poller& operator=(const Poller&) = delete;
   ~Poller();
 
-  // From now on `socket` is told of what happens to `fd`, first that it is writable if it is. False:
-  // the kernel refuses.
+  // From now on `socket` is told of what happens to `fd`, first that it is writable if it is.
+  // False: the kernel refuses.
   bool add(int fd, Socket& socket);
   // Call it before `fd` is closed: `socket` is told nothing more, and may be destroyed.
   void remove(Socket& socket);

@@ -4,12 +4,13 @@
 //   Result<Bytes> bytes = co_await read(deadline);
 //
 //   awaits a child that ends at once:   one call, nothing is suspended
-//   awaits a child that waits:          the whole chain is left; what the leaf waits for resumes the
+//   awaits a child that waits:          the whole chain is left; what the leaf waits for resumes
+//   the
 //                                       leaf, and each end resumes the parent
 //
 // A Task owns its frame: destroying it destroys what it awaits, from the leaf upwards. Plain code
-// hands one to `Loop::spawn`. Nothing here locks or knows a scheduler; that is what makes it several
-// times cheaper than Asio's awaitable (ADR 10).
+// hands one to `Loop::spawn`. Nothing here locks or knows a scheduler; that is what makes it
+// several times cheaper than Asio's awaitable (ADR 10).
 #pragma once
 
 #include <concepts>

@@ -109,7 +109,8 @@ class EngineFlow final : public Flow {
     }
     std::optional<Result<std::string_view>> piece = answer_.poll();
     if (piece && *piece) first_ = true;
-    if (piece && !*piece) piece->error().detail = "engine " + engine_ + ": " + piece->error().detail;
+    if (piece && !*piece)
+      piece->error().detail = "engine " + engine_ + ": " + piece->error().detail;
     return piece;
   }
 

@@ -285,8 +285,7 @@ Task<Result<Answer>> SimulatedEngine::answer(const Call& call, SimulatedHall::Se
         std::chrono::duration<double>(1 / like.tokens_per_second));
   }
   if (question.endpoint == Endpoint::embeddings) {
-    Result<void> ready =
-        co_await pause_until(script.begun + script.first_token, deadline);
+    Result<void> ready = co_await pause_until(script.begun + script.first_token, deadline);
     if (!ready) co_return std::move(ready).error();
     co_return embeddings(question, like.seed);
   }
@@ -321,8 +320,7 @@ Task<Result<Answer>> SimulatedEngine::answer(const Call& call, SimulatedHall::Se
                                                       : call.upstream_model);
   Answer answer;
   if (question.stream) {
-    Result<void> first =
-        co_await pause_until(script.begun + script.first_token, deadline);
+    Result<void> first = co_await pause_until(script.begun + script.first_token, deadline);
     if (!first) co_return std::move(first).error();
     answer.content_type = "text/event-stream; charset=utf-8";
     answer.rest = std::make_unique<SimulatedFlow>(
@@ -332,8 +330,7 @@ Task<Result<Answer>> SimulatedEngine::answer(const Call& call, SimulatedHall::Se
   }
   const Duration all =
       script.first_token + static_cast<Duration::rep>(script.words.size()) * script.per_token;
-  Result<void> done =
-      co_await pause_until(stalls ? Time::max() : script.begun + all, deadline);
+  Result<void> done = co_await pause_until(stalls ? Time::max() : script.begun + all, deadline);
   if (!done) co_return std::move(done).error();
   if (disconnects) {
     co_return Error{Kind::broken, Source::engine, false, "the simulated engine disconnected"};
