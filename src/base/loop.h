@@ -27,6 +27,7 @@ class Loop {
   asio::io_context& io() { return io_; }
   Executor executor() { return io_.get_executor(); }
   Poller& poller() { return poller_; }
+  Frames& frames() { return frames_; }
 
   // Runs a coroutine that nobody awaits: at once, until it first waits. What has not ended when the
   // loop is destroyed is destroyed with it.
@@ -67,6 +68,7 @@ class Loop {
   void run_ready();
 
   unsigned index_;
+  Frames frames_;
   // Before io_: destroying the io_context destroys what waits in it, which leaves the wheel.
   AlarmWheel alarms_;
   Time armed_ = Time::max();

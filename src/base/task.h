@@ -15,9 +15,12 @@
 
 #include <concepts>
 #include <coroutine>
+#include <cstddef>
 #include <exception>
 #include <optional>
 #include <utility>
+
+#include "base/frames.h"
 
 namespace penstock {
 
@@ -26,8 +29,41 @@ class Task;
 
 namespace detail {
 
+// The frames of the loop that a coroutine runs on, found among its parameters: what waits takes a
+// Deadline or what holds one, and that knows its loop. Null: it has none, and its frame comes from
+// the heap.
+inline Frames* frames_of() { return nullptr; }
+template <class First, class... Rest>
+Frames* frames_of(First& first, Rest&... rest) {
+  if constexpr (requires { first.loop().frames(); }) {
+    return &first.loop().frames();
+  } else if constexpr (requires { first.deadline.loop().frames(); }) {
+    return &first.deadline.loop().frames();
+  } else {
+    return frames_of(rest...);
+  }
+}
+
 class PromiseBase {
  public:
+  // A frame stands behind the place it came from.
+  template <class... Parameters>
+  static void* operator new(std::size_t size, Parameters&... parameters) {
+    Frames* const frames = frames_of(parameters...);
+    const std::size_t whole = size + kBefore;
+    void* const memory = frames != nullptr ? frames->take(whole) : ::operator new(whole);
+    *static_cast<Frames**>(memory) = frames;
+    return static_cast<std::byte*>(memory) + kBefore;
+  }
+  static void operator delete(void* frame, std::size_t size) {
+    void* const memory = static_cast<std::byte*>(frame) - kBefore;
+    if (Frames* const frames = *static_cast<Frames**>(memory)) {
+      frames->give(memory, size + kBefore);
+    } else {
+      ::operator delete(memory);
+    }
+  }
+
   struct Final {
     bool await_ready() const noexcept { return false; }
     template <class Promise>
@@ -46,6 +82,8 @@ class PromiseBase {
   void set_parent(std::coroutine_handle<> parent) { parent_ = parent; }
 
  private:
+  static constexpr std::size_t kBefore = alignof(std::max_align_t);
+
   std::coroutine_handle<> parent_;  // set once it has suspended for the first time
 };
 

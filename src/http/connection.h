@@ -36,6 +36,8 @@ class Connection final : public Alarm, public Poller::Socket {
   Connection(Server& server, int fd);
   ~Connection() override;
 
+  Loop& loop() { return server_.loop_; }
+
   void start();
   void drain();
   void call_off();
