@@ -268,11 +268,6 @@ std::string Registry::catalogue() const {
   return out;
 }
 
-Format choose_format(std::string_view accept) {
-  return accept.find("application/openmetrics-text") != std::string_view::npos ? Format::openmetrics
-                                                                               : Format::text;
-}
-
 std::string_view content_type(Format format) {
   return format == Format::openmetrics
              ? "application/openmetrics-text; version=1.0.0; charset=utf-8"

@@ -165,7 +165,8 @@ class Registry {
   std::atomic<std::uint64_t> overflow_{0};
 };
 
-// By an Accept header; OpenMetrics only where it is asked for.
+// By the weights of an Accept header; OpenMetrics only where it is wanted more than text.
+// (accept.cc)
 Format choose_format(std::string_view accept);
 std::string_view content_type(Format format);
 
