@@ -10,6 +10,11 @@ namespace {
 
 constexpr std::string_view kOther = "other";
 
+// Whether a label's values come from the configuration, so that there may be any number of them.
+bool open_set(std::string_view label) {
+  return label == "engine" || label == "model" || label == "tenant";
+}
+
 void append_escaped(std::string& out, std::string_view text, bool quotes) {
   for (const char c : text) {
     switch (c) {
@@ -130,11 +135,13 @@ Cell* Registry::cells(std::size_t shard, Type type, std::string_view name, std::
   if (at == in.series.end()) {
     // A label with too many values already takes no new one.
     for (std::size_t i = 0; i < labels.size(); ++i) {
+      if (!open_set(labels[i].first)) continue;
       std::vector<std::string_view> values;
-      bool known = false;
+      bool known = labels[i].second == kOther;
       for (const auto& series : in.series) {
         const std::string& value = series->labels[i].second;
         known |= value == labels[i].second;
+        if (value == kOther) continue;  // takes no place of those that have one
         if (std::find(values.begin(), values.end(), value) == values.end()) values.push_back(value);
       }
       if (!known && values.size() >= max_label_values_) {

@@ -125,8 +125,9 @@ class Shard {
 
 class Registry {
  public:
-  // `shards` threads will write. `max_label_values`: of one label of one metric; what comes later
-  // is counted under "other" (and by penstock_metrics_overflow_total).
+  // `shards` threads will write. `max_label_values`: of one label of one metric whose values come
+  // from the configuration (engine, model, tenant); what comes later is counted under "other" (and
+  // by penstock_metrics_overflow_total). Sets that the program knows, as `code`, are never cut.
   explicit Registry(std::size_t shards, std::size_t max_label_values = 200);
   Registry(const Registry&) = delete;
   Registry& operator=(const Registry&) = delete;

@@ -64,13 +64,30 @@ TEST(Registry, CountsTooManyValuesOfALabelAsOther) {
   Registry registry(1, 10);
   for (int i = 0; i < 100000; ++i) {
     if (i > 1000 && i % 100 != 0) continue;
-    registry.shard(0).counter("penstock_x_total", "Things.", {{"k", std::to_string(i)}}).add();
+    registry.shard(0).counter("penstock_x_total", "Things.", {{"model", std::to_string(i)}}).add();
   }
   const std::string text = rendered(registry);
-  EXPECT_TRUE(has(text, "penstock_x_total{k=\"9\"} 1"));
-  EXPECT_EQ(text.find("k=\"10\""), std::string::npos);
-  EXPECT_GT(registry.sum("penstock_x_total", {{"k", "other"}}), 900);
+  EXPECT_TRUE(has(text, "penstock_x_total{model=\"9\"} 1"));
+  EXPECT_EQ(text.find("model=\"10\""), std::string::npos);
+  EXPECT_GT(registry.sum("penstock_x_total", {{"model", "other"}}), 900);
   EXPECT_GT(registry.sum("penstock_metrics_overflow_total"), 900);
+}
+
+TEST(Registry, RegressionSetsThatTheProgramKnowsWereCut) {
+  Registry registry(1, 1);
+  for (const char* model : {"other", "a", "b", "c"}) {
+    for (const char* outcome : {"success", "timeout", "cancelled"}) {
+      const Labels labels = {{"model", model}, {"outcome", outcome}};
+      registry.shard(0).counter("penstock_x_total", "Things.", labels).add();
+    }
+  }
+  const std::string text = rendered(registry);
+  EXPECT_EQ(text.find("outcome=\"other\""), std::string::npos);
+  for (const char* outcome : {"success", "timeout", "cancelled"}) {
+    EXPECT_EQ(registry.sum("penstock_x_total", {{"outcome", outcome}}), 4) << outcome;
+    EXPECT_EQ(registry.sum("penstock_x_total", {{"model", "a"}, {"outcome", outcome}}), 1);
+    EXPECT_EQ(registry.sum("penstock_x_total", {{"model", "other"}, {"outcome", outcome}}), 3);
+  }
 }
 
 TEST(Registry, IsScrapedWhileItIsWritten) {
