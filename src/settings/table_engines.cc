@@ -73,6 +73,7 @@ std::vector<Key> engine_part() {
        .type = Type::values,
        .standard = "{}",
        .kinds = kOpenai,
+       .secret = true,  // some vendors take the key there
        .help = "Query parameters sent along, written plainly: they are percent-encoded on the "
                "way.",
        .field = at<EngineSettings>([](auto& e) { return &e.query; })},
