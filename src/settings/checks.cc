@@ -110,9 +110,9 @@ void check_engines(const Settings& settings, Report& report) {
     check_engine(engine, path, report);
     if (engine.name.empty()) continue;
     if (const auto [first, is_new] = names.emplace(engine.name, i); !is_new) {
-      report.add_at_value(path + ".name",
-                          {fmt::format("{} is the name of {} too", shown(engine.name),
-                                       element("engines", first->second))});
+      report.add_at_value(path + ".name", {fmt::format("{} is the name of {} too",
+                                                       report.named(path + ".name", engine.name),
+                                                       element("engines", first->second))});
     }
   }
 }
@@ -140,8 +140,8 @@ void check_model_engine(const Settings& settings, const ModelSettings& model,
   const std::string& wanted = model.engines.front();
   if (std::find(names.begin(), names.end(), wanted) != names.end()) return;
   report.add_at_value(at + "[0]",
-                      {fmt::format("no engine is named {}", shown(wanted)), either(names),
-                       std::string(nearest(wanted, names).value_or(""))});
+                      {fmt::format("no engine is named {}", report.named(at + "[0]", wanted)),
+                       either(names), std::string(nearest(wanted, names).value_or(""))});
 }
 
 void check_models(const Settings& settings, Report& report) {
@@ -149,7 +149,8 @@ void check_models(const Settings& settings, Report& report) {
   const auto claim = [&](std::string_view name, const std::string& path) {
     if (name.empty()) return;
     if (const auto [first, is_new] = names.emplace(name, path); !is_new) {
-      report.add_at_value(path, {fmt::format("{} stands in {} too", shown(name), first->second)});
+      report.add_at_value(
+          path, {fmt::format("{} stands in {} too", report.named(path, name), first->second)});
     }
   };
   for (std::size_t i = 0; i < settings.models.size(); ++i) {

@@ -217,6 +217,13 @@ Result<Value, Fault> value_of(const Key& key, std::string_view text) {
   return value;
 }
 
+std::string refusal_of(const Key& key, std::string_view text, bool hide) {
+  if (hide || key.secret) return "its value cannot be used";
+  // A URL may have got into an option that takes none.
+  const bool url = key.type == Type::url || text.find("://") != text.npos;
+  return fmt::format("cannot be {}", shown(url ? without_secrets(text) : std::string(text)));
+}
+
 std::string expected(const Key& key) {
   std::string text = type_name(key);
   if (!key.least.empty() && !key.most.empty()) {

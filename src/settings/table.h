@@ -129,6 +129,10 @@ using Value = std::variant<std::monostate, bool, std::uint64_t, double, Bytes, D
 // Reads one text: of a scalar key, or of an element of `texts` and `values`.
 Result<Value, Fault> value_of(const Key& key, std::string_view text);
 
+// Says that `value_of` refused this text, and shows of it what is surely no secret. `hide`:
+// nothing.
+std::string refusal_of(const Key& key, std::string_view text, bool hide);
+
 // What `value_of` takes: "a size such as 32KiB, from 1KiB to 1MiB".
 std::string expected(const Key& key);
 
