@@ -119,7 +119,8 @@ std::vector<Key> remaining_keys() {
        .least = "1",
        .most = "100000",
        .unit = "values",
-       .help = "Of one label; what comes after that is counted as `other`.",
+       .help = "Of one label whose values come from this file, as engines and models; what comes "
+               "after that is counted as `other`.",
        .field = at<Settings>([](auto& s) { return &s.metrics.max_label_values; })},
       {.path = "metrics.tenants",
        .type = Type::texts,
