@@ -153,7 +153,9 @@ std::vector<Key> remaining_keys() {
        .type = Type::word,
        .standard = "info",
        .words = {{"debug"}, {"info"}, {"warn"}, {"error"}},
-       .help = "What is less important is left out.",
+       .help =
+           "What is less important is left out. Two things are not: the lines of requests, which "
+           "`logging.access` rules alone, and changes made by the admin API.",
        .field = at<Settings>([](auto& s) { return &s.logging.level; })},
       {.path = "logging.format",
        .type = Type::word,
@@ -165,7 +167,9 @@ std::vector<Key> remaining_keys() {
        .type = Type::word,
        .standard = "errors",
        .words = {{"none"}, {"errors"}, {"all"}},
-       .help = "Which requests get a line: none, those answered with 400 and above, all.",
+       .help =
+           "Which requests get a line, at any `logging.level`: none, those answered with 400 and "
+           "above, all.",
        .field = at<Settings>([](auto& s) { return &s.logging.access; })},
 
       {.path = "budgets",
