@@ -450,6 +450,18 @@ TEST(Parse, RegressionNoMessageShowsWhatMayBeASecret) {
                                     "those go into `api_key` or `headers`")));
 }
 
+TEST(Parse, TheMetricsHideNothingOfTheAdminListener) {
+  for (const char* path : {"/", "/health", "/health/readiness", "/livez", "/readyz", "/startupz",
+                           "/status.js", "/admin/v1/status", "/debug/pprof/heap"}) {
+    EXPECT_THAT(problems_of(std::string("metrics: {path: ") + path + "}"),
+                ElementsAre(HasSubstr("the admin listener has something else there")))
+        << path;
+  }
+  for (const char* path : {"/metrics", "/m/health", "/healthy", "/administration"}) {
+    EXPECT_THAT(problems_of(std::string("metrics: {path: ") + path + "}"), IsEmpty()) << path;
+  }
+}
+
 TEST(Parse, AFileOnDiskIsReadAndNamed) {
   const TemporaryFile file("listen: {workers: 0}\n");
   const auto bad = load_file(file.path(), variables());

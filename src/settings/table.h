@@ -46,7 +46,7 @@ enum class Form : std::uint8_t {
   name,   // goes into metric labels, headers and logs: letters, digits, ".", "_", "-"; up to 64
   model,  // visible ASCII, up to 256
   token,  // may stand in a header: visible ASCII
-  path,   // of an HTTP request: "/" and visible ASCII without "?" and "#"
+  path,   // on the admin listener, where nothing else is: "/" and visible ASCII without "?" and "#"
 };
 
 struct Word {

@@ -106,7 +106,7 @@ std::vector<Key> remaining_keys() {
        .type = Type::text,
        .standard = "/metrics",
        .form = Form::path,
-       .help = "On the admin listener.",
+       .help = "On the admin listener, where nothing else is.",
        .field = at<Settings>([](auto& s) { return &s.metrics.path; })},
       {.path = "metrics.exemplars",
        .type = Type::boolean,
