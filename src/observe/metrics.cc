@@ -96,6 +96,8 @@ struct Registry::Family {
   std::vector<std::unique_ptr<Series>> series;
 
   std::size_t cell_count() const { return type == Type::histogram ? bounds.size() + 2 : 1; }
+  // One more than the cells: the count is the sum of the buckets.
+  std::size_t lines() const { return type == Type::histogram ? bounds.size() + 3 : 1; }
 };
 
 Registry::Registry(std::size_t shards, std::size_t max_label_values)
@@ -104,6 +106,9 @@ Registry::Registry(std::size_t shards, std::size_t max_label_values)
   watch(Type::counter, "penstock_metrics_overflow_total",
         "Label values beyond metrics.max_label_values, counted as other.", {},
         [this] { return static_cast<double>(overflow_.load(std::memory_order_relaxed)); });
+  watch(Type::gauge, "penstock_metrics_series",
+        "Series exposed; a histogram has one for each bucket, its sum and its count.", {},
+        [this] { return static_cast<double>(lines_.load(std::memory_order_relaxed)); });
 }
 
 Registry::~Registry() = default;
@@ -156,6 +161,7 @@ Cell* Registry::cells(std::size_t shard, Type type, std::string_view name, std::
     made->labels = std::move(labels);
     made->cells.resize(shards_.size());
     in.series.push_back(std::move(made));
+    lines_.fetch_add(in.lines(), std::memory_order_relaxed);
     at = in.series.end() - 1;
   }
   std::unique_ptr<Cell[]>& cells = (*at)->cells[shard];
@@ -185,7 +191,9 @@ void Registry::watch(Type type, std::string_view name, std::string_view help, co
   auto made = std::make_unique<Series>();
   made->labels = labels;
   made->read = std::move(read);
-  family(type, name, help, {}).series.push_back(std::move(made));
+  Family& in = family(type, name, help, {});
+  in.series.push_back(std::move(made));
+  lines_.fetch_add(in.lines(), std::memory_order_relaxed);
 }
 
 void Registry::render(std::string& out, Format format) const {

@@ -164,6 +164,7 @@ class Registry {
   mutable std::mutex mutex_;  // of families_ and what is in them, but not of the cells' values
   std::vector<std::unique_ptr<Family>> families_;  // by name
   std::atomic<std::uint64_t> overflow_{0};
+  std::atomic<std::uint64_t> lines_{0};  // that `render` writes for series
 };
 
 // By the weights of an Accept header; OpenMetrics only where it is wanted more than text.

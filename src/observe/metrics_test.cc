@@ -1,5 +1,6 @@
 #include "observe/metrics.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <thread>
@@ -49,6 +50,20 @@ TEST(Histogram, CountsAValueOnABoundBelowIt) {
   EXPECT_TRUE(has(text, "penstock_h_seconds_bucket{le=\"+Inf\"} 3"));
   EXPECT_TRUE(has(text, "penstock_h_seconds_count 3"));
   EXPECT_TRUE(has(text, "penstock_h_seconds_sum 100.0021"));
+}
+
+TEST(Registry, SaysHowManySeriesItShows) {
+  Registry registry(2);
+  registry.shard(0).counter("penstock_x_total", "Things.", {{"kind", "a"}});
+  registry.shard(1).counter("penstock_x_total", "Things.", {{"kind", "a"}});
+  registry.shard(1).counter("penstock_x_total", "Things.", {{"kind", "b"}});
+  registry.shard(0).histogram("penstock_h_seconds", "Times.", kFast, {});
+  const std::string text = rendered(registry);
+  std::size_t lines = 0;
+  for (std::size_t at = 0; at < text.size(); at = text.find('\n', at) + 1) {
+    if (text[at] != '#') ++lines;
+  }
+  EXPECT_TRUE(has(text, fmt::format("penstock_metrics_series {}", lines))) << text;
 }
 
 TEST(Registry, EscapesLabelsAndNamesCountersAsOpenMetricsWants) {
