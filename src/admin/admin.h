@@ -44,7 +44,6 @@ class Admin {
   void stop();
 
  private:
-  friend std::string openapi(std::string_view metrics_path);
   class Desk;
   void keep_house();
 

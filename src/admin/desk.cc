@@ -10,6 +10,8 @@ namespace {
 
 constexpr Duration kHousekeeping = 5s;
 constexpr Duration kStuck = 10s;  // a loop that has not turned for so long is not alive
+// No request here has a body to speak of.
+constexpr std::uint64_t kMostBody = 1024 * 1024;
 
 constexpr std::string_view kPolicy =
     "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; connect-src 'self'; "
@@ -35,84 +37,43 @@ std::string_view word(settings::EngineKind kind) {
 }  // namespace
 
 const std::vector<Admin::Desk::Route>& Admin::Desk::routes() {
+  constexpr std::string_view kHealth = "application/health+json";
+  constexpr std::string_view kJson = "application/json";
+  constexpr std::string_view kFails = "Status fail.";
   static const std::vector<Route> kRoutes = {
-      {"GET", "/", "The status page.", "HTML", true, &Desk::page},
-      {"GET", "/status.js", "The status page's script.", "JavaScript", true, &Desk::script},
-      {"GET", "/livez", "Whether the workers' loops turn.", "status pass, or 503 and fail", true,
-       &Desk::livez},
-      {"GET", "/readyz", "Whether requests are taken.", "status pass, or 503 and fail", true,
-       &Desk::readyz},
-      {"GET", "/startupz", "Whether the start is over.", "status pass, or 503 and fail", true,
-       &Desk::startupz},
-      {"GET", "/health", "Health by component.", "application/health+json with checks", true,
-       &Desk::health},
-      {"GET", "/health/liveliness", "As /livez.", "status pass, or 503 and fail", true,
-       &Desk::livez},
-      {"GET", "/health/readiness", "As /readyz.", "status pass, or 503 and fail", true,
-       &Desk::readyz},
-      {"GET", "/admin/v1/openapi.json", "This document.", "OpenAPI 3.1", false,
+      {"GET", "/", "The status page.", "The page.", "text/html", "Text", true, &Desk::page},
+      {"GET", "/status.js", "The status page's script.", "The script.", "text/javascript", "Text",
+       true, &Desk::script},
+      {"GET", "/livez", "Whether the workers' loops turn.", "Status pass.", kHealth, "Health", true,
+       &Desk::livez, "503", kFails},
+      {"GET", "/readyz", "Whether requests are taken.", "Status pass.", kHealth, "Health", true,
+       &Desk::readyz, "503", kFails},
+      {"GET", "/startupz", "Whether the start is over.", "Status pass.", kHealth, "Health", true,
+       &Desk::startupz, "503", kFails},
+      {"GET", "/health", "Health by component.", "Status pass, with checks.", kHealth, "Health",
+       true, &Desk::health, "503", "Status fail, with checks."},
+      {"GET", "/health/liveliness", "As /livez.", "Status pass.", kHealth, "Health", true,
+       &Desk::livez, "503", kFails},
+      {"GET", "/health/readiness", "As /readyz.", "Status pass.", kHealth, "Health", true,
+       &Desk::readyz, "503", kFails},
+      {"GET", "/admin/v1/openapi.json", "This document.", "OpenAPI 3.1.", kJson, "Document", false,
        &Desk::openapi_document},
       {"GET", "/admin/v1/status", "What the program is doing.",
-       "version, uptime, counts, cache, models", false, &Desk::status},
-      {"GET", "/admin/v1/settings", "The settings in force; secrets are hidden.", "YAML", false,
-       &Desk::settings},
-      {"GET", "/admin/v1/models", "The models, their engines and calls.", "a list", false,
-       &Desk::models},
-      {"GET", "/admin/v1/cache", "The cache's figures.", "entries, bytes, capacity, evictions",
-       false, &Desk::cache},
+       "Version, uptime, counts, cache, models.", kJson, "Status", false, &Desk::status},
+      {"GET", "/admin/v1/settings", "The settings in force.", "YAML; secrets are hidden.",
+       "application/yaml", "Text", false, &Desk::settings},
+      {"GET", "/admin/v1/models", "The models, their engines and calls.", "The models.", kJson,
+       "Models", false, &Desk::models},
+      {"GET", "/admin/v1/cache", "The cache's figures.", "The figures.", kJson, "Cache", false,
+       &Desk::cache},
       {"POST", "/admin/v1/reload", "Reads the configuration again: all or nothing.",
-       "{\"reloaded\": true}, or 409 and the reason", false, &Desk::reload},
-      {"PUT", "/admin/v1/log-level/{level}",
-       "Sets the level of the logs until the next reload: debug, info, warn or error.",
-       "{\"level\": ...}", false, &Desk::set_log_level},
+       "The configuration is in force.", kJson, "Reloaded", false, &Desk::reload, "409",
+       "Nothing has changed; the message says why."},
+      {"PUT", "/admin/v1/log-level/{level}", "Sets the level of the logs until the next reload.",
+       "The level is set.", kJson, "LevelSet", false, &Desk::set_log_level, "400",
+       "There is no such level, or the message is malformed."},
   };
   return kRoutes;
-}
-
-std::string openapi(std::string_view metrics_path) {
-  std::string out;
-  dialect::JsonWriter json(out);
-  json.begin_object().member("openapi", "3.1.0");
-  json.key("info").begin_object();
-  json.member("title", "Penstock admin API").member("version", PENSTOCK_VERSION).end_object();
-  json.key("components").begin_object().key("securitySchemes").begin_object();
-  json.key("token").begin_object().member("type", "http").member("scheme", "bearer");
-  json.member("description", "admin.token, where it is set").end_object();
-  json.end_object().end_object();
-  json.key("paths").begin_object();
-  const auto operation = [&](std::string_view method, std::string_view path,
-                             std::string_view summary, std::string_view answers, bool open) {
-    json.key(path).begin_object().key(method).begin_object().member("summary", summary);
-    if (path.ends_with("{level}")) {
-      json.key("parameters").begin_array().begin_object();
-      json.member("name", "level").member("in", "path").member("required", true);
-      json.key("schema").begin_object().member("type", "string").key("enum").begin_array();
-      for (const char* level : {"debug", "info", "warn", "error"}) json.value(level);
-      json.end_array().end_object().end_object().end_array();
-    }
-    if (!open) {
-      json.key("security").begin_array().begin_object().key("token").begin_array().end_array();
-      json.end_object().end_array();
-    }
-    json.key("responses").begin_object();
-    json.key("200").begin_object().member("description", answers).end_object();
-    if (!open) {
-      json.key("401").begin_object().member("description", "the token is missing or wrong");
-      json.end_object();
-      json.key("403").begin_object().member("description", "the Host or Origin is not trusted");
-      json.end_object();
-    }
-    json.end_object().end_object().end_object();
-  };
-  for (const Admin::Desk::Route& route : Admin::Desk::routes()) {
-    const std::string_view method = route.method == "GET"    ? "get"
-                                    : route.method == "POST" ? "post"
-                                                             : "put";
-    operation(method, route.path, route.summary, route.answers, route.open);
-  }
-  operation("get", metrics_path, "Prometheus metrics; OpenMetrics by Accept.", "text", true);
-  json.end_object().end_object();
-  return out;
 }
 
 Admin::Desk::Desk(Program& program, gateway::House& house, observe::Registry& registry,
@@ -122,47 +83,55 @@ Admin::Desk::Desk(Program& program, gateway::House& house, observe::Registry& re
       registry_(registry),
       log_(log),
       token_(settings.admin.token),
-      metrics_path_(settings.metrics.path) {}
+      metrics_path_(settings.metrics.path),
+      metrics_route_{"GET",
+                     metrics_path_,
+                     "Prometheus metrics; OpenMetrics by Accept.",
+                     "The metrics.",
+                     "text/plain application/openmetrics-text",
+                     "Text",
+                     true,
+                     &Desk::metrics} {}
+
+bool Admin::Desk::Route::at(std::string_view asked) const {
+  const std::size_t brace = path.find('{');
+  if (brace == path.npos) return asked == path;
+  return asked.size() > brace && asked.starts_with(path.substr(0, brace)) &&
+         asked.find('/', brace) == asked.npos;
+}
+
+bool Admin::Desk::Route::takes(std::string_view asked_method) const {
+  return asked_method == method || (method == "GET" && asked_method == "HEAD");
+}
 
 bool Admin::Desk::answer_now(http::Request& request, http::Reply& reply) {
   const http::RequestHead& head = request.head;
-  const bool reads = head.method == "GET" || head.method == "HEAD";
-  if (head.path == metrics_path_ && reads) {
-    metrics(request, reply);
-    return true;
-  }
   const Route* found = nullptr;
-  bool other_method = false;
-  for (const Route& route : routes()) {
-    const std::size_t brace = route.path.find('{');
-    const bool same = brace == std::string_view::npos
-                          ? head.path == route.path
-                          : head.path.starts_with(route.path.substr(0, brace));
-    if (!same) continue;
-    if (route.method == head.method || (route.method == "GET" && reads)) {
-      found = &route;
-      break;
-    }
-    other_method = true;
-  }
+  bool open = false;    // what there is at this path
+  std::string allowed;  // and its methods
+  const auto look_at = [&](const Route& route) {
+    if (!route.at(head.path)) return;
+    open = route.open;
+    if (!allowed.empty()) allowed += ", ";
+    allowed += route.method == "GET" ? "GET, HEAD" : route.method;
+    if (route.takes(head.method)) found = &route;
+  };
+  look_at(metrics_route_);
+  for (const Route& route : routes()) look_at(route);
   // What is there is not told to whoever may not ask.
-  if (found == nullptr || !found->open) {
-    if (const auto refusal = check(head, token_)) {
-      refuse_with(reply, *refusal);
-      return true;
-    }
-  }
-  if (found == nullptr) {
+  if (!open && !admit(head, reply)) return true;
+  if (found != nullptr) {
+    (this->*found->handler)(request, reply);
+  } else if (!allowed.empty()) {
     refuse_with(reply,
-                other_method
-                    ? refusal_with(405, "This path takes another method.", "invalid_request_error")
-                    : refusal_with(404,
-                                   "There is nothing here; /admin/v1/openapi.json says "
-                                   "what there is.",
-                                   "invalid_request_error"));
-    return true;
+                refusal_with(405, "This path takes " + allowed + ".", "invalid_request_error"),
+                allowed);
+  } else {
+    refuse_with(reply, refusal_with(404,
+                                    "There is nothing here; /admin/v1/openapi.json says "
+                                    "what there is.",
+                                    "invalid_request_error"));
   }
-  (this->*found->handler)(request, reply);
   return true;
 }
 
@@ -172,18 +141,29 @@ void Admin::Desk::refuse(const http::BadMessage& bad, http::Reply& reply) {
   refuse_with(reply, refusal_with(bad.status, std::string(bad.what), "invalid_request_error"));
 }
 
-void Admin::Desk::refuse_with(http::Reply& reply, const Refusal& refusal) {
+bool Admin::Desk::admit(const http::RequestHead& head, http::Reply& reply) {
+  const auto refusal = check(head, token_);
+  if (!refusal) return true;
+  refuse_with(reply, *refusal);
+  return false;
+}
+
+void Admin::Desk::refuse_with(http::Reply& reply, const Refusal& refusal, std::string_view allow) {
   scratch_.clear();
   dialect::write_refusal(scratch_, refusal);
-  reply.status(refusal.status);
-  reply.field("content-type", "application/json");
+  begin(reply, refusal.status, "application/json");
   if (refusal.status == 401) reply.field("www-authenticate", "Bearer");
+  if (!allow.empty()) reply.field("allow", allow);
   reply.finish(scratch_);
 }
 
-void Admin::Desk::json(http::Reply& reply, int status, std::string_view body) {
+void Admin::Desk::begin(http::Reply& reply, int status, std::string_view content_type) {
   reply.status(status);
-  reply.field("content-type", "application/json");
+  reply.field("content-type", content_type);
+}
+
+void Admin::Desk::json(http::Reply& reply, int status, std::string_view body) {
+  begin(reply, status, "application/json");
   reply.field("cache-control", "no-store");
   reply.finish(body);
 }
@@ -191,8 +171,7 @@ void Admin::Desk::json(http::Reply& reply, int status, std::string_view body) {
 // ---- the page, health, metrics ---------------------------------------------------------------
 
 void Admin::Desk::page(http::Request&, http::Reply& reply) {
-  reply.status(200);
-  reply.field("content-type", "text/html; charset=utf-8");
+  begin(reply, 200, "text/html; charset=utf-8");
   reply.field("content-security-policy", kPolicy);
   reply.field("x-content-type-options", "nosniff");
   reply.field("referrer-policy", "no-referrer");
@@ -201,8 +180,7 @@ void Admin::Desk::page(http::Request&, http::Reply& reply) {
 }
 
 void Admin::Desk::script(http::Request&, http::Reply& reply) {
-  reply.status(200);
-  reply.field("content-type", "text/javascript; charset=utf-8");
+  begin(reply, 200, "text/javascript; charset=utf-8");
   reply.field("x-content-type-options", "nosniff");
   reply.field("cache-control", "no-cache");
   reply.finish(kScript);
@@ -211,8 +189,7 @@ void Admin::Desk::script(http::Request&, http::Reply& reply) {
 bool Admin::Desk::alive() const { return program_.status().oldest_beat < kStuck; }
 
 void Admin::Desk::health_word(http::Reply& reply, bool good) {
-  reply.status(good ? 200 : 503);
-  reply.field("content-type", "application/health+json");
+  begin(reply, good ? 200 : 503, "application/health+json");
   reply.field("cache-control", "no-store");
   reply.finish(good ? R"({"status":"pass"})" : R"({"status":"fail"})");
 }
@@ -243,8 +220,7 @@ void Admin::Desk::health(http::Request&, http::Reply& reply) {
     one("engine:" + engine.name, engine.good ? "pass" : "warn", engine.detail);
   }
   json.end_object().end_object();
-  reply.status(live && ready ? 200 : 503);
-  reply.field("content-type", "application/health+json");
+  begin(reply, live && ready ? 200 : 503, "application/health+json");
   reply.field("cache-control", "no-store");
   reply.finish(scratch_);
 }
@@ -253,15 +229,14 @@ void Admin::Desk::metrics(http::Request& request, http::Reply& reply) {
   const observe::Format format = observe::choose_format(request.head.find("accept"));
   scratch_.clear();
   registry_.render(scratch_, format);
-  reply.status(200);
-  reply.field("content-type", observe::content_type(format));
+  begin(reply, 200, observe::content_type(format));
   reply.finish(scratch_);
 }
 
 // ---- /admin/v1 -------------------------------------------------------------------------------
 
 void Admin::Desk::openapi_document(http::Request&, http::Reply& reply) {
-  json(reply, 200, openapi(metrics_path_));
+  json(reply, 200, openapi());
 }
 
 void Admin::Desk::status(http::Request&, http::Reply& reply) {
@@ -313,8 +288,7 @@ void Admin::Desk::write_models(dialect::JsonWriter& json) {
 }
 
 void Admin::Desk::settings(http::Request&, http::Reply& reply) {
-  reply.status(200);
-  reply.field("content-type", "application/yaml");
+  begin(reply, 200, "application/yaml");
   reply.field("cache-control", "no-store");
   reply.finish(settings::describe(*program_.settings()));
 }
@@ -379,7 +353,7 @@ Admin::Admin(Program& program, gateway::House& house, observe::Registry& registr
       desk_(std::make_unique<Desk>(program, house, registry, log, settings)) {
   http::ServerLimits limits;
   limits.connections = 256;
-  limits.body_bytes = 1024 * 1024;
+  limits.body_bytes = kMostBody;
   server_ =
       std::make_unique<http::Server>(loop_, *desk_, limits, http::ServerMetrics(), connections_);
 }
