@@ -91,7 +91,11 @@ Admin::Desk::Desk(Program& program, gateway::House& house, observe::Registry& re
                      "text/plain application/openmetrics-text",
                      "Text",
                      true,
-                     &Desk::metrics} {}
+                     &Desk::metrics} {
+  observe::Shard& shard = registry.shard(registry.shards() - 1);
+  render_time_ = shard.gauge("penstock_metrics_render_duration_seconds",
+                             "How long the last answer with metrics took to write.", {});
+}
 
 bool Admin::Desk::Route::at(std::string_view asked) const {
   const std::size_t brace = path.find('{');
@@ -228,7 +232,9 @@ void Admin::Desk::health(http::Request&, http::Reply& reply) {
 void Admin::Desk::metrics(http::Request& request, http::Reply& reply) {
   const observe::Format format = observe::choose_format(request.head.find("accept"));
   scratch_.clear();
+  const Time before = Clock::now();
   registry_.render(scratch_, format);
+  render_time_.set(std::chrono::duration<double>(Clock::now() - before).count());
   begin(reply, 200, observe::content_type(format));
   reply.finish(scratch_);
 }

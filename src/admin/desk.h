@@ -71,6 +71,7 @@ class Admin::Desk final : public http::Handler {
   const std::string token_;
   const std::string metrics_path_;
   const Route metrics_route_;
+  observe::Gauge render_time_;
   std::string scratch_;
 };
 

@@ -16,7 +16,7 @@ stream_chunks_total stream_interruptions_total tokens_total request_tokens_bucke
 cache_requests_total cache_entries cache_used_bytes cache_capacity_bytes cache_evictions_total
 cache_coalesced_requests_total validation_errors_total
 config_reloads_total config_last_reload_successful ready draining
-metrics_series
+metrics_series metrics_render_duration_seconds
 event_loop_lag_seconds_bucket worker_busy_seconds_total
 """.split()
 
@@ -170,6 +170,14 @@ class Admin(Scenario):
                                         outcome="success"), 1)
         for label in ("code", "outcome", "result"):
             self.assertNotIn(f'{label}="other"', gateway.admin("/metrics").body.decode())
+
+    def test_the_metrics_say_how_many_they_are(self):
+        gateway = self.gateway(self.to(self.engine()))
+        gateway.admin("/metrics")
+        lines = [line for line in gateway.admin("/metrics").body.decode().splitlines()
+                 if not line.startswith("#")]
+        self.assertEqual(gateway.metric("penstock_metrics_series"), len(lines))
+        self.assertGreater(gateway.metric("penstock_metrics_render_duration_seconds"), 0)
 
     def test_the_metrics_path_does_not_hide_what_is_there(self):
         gateway = self.gateway(self.to(self.engine()))
