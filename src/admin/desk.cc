@@ -260,7 +260,9 @@ void Admin::Desk::status(http::Request&, http::Reply& reply) {
   json.member("uptime_seconds",
               std::chrono::duration<double>(Clock::now() - status.started).count());
   json.member("ready", house_.ready.load()).member("draining", house_.draining.load());
-  json.member("api", status.api).member("open_connections", status.open_connections);
+  json.member("api", status.api)
+      .member("metrics", metrics_path_)
+      .member("open_connections", status.open_connections);
   json.member("requests", whole(registry_.sum("penstock_http_requests_total")));
   json.member("errors", whole(errors));
   json.member("cache_hits",

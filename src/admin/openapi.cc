@@ -13,14 +13,15 @@ constexpr std::string_view kSchemas = R"({
     "type":"object","required":["status"],"properties":{
       "status":{"enum":["pass","warn","fail"]},"output":{"type":"string"}}}}}}},
 "Status":{"type":"object",
-  "required":["version","uptime_seconds","ready","draining","api","open_connections","requests",
-    "errors","cache_hits","cache","models"],
+  "required":["version","uptime_seconds","ready","draining","api","metrics","open_connections",
+    "requests","errors","cache_hits","cache","models"],
   "properties":{
     "version":{"type":"string"},
     "uptime_seconds":{"type":"number"},
     "ready":{"type":"boolean"},
     "draining":{"type":"boolean"},
     "api":{"type":"string","description":"The URL of the API for applications."},
+    "metrics":{"type":"string","description":"The path of the metrics, on this listener."},
     "open_connections":{"type":"integer"},
     "requests":{"type":"integer"},
     "errors":{"type":"integer","description":"Requests answered with 500 to 504."},
