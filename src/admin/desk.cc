@@ -360,7 +360,10 @@ Admin::Admin(Program& program, gateway::House& house, observe::Registry& registr
       housekeeping_(loop_.executor()),
       desk_(std::make_unique<Desk>(program, house, registry, log, settings)) {
   http::ServerLimits limits;
-  limits.connections = 256;
+  // Whoever only holds connections open must not keep a probe out: many, and not for long.
+  limits.connections = 1024;
+  limits.idle = 15s;
+  limits.first_header = 5s;
   limits.body_bytes = kMostBody;
   server_ =
       std::make_unique<http::Server>(loop_, *desk_, limits, http::ServerMetrics(), connections_);

@@ -1,8 +1,9 @@
 """The operator's listener: who may use it, and what it shows."""
 
+import contextlib
 import json
 
-from harness.penstock import BASE, CANARY, TOKEN, Scenario, merged, run
+from harness.penstock import BASE, CANARY, TOKEN, Scenario, Wire, merged, run
 
 # Of what exists, every series is there from the start.
 METRICS = """
@@ -84,6 +85,16 @@ class Admin(Scenario):
                               ("debug/", 404)):
             answer = gateway.admin(f"/admin/v1/log-level/{level}", method="PUT")
             self.assertEqual(answer.status, status, level)
+
+    def test_idle_connections_do_not_keep_a_probe_out(self):
+        gateway = self.gateway(self.to(self.engine()))
+        with contextlib.ExitStack() as stack:
+            for _ in range(300):
+                wire = stack.enter_context(Wire(gateway.admin_port))
+                answer = wire.send(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n").answer()
+                self.assertEqual(answer.status, 200)
+            for path in ("/livez", "/metrics"):
+                self.assertEqual(gateway.admin(path).status, 200, path)
 
     def test_its_document_describes_what_is_there(self):
         gateway = self.gateway(self.to(self.engine()))
