@@ -3,6 +3,7 @@
 #include "admin/guard.h"
 #include "dialect/json.h"
 #include "dialect/refusal.h"
+#include "gateway/recorder.h"
 #include "observe/process.h"
 
 namespace penstock::admin {
@@ -12,6 +13,8 @@ constexpr Duration kHousekeeping = 5s;
 constexpr Duration kStuck = 10s;  // a loop that has not turned for so long is not alive
 // No request here has a body to speak of.
 constexpr std::uint64_t kMostBody = 1024 * 1024;
+constexpr std::string_view kTooLarge =
+    "The body is larger than 1 MiB, the most that is taken here.";
 
 constexpr std::string_view kPolicy =
     "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; connect-src 'self'; "
@@ -110,6 +113,7 @@ bool Admin::Desk::Route::takes(std::string_view asked_method) const {
 
 bool Admin::Desk::answer_now(http::Request& request, http::Reply& reply) {
   const http::RequestHead& head = request.head;
+  take_id(head);
   const Route* found = nullptr;
   bool open = false;    // what there is at this path
   std::string allowed;  // and its methods
@@ -141,8 +145,22 @@ bool Admin::Desk::answer_now(http::Request& request, http::Reply& reply) {
 
 Task<void> Admin::Desk::serve(http::Request&, http::Reply&, Deadline&) { co_return; }
 
+// The message has no head that could be believed: its id is ours.
 void Admin::Desk::refuse(const http::BadMessage& bad, http::Reply& reply) {
-  refuse_with(reply, refusal_with(bad.status, std::string(bad.what), "invalid_request_error"));
+  take_id(http::RequestHead());
+  // The server knows only the public listener's bound by name.
+  std::string message(bad.status == 413 ? kTooLarge : bad.what);
+  if (message.front() >= 'a' && message.front() <= 'z') {
+    message.front() = static_cast<char>(message.front() - 'a' + 'A');
+  }
+  if (message.back() != '.') message += '.';
+  refuse_with(reply, refusal_with(bad.status, std::move(message), "invalid_request_error"));
+}
+
+// The client's own id where it is usable, as on the public listener.
+void Admin::Desk::take_id(const http::RequestHead& head) {
+  Uuid own;
+  request_id_ = gateway::request_id_of(head, random_, own);
 }
 
 bool Admin::Desk::admit(const http::RequestHead& head, http::Reply& reply) {
@@ -164,6 +182,7 @@ void Admin::Desk::refuse_with(http::Reply& reply, const Refusal& refusal, std::s
 void Admin::Desk::begin(http::Reply& reply, int status, std::string_view content_type) {
   reply.status(status);
   reply.field("content-type", content_type);
+  reply.field("x-request-id", request_id_);
 }
 
 void Admin::Desk::json(http::Reply& reply, int status, std::string_view body) {

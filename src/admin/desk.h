@@ -2,6 +2,7 @@
 #pragma once
 
 #include "admin/admin.h"
+#include "base/uuid.h"
 #include "dialect/json.h"
 
 namespace penstock::admin {
@@ -55,6 +56,7 @@ class Admin::Desk final : public http::Handler {
   bool alive() const;
   void health_word(http::Reply& reply, bool good);
   void write_models(dialect::JsonWriter& json);
+  void take_id(const http::RequestHead& head);
   // Whether the request may go on; else it was refused.
   bool admit(const http::RequestHead& head, http::Reply& reply);
   // The beginning of every answer.
@@ -72,6 +74,8 @@ class Admin::Desk final : public http::Handler {
   const std::string metrics_path_;
   const Route metrics_route_;
   observe::Gauge render_time_;
+  Random random_;
+  std::string request_id_;  // of the request being answered
   std::string scratch_;
 };
 

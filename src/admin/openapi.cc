@@ -159,7 +159,7 @@ std::string Admin::Desk::openapi() const {
   json.member("description",
               "Every path that takes GET takes HEAD. Another method is answered with 405 and an "
               "Allow field, another path with 404 (without the token, where one is set, with "
-              "401).");
+              "401). Every answer has an x-request-id.");
   json.end_object();
 
   json.key("paths").begin_object();

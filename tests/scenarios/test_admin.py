@@ -69,6 +69,23 @@ class Admin(Scenario):
         self.assertEqual(code, 2)
         self.look_at(output)  # and the log is looked at when the gateway ends
 
+    def test_errors_name_the_request(self):
+        gateway = self.gateway(self.to(self.engine()))
+        for path, method in (("/nowhere", "GET"), ("/livez", "POST"), ("/livez", "GET")):
+            self.assertEqual(len(gateway.admin(path, method=method).headers["x-request-id"]), 36)
+            own = gateway.admin(path, method=method, headers={"x-request-id": "mine"})
+            self.assertEqual(own.headers["x-request-id"], "mine")
+        answer = gateway.admin("/admin/v1/reload", method="POST", body=b" " * (1 << 20 | 1))
+        self.assertEqual(answer.status, 413)
+        self.assertIn("x-request-id", answer.headers)
+        self.assertIn("1 MiB", answer.error["message"])
+        self.assertNotIn("listen.limits", answer.error["message"])
+        with Wire(gateway.admin_port) as wire:
+            answer = wire.send(b"GET /livez HTTP/1.1\r\n\r\n").answer()
+        self.assertEqual(answer.status, 400)
+        self.assertRegex(answer.error["message"], r"^[A-Z].*\.$")
+        self.assertIn("x-request-id", answer.headers)
+
     def test_another_method_is_told_which_ones_there_are(self):
         for gateway, headers in ((self.gateway(self.to(self.engine())), {}),
                                  (self.guarded(), {"authorization": f"Bearer {TOKEN}"})):
