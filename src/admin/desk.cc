@@ -71,7 +71,7 @@ const std::vector<Admin::Desk::Route>& Admin::Desk::routes() {
        &Desk::cache},
       {"POST", "/admin/v1/reload", "Reads the configuration again: all or nothing.",
        "The configuration is in force.", kJson, "Reloaded", false, &Desk::reload, "409",
-       "Nothing has changed; the message says why."},
+       "Nothing has changed; `problems` says what is wrong."},
       {"PUT", "/admin/v1/log-level/{level}", "Sets the level of the logs until the next reload.",
        "The level is set.", kJson, "LevelSet", false, &Desk::set_log_level, "400",
        "There is no such level, or the message is malformed."},
@@ -342,8 +342,17 @@ void Admin::Desk::reload(http::Request& request, http::Reply& reply) {
   const Result<void> done = program_.reload();
   log_change(request, reply, "reload", done.ok());
   if (!done) {
-    return refuse_with(
-        reply, refusal_with(409, "Not reloaded: " + done.error().detail, "invalid_request_error"));
+    std::vector<std::string> problems = program_.reload_problems();
+    if (problems.empty()) problems.push_back(done.error().detail);
+    scratch_.clear();
+    dialect::JsonWriter json(scratch_);
+    json.begin_object().key("error").begin_object();
+    json.member("message", "Not reloaded: " + done.error().detail);
+    json.member("type", "invalid_request_error").member_null("param").member_null("code");
+    json.key("problems").begin_array();
+    for (const std::string& problem : problems) json.value(problem);
+    json.end_array().end_object().end_object();
+    return this->json(reply, 409, scratch_);
   }
   json(reply, 200, R"({"reloaded":true})");
 }

@@ -53,7 +53,9 @@ constexpr std::string_view kSchemas = R"({
     "message":{"type":"string"},
     "type":{"type":"string"},
     "param":{"type":["string","null"]},
-    "code":{"type":["string","null"]}}}}}
+    "code":{"type":["string","null"]},
+    "problems":{"type":"array","items":{"type":"string"},
+      "description":"Of a reload: all that is wrong with the file, each with its place."}}}}}
 })";
 
 // The raw text stands in lines for people; the document is one line.

@@ -69,6 +69,14 @@ class Admin(Scenario):
         self.assertEqual(code, 2)
         self.look_at(output)  # and the log is looked at when the gateway ends
 
+    def test_a_reload_that_fails_says_why(self):
+        gateway = self.gateway(self.to(self.engine()))
+        before = gateway.config
+        gateway.write({**before, "listen": {**before["listen"], "limits": {"drain": "x", "body": "y"}}})
+        error = gateway.admin("/admin/v1/reload", method="POST").error
+        self.assertIn("listen.limits.drain", error["message"])
+        self.assertIn("listen.limits.drain", error["problems"][0])
+
     def test_errors_name_the_request(self):
         gateway = self.gateway(self.to(self.engine()))
         for path, method in (("/nowhere", "GET"), ("/livez", "POST"), ("/livez", "GET")):
