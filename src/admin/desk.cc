@@ -98,6 +98,11 @@ Admin::Desk::Desk(Program& program, gateway::House& house, observe::Registry& re
   observe::Shard& shard = registry.shard(registry.shards() - 1);
   render_time_ = shard.gauge("penstock_metrics_render_duration_seconds",
                              "How long the last answer with metrics took to write.", {});
+  const auto auth = [&](const char* result) {
+    return shard.counter("penstock_auth_requests_total", "Requests that needed a credential.",
+                         {{"method", "admin_token"}, {"result", result}});
+  };
+  auth_ = {auth("success"), auth("missing"), auth("invalid")};
 }
 
 bool Admin::Desk::Route::at(std::string_view asked) const {
@@ -165,9 +170,28 @@ void Admin::Desk::take_id(const http::RequestHead& head) {
 
 bool Admin::Desk::admit(const http::RequestHead& head, http::Reply& reply) {
   const auto refusal = check(head, token_);
-  if (!refusal) return true;
+  if (!refusal) {
+    if (!token_.empty()) auth_.success.add();
+    return true;
+  }
+  if (refusal->status == 401) {
+    const bool missing = head.find("authorization").empty();
+    (missing ? auth_.missing : auth_.invalid).add();
+    refused_peer_ = reply.peer();
+    refused_why_ = missing ? "missing" : "invalid";
+    log_refused(refusals_.add(Clock::now()));
+  }
   refuse_with(reply, *refusal);
   return false;
+}
+
+void Admin::Desk::tell_of_refused() { log_refused(refusals_.due(Clock::now())); }
+
+// `times`: since the last line; the rest is of the last of them.
+void Admin::Desk::log_refused(std::uint64_t times) {
+  if (times == 0) return;
+  log_.warning("the admin token was missing or wrong",
+               {{"from", refused_peer_}, {"result", refused_why_}, {"times", times}});
 }
 
 void Admin::Desk::refuse_with(http::Reply& reply, const Refusal& refusal, std::string_view allow) {
@@ -413,6 +437,7 @@ void Admin::keep_house() {
   housekeeping_.async_wait([this](boost::system::error_code ec) {
     if (ec) return;
     observe::trim_memory();
+    desk_->tell_of_refused();
     keep_house();
   });
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "admin/admin.h"
+#include "admin/guard.h"
 #include "base/uuid.h"
 #include "dialect/json.h"
 
@@ -15,6 +16,9 @@ class Admin::Desk final : public http::Handler {
   bool answer_now(http::Request& request, http::Reply& reply) override;
   Task<void> serve(http::Request& request, http::Reply& reply, Deadline& deadline) override;
   void refuse(const http::BadMessage& bad, http::Reply& reply) override;
+
+  // Logs refused tokens that were not told of yet; call it now and then.
+  void tell_of_refused();
 
  private:
   using Handler = void (Desk::*)(http::Request&, http::Reply&);
@@ -57,6 +61,7 @@ class Admin::Desk final : public http::Handler {
   void health_word(http::Reply& reply, bool good);
   void write_models(dialect::JsonWriter& json);
   void take_id(const http::RequestHead& head);
+  void log_refused(std::uint64_t times);
   // Whether the request may go on; else it was refused.
   bool admit(const http::RequestHead& head, http::Reply& reply);
   // The beginning of every answer.
@@ -74,6 +79,12 @@ class Admin::Desk final : public http::Handler {
   const std::string metrics_path_;
   const Route metrics_route_;
   observe::Gauge render_time_;
+  struct Auth {
+    observe::Counter success, missing, invalid;
+  } auth_;
+  Refusals refusals_;
+  std::string refused_peer_;  // the last one
+  std::string_view refused_why_;
   Random random_;
   std::string request_id_;  // of the request being answered
   std::string scratch_;

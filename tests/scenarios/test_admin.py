@@ -2,8 +2,9 @@
 
 import contextlib
 import json
+import re
 
-from harness.penstock import BASE, CANARY, TOKEN, Scenario, Wire, merged, run
+from harness.penstock import BASE, CANARY, TOKEN, Scenario, Wire, merged, run, wait_until
 
 # Of what exists, every series is there from the start.
 METRICS = """
@@ -17,7 +18,7 @@ stream_chunks_total stream_interruptions_total tokens_total request_tokens_bucke
 cache_requests_total cache_entries cache_used_bytes cache_capacity_bytes cache_evictions_total
 cache_coalesced_requests_total validation_errors_total
 config_reloads_total config_last_reload_successful ready draining
-metrics_series metrics_render_duration_seconds
+metrics_series metrics_render_duration_seconds auth_requests_total
 event_loop_lag_seconds_bucket worker_busy_seconds_total
 """.split()
 
@@ -110,6 +111,25 @@ class Admin(Scenario):
                               ("debug/", 404)):
             answer = gateway.admin(f"/admin/v1/log-level/{level}", method="PUT")
             self.assertEqual(answer.status, status, level)
+
+    def test_refused_tokens_are_logged_and_counted(self):
+        gateway = self.guarded()
+
+        def ask(**headers):
+            return gateway.admin("/admin/v1/status", headers=headers).status
+        self.assertEqual(ask(), 401)
+        for _ in range(30):
+            self.assertEqual(ask(authorization=f"Bearer wrong-{CANARY}"), 401)
+        self.assertEqual(ask(authorization=f"Bearer {TOKEN}"), 200)
+        for result, count in (("missing", 1), ("invalid", 30), ("success", 1)):
+            self.assertEqual(gateway.metric("penstock_auth_requests_total", method="admin_token",
+                                            result=result), count, result)
+        told = re.compile(r'the admin token was missing or wrong.*"from":"127\.0\.0\.1:\d+".*'
+                          r'"result":"(\w+)","times":(\d+)')
+        # The last ones are told of too, by and by.
+        wait_until(lambda: sum(int(t) for _, t in told.findall(gateway.output)) == 31, "31 told of")
+        self.assertLess(len(told.findall(gateway.output)), 10)
+        self.assertEqual(told.findall(gateway.output)[0], ("missing", "1"))
 
     def test_idle_connections_do_not_keep_a_probe_out(self):
         gateway = self.gateway(self.to(self.engine()))
