@@ -75,7 +75,10 @@ void check_headers(const EngineSettings& engine, const std::string& path, Report
     const auto same = [&](const NamedValue& other) { return other.name == name; };
     const auto before = engine.headers.begin() + static_cast<std::ptrdiff_t>(i);
     if (!header_name(name)) {
-      report.add_at_key(inner, {"no name that a header field can have"});
+      // What stands behind a ":" may be the value.
+      const std::string shown_name = name.substr(0, name.find(':'));
+      report.add_at_key(fmt::format("{}.headers.{}", path, shown_name),
+                        {"no name that a header field can have"});
     } else if (std::find(kOwn.begin(), kOwn.end(), name) != kOwn.end()) {
       report.add_at_key(inner, {"is written by the gateway itself"});
     } else if (std::any_of(engine.headers.begin(), before, same)) {

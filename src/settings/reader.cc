@@ -8,6 +8,10 @@
 namespace penstock::settings {
 namespace {
 
+constexpr std::string_view kNoSpace = "the space behind the `:` is missing";
+
+std::string_view before_colon(std::string_view name) { return name.substr(0, name.find(':')); }
+
 std::string_view kind_name(Node::Kind kind) {
   switch (kind) {
     case Node::Kind::nothing: return "has no value";
@@ -52,9 +56,9 @@ class Reader {
   void section(const Node& node, std::string_view scope, const std::string& path, void* object) {
     for (const Member& member : node.members) {
       // `api_key:sk-x` is a key of that name to YAML, and its end is not to be shown.
-      const std::string_view word = std::string_view(member.name).substr(0, member.name.find(':'));
+      const std::string_view word = before_colon(member.name);
       if (word != member.name && !nearest_key(scope, word).empty()) {
-        report_.add(member.at, join(path, word), {"the space behind the `:` is missing"});
+        report_.add(member.at, join(path, word), {std::string(kNoSpace)});
         continue;
       }
       const std::string inner = join(path, member.name);
@@ -95,6 +99,12 @@ class Reader {
       case Type::values:
         if (!is(node, Node::Kind::mapping, key, path)) break;
         for (const Member& member : node.members) {
+          // `authorization:Bearer x` is a name without a value, as above.
+          const std::string_view word = before_colon(member.name);
+          if (word != member.name && member.value.kind == Node::Kind::nothing) {
+            report_.add(member.at, join(path, word), {std::string(kNoSpace)});
+            continue;
+          }
           const std::string inner = join(path, member.name);
           report_.place(inner, member.at, member.value.at);
           auto& values = *std::get<std::vector<NamedValue>*>(key.field(object));
