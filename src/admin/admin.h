@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "gateway/gateway.h"
 #include "http/server.h"
@@ -31,6 +32,9 @@ class Program {
   virtual Status status() const = 0;
   virtual settings::SettingsPtr settings() const = 0;
   virtual Result<void> reload() = 0;
+  // All that was wrong with the file at the last reload, each with its place; empty where it was
+  // good, or where the fault was not in the file.
+  virtual std::vector<std::string> reload_problems() const { return {}; }
 };
 
 class Admin {
@@ -44,7 +48,6 @@ class Admin {
   void stop();
 
  private:
-  friend std::string openapi(std::string_view metrics_path);
   class Desk;
   void keep_house();
 

@@ -3,6 +3,7 @@
 #include "admin/guard.h"
 #include "dialect/json.h"
 #include "dialect/refusal.h"
+#include "gateway/recorder.h"
 #include "observe/process.h"
 
 namespace penstock::admin {
@@ -10,6 +11,10 @@ namespace {
 
 constexpr Duration kHousekeeping = 5s;
 constexpr Duration kStuck = 10s;  // a loop that has not turned for so long is not alive
+// No request here has a body to speak of.
+constexpr std::uint64_t kMostBody = 1024 * 1024;
+constexpr std::string_view kTooLarge =
+    "The body is larger than 1 MiB, the most that is taken here.";
 
 constexpr std::string_view kPolicy =
     "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; connect-src 'self'; "
@@ -35,84 +40,43 @@ std::string_view word(settings::EngineKind kind) {
 }  // namespace
 
 const std::vector<Admin::Desk::Route>& Admin::Desk::routes() {
+  constexpr std::string_view kHealth = "application/health+json";
+  constexpr std::string_view kJson = "application/json";
+  constexpr std::string_view kFails = "Status fail.";
   static const std::vector<Route> kRoutes = {
-      {"GET", "/", "The status page.", "HTML", true, &Desk::page},
-      {"GET", "/status.js", "The status page's script.", "JavaScript", true, &Desk::script},
-      {"GET", "/livez", "Whether the workers' loops turn.", "status pass, or 503 and fail", true,
-       &Desk::livez},
-      {"GET", "/readyz", "Whether requests are taken.", "status pass, or 503 and fail", true,
-       &Desk::readyz},
-      {"GET", "/startupz", "Whether the start is over.", "status pass, or 503 and fail", true,
-       &Desk::startupz},
-      {"GET", "/health", "Health by component.", "application/health+json with checks", true,
-       &Desk::health},
-      {"GET", "/health/liveliness", "As /livez.", "status pass, or 503 and fail", true,
-       &Desk::livez},
-      {"GET", "/health/readiness", "As /readyz.", "status pass, or 503 and fail", true,
-       &Desk::readyz},
-      {"GET", "/admin/v1/openapi.json", "This document.", "OpenAPI 3.1", false,
+      {"GET", "/", "The status page.", "The page.", "text/html", "Text", true, &Desk::page},
+      {"GET", "/status.js", "The status page's script.", "The script.", "text/javascript", "Text",
+       true, &Desk::script},
+      {"GET", "/livez", "Whether the workers' loops turn.", "Status pass.", kHealth, "Health", true,
+       &Desk::livez, "503", kFails},
+      {"GET", "/readyz", "Whether requests are taken.", "Status pass.", kHealth, "Health", true,
+       &Desk::readyz, "503", kFails},
+      {"GET", "/startupz", "Whether the start is over.", "Status pass.", kHealth, "Health", true,
+       &Desk::startupz, "503", kFails},
+      {"GET", "/health", "Health by component.", "Status pass, with checks.", kHealth, "Health",
+       true, &Desk::health, "503", "Status fail, with checks."},
+      {"GET", "/health/liveliness", "As /livez.", "Status pass.", kHealth, "Health", true,
+       &Desk::livez, "503", kFails},
+      {"GET", "/health/readiness", "As /readyz.", "Status pass.", kHealth, "Health", true,
+       &Desk::readyz, "503", kFails},
+      {"GET", "/admin/v1/openapi.json", "This document.", "OpenAPI 3.1.", kJson, "Document", false,
        &Desk::openapi_document},
       {"GET", "/admin/v1/status", "What the program is doing.",
-       "version, uptime, counts, cache, models", false, &Desk::status},
-      {"GET", "/admin/v1/settings", "The settings in force; secrets are hidden.", "YAML", false,
-       &Desk::settings},
-      {"GET", "/admin/v1/models", "The models, their engines and calls.", "a list", false,
-       &Desk::models},
-      {"GET", "/admin/v1/cache", "The cache's figures.", "entries, bytes, capacity, evictions",
-       false, &Desk::cache},
+       "Version, uptime, counts, cache, models.", kJson, "Status", false, &Desk::status},
+      {"GET", "/admin/v1/settings", "The settings in force.", "YAML; secrets are hidden.",
+       "application/yaml", "Text", false, &Desk::settings},
+      {"GET", "/admin/v1/models", "The models, their engines and calls.", "The models.", kJson,
+       "Models", false, &Desk::models},
+      {"GET", "/admin/v1/cache", "The cache's figures.", "The figures.", kJson, "Cache", false,
+       &Desk::cache},
       {"POST", "/admin/v1/reload", "Reads the configuration again: all or nothing.",
-       "{\"reloaded\": true}, or 409 and the reason", false, &Desk::reload},
-      {"PUT", "/admin/v1/log-level/{level}",
-       "Sets the level of the logs until the next reload: debug, info, warn or error.",
-       "{\"level\": ...}", false, &Desk::set_log_level},
+       "The configuration is in force.", kJson, "Reloaded", false, &Desk::reload, "409",
+       "Nothing has changed; `problems` says what is wrong."},
+      {"PUT", "/admin/v1/log-level/{level}", "Sets the level of the logs until the next reload.",
+       "The level is set.", kJson, "LevelSet", false, &Desk::set_log_level, "400",
+       "There is no such level, or the message is malformed."},
   };
   return kRoutes;
-}
-
-std::string openapi(std::string_view metrics_path) {
-  std::string out;
-  dialect::JsonWriter json(out);
-  json.begin_object().member("openapi", "3.1.0");
-  json.key("info").begin_object();
-  json.member("title", "Penstock admin API").member("version", PENSTOCK_VERSION).end_object();
-  json.key("components").begin_object().key("securitySchemes").begin_object();
-  json.key("token").begin_object().member("type", "http").member("scheme", "bearer");
-  json.member("description", "admin.token, where it is set").end_object();
-  json.end_object().end_object();
-  json.key("paths").begin_object();
-  const auto operation = [&](std::string_view method, std::string_view path,
-                             std::string_view summary, std::string_view answers, bool open) {
-    json.key(path).begin_object().key(method).begin_object().member("summary", summary);
-    if (path.ends_with("{level}")) {
-      json.key("parameters").begin_array().begin_object();
-      json.member("name", "level").member("in", "path").member("required", true);
-      json.key("schema").begin_object().member("type", "string").key("enum").begin_array();
-      for (const char* level : {"debug", "info", "warn", "error"}) json.value(level);
-      json.end_array().end_object().end_object().end_array();
-    }
-    if (!open) {
-      json.key("security").begin_array().begin_object().key("token").begin_array().end_array();
-      json.end_object().end_array();
-    }
-    json.key("responses").begin_object();
-    json.key("200").begin_object().member("description", answers).end_object();
-    if (!open) {
-      json.key("401").begin_object().member("description", "the token is missing or wrong");
-      json.end_object();
-      json.key("403").begin_object().member("description", "the Host or Origin is not trusted");
-      json.end_object();
-    }
-    json.end_object().end_object().end_object();
-  };
-  for (const Admin::Desk::Route& route : Admin::Desk::routes()) {
-    const std::string_view method = route.method == "GET"    ? "get"
-                                    : route.method == "POST" ? "post"
-                                                             : "put";
-    operation(method, route.path, route.summary, route.answers, route.open);
-  }
-  operation("get", metrics_path, "Prometheus metrics; OpenMetrics by Accept.", "text", true);
-  json.end_object().end_object();
-  return out;
 }
 
 Admin::Desk::Desk(Program& program, gateway::House& house, observe::Registry& registry,
@@ -122,68 +86,131 @@ Admin::Desk::Desk(Program& program, gateway::House& house, observe::Registry& re
       registry_(registry),
       log_(log),
       token_(settings.admin.token),
-      metrics_path_(settings.metrics.path) {}
+      metrics_path_(settings.metrics.path),
+      metrics_route_{"GET",
+                     metrics_path_,
+                     "Prometheus metrics; OpenMetrics by Accept.",
+                     "The metrics.",
+                     "text/plain application/openmetrics-text",
+                     "Text",
+                     true,
+                     &Desk::metrics} {
+  observe::Shard& shard = registry.shard(registry.shards() - 1);
+  render_time_ = shard.gauge("penstock_metrics_render_duration_seconds",
+                             "How long the last answer with metrics took to write.", {});
+  const auto auth = [&](const char* result) {
+    return shard.counter("penstock_auth_requests_total", "Requests that needed a credential.",
+                         {{"method", "admin_token"}, {"result", result}});
+  };
+  auth_ = {auth("success"), auth("missing"), auth("invalid")};
+}
+
+bool Admin::Desk::Route::at(std::string_view asked) const {
+  const std::size_t brace = path.find('{');
+  if (brace == path.npos) return asked == path;
+  return asked.size() > brace && asked.starts_with(path.substr(0, brace)) &&
+         asked.find('/', brace) == asked.npos;
+}
+
+bool Admin::Desk::Route::takes(std::string_view asked_method) const {
+  return asked_method == method || (method == "GET" && asked_method == "HEAD");
+}
 
 bool Admin::Desk::answer_now(http::Request& request, http::Reply& reply) {
   const http::RequestHead& head = request.head;
-  const bool reads = head.method == "GET" || head.method == "HEAD";
-  if (head.path == metrics_path_ && reads) {
-    metrics(request, reply);
-    return true;
-  }
+  take_id(head);
   const Route* found = nullptr;
-  bool other_method = false;
-  for (const Route& route : routes()) {
-    const std::size_t brace = route.path.find('{');
-    const bool same = brace == std::string_view::npos
-                          ? head.path == route.path
-                          : head.path.starts_with(route.path.substr(0, brace));
-    if (!same) continue;
-    if (route.method == head.method || (route.method == "GET" && reads)) {
-      found = &route;
-      break;
-    }
-    other_method = true;
-  }
+  bool open = false;    // what there is at this path
+  std::string allowed;  // and its methods
+  const auto look_at = [&](const Route& route) {
+    if (!route.at(head.path)) return;
+    open = route.open;
+    if (!allowed.empty()) allowed += ", ";
+    allowed += route.method == "GET" ? "GET, HEAD" : route.method;
+    if (route.takes(head.method)) found = &route;
+  };
+  look_at(metrics_route_);
+  for (const Route& route : routes()) look_at(route);
   // What is there is not told to whoever may not ask.
-  if (found == nullptr || !found->open) {
-    if (const auto refusal = check(head, token_)) {
-      refuse_with(reply, *refusal);
-      return true;
-    }
-  }
-  if (found == nullptr) {
+  if (!open && !admit(head, reply)) return true;
+  if (found != nullptr) {
+    (this->*found->handler)(request, reply);
+  } else if (!allowed.empty()) {
     refuse_with(reply,
-                other_method
-                    ? refusal_with(405, "This path takes another method.", "invalid_request_error")
-                    : refusal_with(404,
-                                   "There is nothing here; /admin/v1/openapi.json says "
-                                   "what there is.",
-                                   "invalid_request_error"));
-    return true;
+                refusal_with(405, "This path takes " + allowed + ".", "invalid_request_error"),
+                allowed);
+  } else {
+    refuse_with(reply, refusal_with(404,
+                                    "There is nothing here; /admin/v1/openapi.json says "
+                                    "what there is.",
+                                    "invalid_request_error"));
   }
-  (this->*found->handler)(request, reply);
   return true;
 }
 
 Task<void> Admin::Desk::serve(http::Request&, http::Reply&, Deadline&) { co_return; }
 
+// The message has no head that could be believed: its id is ours.
 void Admin::Desk::refuse(const http::BadMessage& bad, http::Reply& reply) {
-  refuse_with(reply, refusal_with(bad.status, std::string(bad.what), "invalid_request_error"));
+  take_id(http::RequestHead());
+  // The server knows only the public listener's bound by name.
+  std::string message(bad.status == 413 ? kTooLarge : bad.what);
+  if (message.front() >= 'a' && message.front() <= 'z') {
+    message.front() = static_cast<char>(message.front() - 'a' + 'A');
+  }
+  if (message.back() != '.') message += '.';
+  refuse_with(reply, refusal_with(bad.status, std::move(message), "invalid_request_error"));
 }
 
-void Admin::Desk::refuse_with(http::Reply& reply, const Refusal& refusal) {
+// The client's own id where it is usable, as on the public listener.
+void Admin::Desk::take_id(const http::RequestHead& head) {
+  Uuid own;
+  request_id_ = gateway::request_id_of(head, random_, own);
+}
+
+bool Admin::Desk::admit(const http::RequestHead& head, http::Reply& reply) {
+  const auto refusal = check(head, token_);
+  if (!refusal) {
+    if (!token_.empty()) auth_.success.add();
+    return true;
+  }
+  if (refusal->status == 401) {
+    const bool missing = head.find("authorization").empty();
+    (missing ? auth_.missing : auth_.invalid).add();
+    refused_peer_ = reply.peer();
+    refused_why_ = missing ? "missing" : "invalid";
+    log_refused(refusals_.add(Clock::now()));
+  }
+  refuse_with(reply, *refusal);
+  return false;
+}
+
+void Admin::Desk::tell_of_refused() { log_refused(refusals_.due(Clock::now())); }
+
+// `times`: since the last line; the rest is of the last of them.
+void Admin::Desk::log_refused(std::uint64_t times) {
+  if (times == 0) return;
+  log_.warning("the admin token was missing or wrong",
+               {{"from", refused_peer_}, {"result", refused_why_}, {"times", times}});
+}
+
+void Admin::Desk::refuse_with(http::Reply& reply, const Refusal& refusal, std::string_view allow) {
   scratch_.clear();
   dialect::write_refusal(scratch_, refusal);
-  reply.status(refusal.status);
-  reply.field("content-type", "application/json");
+  begin(reply, refusal.status, "application/json");
   if (refusal.status == 401) reply.field("www-authenticate", "Bearer");
+  if (!allow.empty()) reply.field("allow", allow);
   reply.finish(scratch_);
 }
 
-void Admin::Desk::json(http::Reply& reply, int status, std::string_view body) {
+void Admin::Desk::begin(http::Reply& reply, int status, std::string_view content_type) {
   reply.status(status);
-  reply.field("content-type", "application/json");
+  reply.field("content-type", content_type);
+  reply.field("x-request-id", request_id_);
+}
+
+void Admin::Desk::json(http::Reply& reply, int status, std::string_view body) {
+  begin(reply, status, "application/json");
   reply.field("cache-control", "no-store");
   reply.finish(body);
 }
@@ -191,8 +218,7 @@ void Admin::Desk::json(http::Reply& reply, int status, std::string_view body) {
 // ---- the page, health, metrics ---------------------------------------------------------------
 
 void Admin::Desk::page(http::Request&, http::Reply& reply) {
-  reply.status(200);
-  reply.field("content-type", "text/html; charset=utf-8");
+  begin(reply, 200, "text/html; charset=utf-8");
   reply.field("content-security-policy", kPolicy);
   reply.field("x-content-type-options", "nosniff");
   reply.field("referrer-policy", "no-referrer");
@@ -201,8 +227,7 @@ void Admin::Desk::page(http::Request&, http::Reply& reply) {
 }
 
 void Admin::Desk::script(http::Request&, http::Reply& reply) {
-  reply.status(200);
-  reply.field("content-type", "text/javascript; charset=utf-8");
+  begin(reply, 200, "text/javascript; charset=utf-8");
   reply.field("x-content-type-options", "nosniff");
   reply.field("cache-control", "no-cache");
   reply.finish(kScript);
@@ -211,8 +236,7 @@ void Admin::Desk::script(http::Request&, http::Reply& reply) {
 bool Admin::Desk::alive() const { return program_.status().oldest_beat < kStuck; }
 
 void Admin::Desk::health_word(http::Reply& reply, bool good) {
-  reply.status(good ? 200 : 503);
-  reply.field("content-type", "application/health+json");
+  begin(reply, good ? 200 : 503, "application/health+json");
   reply.field("cache-control", "no-store");
   reply.finish(good ? R"({"status":"pass"})" : R"({"status":"fail"})");
 }
@@ -243,8 +267,7 @@ void Admin::Desk::health(http::Request&, http::Reply& reply) {
     one("engine:" + engine.name, engine.good ? "pass" : "warn", engine.detail);
   }
   json.end_object().end_object();
-  reply.status(live && ready ? 200 : 503);
-  reply.field("content-type", "application/health+json");
+  begin(reply, live && ready ? 200 : 503, "application/health+json");
   reply.field("cache-control", "no-store");
   reply.finish(scratch_);
 }
@@ -252,16 +275,17 @@ void Admin::Desk::health(http::Request&, http::Reply& reply) {
 void Admin::Desk::metrics(http::Request& request, http::Reply& reply) {
   const observe::Format format = observe::choose_format(request.head.find("accept"));
   scratch_.clear();
+  const Time before = Clock::now();
   registry_.render(scratch_, format);
-  reply.status(200);
-  reply.field("content-type", observe::content_type(format));
+  render_time_.set(std::chrono::duration<double>(Clock::now() - before).count());
+  begin(reply, 200, observe::content_type(format));
   reply.finish(scratch_);
 }
 
 // ---- /admin/v1 -------------------------------------------------------------------------------
 
 void Admin::Desk::openapi_document(http::Request&, http::Reply& reply) {
-  json(reply, 200, openapi(metrics_path_));
+  json(reply, 200, openapi());
 }
 
 void Admin::Desk::status(http::Request&, http::Reply& reply) {
@@ -279,7 +303,9 @@ void Admin::Desk::status(http::Request&, http::Reply& reply) {
   json.member("uptime_seconds",
               std::chrono::duration<double>(Clock::now() - status.started).count());
   json.member("ready", house_.ready.load()).member("draining", house_.draining.load());
-  json.member("api", status.api).member("open_connections", status.open_connections);
+  json.member("api", status.api)
+      .member("metrics", metrics_path_)
+      .member("open_connections", status.open_connections);
   json.member("requests", whole(registry_.sum("penstock_http_requests_total")));
   json.member("errors", whole(errors));
   json.member("cache_hits",
@@ -313,8 +339,7 @@ void Admin::Desk::write_models(dialect::JsonWriter& json) {
 }
 
 void Admin::Desk::settings(http::Request&, http::Reply& reply) {
-  reply.status(200);
-  reply.field("content-type", "application/yaml");
+  begin(reply, 200, "application/yaml");
   reply.field("cache-control", "no-store");
   reply.finish(settings::describe(*program_.settings()));
 }
@@ -341,8 +366,17 @@ void Admin::Desk::reload(http::Request& request, http::Reply& reply) {
   const Result<void> done = program_.reload();
   log_change(request, reply, "reload", done.ok());
   if (!done) {
-    return refuse_with(
-        reply, refusal_with(409, "Not reloaded: " + done.error().detail, "invalid_request_error"));
+    std::vector<std::string> problems = program_.reload_problems();
+    if (problems.empty()) problems.push_back(done.error().detail);
+    scratch_.clear();
+    dialect::JsonWriter json(scratch_);
+    json.begin_object().key("error").begin_object();
+    json.member("message", "Not reloaded: " + done.error().detail);
+    json.member("type", "invalid_request_error").member_null("param").member_null("code");
+    json.key("problems").begin_array();
+    for (const std::string& problem : problems) json.value(problem);
+    json.end_array().end_object().end_object();
+    return this->json(reply, 409, scratch_);
   }
   json(reply, 200, R"({"reloaded":true})");
 }
@@ -378,8 +412,11 @@ Admin::Admin(Program& program, gateway::House& house, observe::Registry& registr
       housekeeping_(loop_.executor()),
       desk_(std::make_unique<Desk>(program, house, registry, log, settings)) {
   http::ServerLimits limits;
-  limits.connections = 256;
-  limits.body_bytes = 1024 * 1024;
+  // Whoever only holds connections open must not keep a probe out: many, and not for long.
+  limits.connections = 1024;
+  limits.idle = 15s;
+  limits.first_header = 5s;
+  limits.body_bytes = kMostBody;
   server_ =
       std::make_unique<http::Server>(loop_, *desk_, limits, http::ServerMetrics(), connections_);
 }
@@ -400,6 +437,7 @@ void Admin::keep_house() {
   housekeeping_.async_wait([this](boost::system::error_code ec) {
     if (ec) return;
     observe::trim_memory();
+    desk_->tell_of_refused();
     keep_house();
   });
 }

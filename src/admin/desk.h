@@ -2,6 +2,8 @@
 #pragma once
 
 #include "admin/admin.h"
+#include "admin/guard.h"
+#include "base/uuid.h"
 #include "dialect/json.h"
 
 namespace penstock::admin {
@@ -15,18 +17,30 @@ class Admin::Desk final : public http::Handler {
   Task<void> serve(http::Request& request, http::Reply& reply, Deadline& deadline) override;
   void refuse(const http::BadMessage& bad, http::Reply& reply) override;
 
+  // Logs refused tokens that were not told of yet; call it now and then.
+  void tell_of_refused();
+
  private:
   using Handler = void (Desk::*)(http::Request&, http::Reply&);
   struct Route {
     std::string_view method;
     std::string_view path;
     std::string_view summary;
-    std::string_view answers;  // what a 200 holds
+    std::string_view answers;  // what a 200 says
+    std::string_view media;    // its types, with a space between
+    std::string_view schema;   // its name in openapi.cc
     bool open;                 // served without the token: health, metrics, the page
     Handler handler;
+    std::string_view failure = {};  // the status that only this path has, and what it says
+    std::string_view failure_says = {};
+
+    // Whether this is its path; a last segment in braces is any one segment.
+    bool at(std::string_view asked) const;
+    bool takes(std::string_view asked_method) const;
   };
   static const std::vector<Route>& routes();
-  friend std::string openapi(std::string_view metrics_path);
+  // The admin API in OpenAPI 3.1. (openapi.cc)
+  std::string openapi() const;
 
   void page(http::Request&, http::Reply& reply);
   void script(http::Request&, http::Reply& reply);
@@ -46,8 +60,14 @@ class Admin::Desk final : public http::Handler {
   bool alive() const;
   void health_word(http::Reply& reply, bool good);
   void write_models(dialect::JsonWriter& json);
+  void take_id(const http::RequestHead& head);
+  void log_refused(std::uint64_t times);
+  // Whether the request may go on; else it was refused.
+  bool admit(const http::RequestHead& head, http::Reply& reply);
+  // The beginning of every answer.
+  void begin(http::Reply& reply, int status, std::string_view content_type);
   void json(http::Reply& reply, int status, std::string_view body);
-  void refuse_with(http::Reply& reply, const Refusal& refusal);
+  void refuse_with(http::Reply& reply, const Refusal& refusal, std::string_view allow = {});
   void log_change(const http::Request& request, http::Reply& reply, std::string_view what,
                   bool done);
 
@@ -57,11 +77,18 @@ class Admin::Desk final : public http::Handler {
   observe::Log& log_;
   const std::string token_;
   const std::string metrics_path_;
+  const Route metrics_route_;
+  observe::Gauge render_time_;
+  struct Auth {
+    observe::Counter success, missing, invalid;
+  } auth_;
+  Refusals refusals_;
+  std::string refused_peer_;  // the last one
+  std::string_view refused_why_;
+  Random random_;
+  std::string request_id_;  // of the request being answered
   std::string scratch_;
 };
-
-// The admin API in OpenAPI 3.1.
-std::string openapi(std::string_view metrics_path);
 
 extern const std::string_view kPage;  // page.cc
 extern const std::string_view kScript;

@@ -31,6 +31,17 @@ Refusal forbidden(std::string message) {
 
 }  // namespace
 
+std::uint64_t Refusals::add(Time now) {
+  ++untold_;
+  return due(now);
+}
+
+std::uint64_t Refusals::due(Time now) {
+  if (untold_ == 0 || now < next_) return 0;
+  next_ = now + 1s;
+  return std::exchange(untold_, 0);
+}
+
 bool equal_in_constant_time(std::string_view a, std::string_view b) {
   if (a.size() != b.size()) return false;
   unsigned char difference = 0;

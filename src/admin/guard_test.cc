@@ -41,5 +41,19 @@ TEST(Guard, AsksForTheTokenWhereOneIsSet) {
       check(head({{"host", "gateway.example"}, {"authorization", "Bearer secret"}}), "secret"));
 }
 
+TEST(Refusals, AreToldOfOnceASecondWithTheirNumber) {
+  Refusals refusals;
+  const Time start{1h};
+  EXPECT_EQ(refusals.due(start), 0u);
+  EXPECT_EQ(refusals.add(start), 1u);
+  for (int i = 0; i < 7; ++i) EXPECT_EQ(refusals.add(start + 100ms * i), 0u);
+  EXPECT_EQ(refusals.due(start + 999ms), 0u);
+  EXPECT_EQ(refusals.add(start + 1s), 8u);
+  EXPECT_EQ(refusals.add(start + 1500ms), 0u);
+  EXPECT_EQ(refusals.due(start + 6s), 1u) << "the last one is told of too";
+  EXPECT_EQ(refusals.due(start + 9s), 0u);
+  EXPECT_EQ(refusals.add(start + 20s), 1u);
+}
+
 }  // namespace
 }  // namespace penstock::admin

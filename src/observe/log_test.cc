@@ -52,6 +52,8 @@ TEST(Log, LimitsTheSameMessageAndWritesTheRestInOrder) {
     Log log(options);
     for (int i = 0; i < 100; ++i) log.info("again", {{"i", i}});
     log.debug("below the level", {});
+    log.set_level(Level::error);
+    log.warning("below the new level", {});
     for (int i = 0; i < 20; ++i) log.access({{"i", i}});
   }
   std::rewind(file);

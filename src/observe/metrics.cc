@@ -10,6 +10,11 @@ namespace {
 
 constexpr std::string_view kOther = "other";
 
+// Whether a label's values come from the configuration, so that there may be any number of them.
+bool open_set(std::string_view label) {
+  return label == "engine" || label == "model" || label == "tenant";
+}
+
 void append_escaped(std::string& out, std::string_view text, bool quotes) {
   for (const char c : text) {
     switch (c) {
@@ -91,6 +96,8 @@ struct Registry::Family {
   std::vector<std::unique_ptr<Series>> series;
 
   std::size_t cell_count() const { return type == Type::histogram ? bounds.size() + 2 : 1; }
+  // One more than the cells: the count is the sum of the buckets.
+  std::size_t lines() const { return type == Type::histogram ? bounds.size() + 3 : 1; }
 };
 
 Registry::Registry(std::size_t shards, std::size_t max_label_values)
@@ -99,6 +106,9 @@ Registry::Registry(std::size_t shards, std::size_t max_label_values)
   watch(Type::counter, "penstock_metrics_overflow_total",
         "Label values beyond metrics.max_label_values, counted as other.", {},
         [this] { return static_cast<double>(overflow_.load(std::memory_order_relaxed)); });
+  watch(Type::gauge, "penstock_metrics_series",
+        "Series exposed; a histogram has one for each bucket, its sum and its count.", {},
+        [this] { return static_cast<double>(lines_.load(std::memory_order_relaxed)); });
 }
 
 Registry::~Registry() = default;
@@ -130,11 +140,13 @@ Cell* Registry::cells(std::size_t shard, Type type, std::string_view name, std::
   if (at == in.series.end()) {
     // A label with too many values already takes no new one.
     for (std::size_t i = 0; i < labels.size(); ++i) {
+      if (!open_set(labels[i].first)) continue;
       std::vector<std::string_view> values;
-      bool known = false;
+      bool known = labels[i].second == kOther;
       for (const auto& series : in.series) {
         const std::string& value = series->labels[i].second;
         known |= value == labels[i].second;
+        if (value == kOther) continue;  // takes no place of those that have one
         if (std::find(values.begin(), values.end(), value) == values.end()) values.push_back(value);
       }
       if (!known && values.size() >= max_label_values_) {
@@ -149,6 +161,7 @@ Cell* Registry::cells(std::size_t shard, Type type, std::string_view name, std::
     made->labels = std::move(labels);
     made->cells.resize(shards_.size());
     in.series.push_back(std::move(made));
+    lines_.fetch_add(in.lines(), std::memory_order_relaxed);
     at = in.series.end() - 1;
   }
   std::unique_ptr<Cell[]>& cells = (*at)->cells[shard];
@@ -178,7 +191,9 @@ void Registry::watch(Type type, std::string_view name, std::string_view help, co
   auto made = std::make_unique<Series>();
   made->labels = labels;
   made->read = std::move(read);
-  family(type, name, help, {}).series.push_back(std::move(made));
+  Family& in = family(type, name, help, {});
+  in.series.push_back(std::move(made));
+  lines_.fetch_add(in.lines(), std::memory_order_relaxed);
 }
 
 void Registry::render(std::string& out, Format format) const {
@@ -266,11 +281,6 @@ std::string Registry::catalogue() const {
                    name_of(family->type), labels, family->help);
   }
   return out;
-}
-
-Format choose_format(std::string_view accept) {
-  return accept.find("application/openmetrics-text") != std::string_view::npos ? Format::openmetrics
-                                                                               : Format::text;
 }
 
 std::string_view content_type(Format format) {

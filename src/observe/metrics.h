@@ -129,8 +129,9 @@ class Shard {
 
 class Registry {
  public:
-  // `shards` threads will write. `max_label_values`: of one label of one metric; what comes later
-  // is counted under "other" (and by penstock_metrics_overflow_total).
+  // `shards` threads will write. `max_label_values`: of one label of one metric whose values come
+  // from the configuration (engine, model, tenant); what comes later is counted under "other" (and
+  // by penstock_metrics_overflow_total). Sets that the program knows, as `code`, are never cut.
   explicit Registry(std::size_t shards, std::size_t max_label_values = 200);
   Registry(const Registry&) = delete;
   Registry& operator=(const Registry&) = delete;
@@ -167,9 +168,11 @@ class Registry {
   mutable std::mutex mutex_;  // of families_ and what is in them, but not of the cells' values
   std::vector<std::unique_ptr<Family>> families_;  // by name
   std::atomic<std::uint64_t> overflow_{0};
+  std::atomic<std::uint64_t> lines_{0};  // that `render` writes for series
 };
 
-// By an Accept header; OpenMetrics only where it is asked for.
+// By the weights of an Accept header; OpenMetrics only where it is wanted more than text.
+// (accept.cc)
 Format choose_format(std::string_view accept);
 std::string_view content_type(Format format);
 

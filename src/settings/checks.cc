@@ -75,7 +75,10 @@ void check_headers(const EngineSettings& engine, const std::string& path, Report
     const auto same = [&](const NamedValue& other) { return other.name == name; };
     const auto before = engine.headers.begin() + static_cast<std::ptrdiff_t>(i);
     if (!header_name(name)) {
-      report.add_at_key(inner, {"no name that a header field can have"});
+      // What stands behind a ":" may be the value.
+      const std::string shown_name = name.substr(0, name.find(':'));
+      report.add_at_key(fmt::format("{}.headers.{}", path, shown_name),
+                        {"no name that a header field can have"});
     } else if (std::find(kOwn.begin(), kOwn.end(), name) != kOwn.end()) {
       report.add_at_key(inner, {"is written by the gateway itself"});
     } else if (std::any_of(engine.headers.begin(), before, same)) {
@@ -110,9 +113,9 @@ void check_engines(const Settings& settings, Report& report) {
     check_engine(engine, path, report);
     if (engine.name.empty()) continue;
     if (const auto [first, is_new] = names.emplace(engine.name, i); !is_new) {
-      report.add_at_value(path + ".name",
-                          {fmt::format("{} is the name of {} too", shown(engine.name),
-                                       element("engines", first->second))});
+      report.add_at_value(path + ".name", {fmt::format("{} is the name of {} too",
+                                                       report.named(path + ".name", engine.name),
+                                                       element("engines", first->second))});
     }
   }
 }
@@ -140,8 +143,8 @@ void check_model_engine(const Settings& settings, const ModelSettings& model,
   const std::string& wanted = model.engines.front();
   if (std::find(names.begin(), names.end(), wanted) != names.end()) return;
   report.add_at_value(at + "[0]",
-                      {fmt::format("no engine is named {}", shown(wanted)), either(names),
-                       std::string(nearest(wanted, names).value_or(""))});
+                      {fmt::format("no engine is named {}", report.named(at + "[0]", wanted)),
+                       either(names), std::string(nearest(wanted, names).value_or(""))});
 }
 
 void check_models(const Settings& settings, Report& report) {
@@ -149,7 +152,8 @@ void check_models(const Settings& settings, Report& report) {
   const auto claim = [&](std::string_view name, const std::string& path) {
     if (name.empty()) return;
     if (const auto [first, is_new] = names.emplace(name, path); !is_new) {
-      report.add_at_value(path, {fmt::format("{} stands in {} too", shown(name), first->second)});
+      report.add_at_value(
+          path, {fmt::format("{} stands in {} too", report.named(path, name), first->second)});
     }
   };
   for (std::size_t i = 0; i < settings.models.size(); ++i) {

@@ -114,8 +114,9 @@ class Builder final : public YAML::EventHandler {
     node.at = position(mark);
     // Plain and quoted texts have these.
     if (!tag.empty() && tag != "?" && tag != "!") {
+      // The tag is not shown: a password that begins with "!" is one, without quotes.
       refuse(node.at, path(),
-             fmt::format("has a YAML tag, {}: tags are not used here", shown(tag)));
+             "has a YAML tag: tags are not used here; a text that begins with ! needs quotes");
     }
     return node;
   }

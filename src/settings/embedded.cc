@@ -29,8 +29,7 @@ std::optional<Value> take(std::string_view path, const std::string& text, const 
   if (value && !text.empty()) return *std::move(value);
   Problem problem;
   problem.file = from;
-  problem.message =
-      key.secret ? "its value cannot be used" : fmt::format("cannot be {}", shown(text));
+  problem.message = refusal_of(key, text, false);
   if (!value && !value.error().reason.empty()) problem.message += ": " + value.error().reason;
   problem.expected = expected(key);
   problems.push_back(std::move(problem));

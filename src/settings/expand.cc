@@ -34,8 +34,8 @@ Result<std::string, Fault> lookup(std::string_view inside, const Environment& en
   const std::size_t dash = inside.find(":-");
   const std::string name(inside.substr(0, dash));
   if (!valid_name(name)) {
-    return Fault{fmt::format("{} is no ${{NAME}}, ${{NAME:-default}} or ${{file:/path}}",
-                             shown(fmt::format("${{{}}}", inside)))};
+    // What stands in it is not shown: it may be a secret, or a default that is one.
+    return Fault{"a ${...} in it is no ${NAME}, ${NAME:-default} or ${file:/path}"};
   }
   std::optional<std::string> value = environment(name);
   if (dash != inside.npos && (!value || value->empty()))

@@ -393,7 +393,7 @@ TEST(Parse, AVariableThatIsNotSetIsAnErrorThatSaysSo) {
               ElementsAre("f:2:10: admin.token: the environment variable NONE is not set"));
   EXPECT_THAT(
       problems_of("admin:\n  token: ${A-B}\n"),
-      ElementsAre(HasSubstr("\"${A-B}\" is no ${NAME}, ${NAME:-default} or ${file:/path}")));
+      ElementsAre(HasSubstr("a ${...} in it is no ${NAME}, ${NAME:-default} or ${file:/path}")));
   EXPECT_THAT(problems_of("admin:\n  token: ${A\n"),
               ElementsAre("f:2:10: admin.token: the } of a ${ is missing"));
 }
@@ -417,6 +417,51 @@ TEST(Parse, SecretsAndWhatComesFromOutsideAreNotRepeated) {
     ASSERT_EQ(problems.size(), 1u) << yaml;
     EXPECT_THAT(problems[0], HasSubstr("its value cannot be used"));
     EXPECT_THAT(problems[0], testing::Not(HasSubstr("canary")));
+  }
+}
+
+TEST(Parse, RegressionNoMessageShowsWhatMayBeASecret) {
+  const Environment environment = variables({{"KEY", "canary"}});
+  const std::string openai = "engines: [{name: a, kind: openai, url: http://a, ";
+  const std::string url = "engines: [{name: a, kind: openai, url: ";
+  for (const std::string& yaml : {
+           url + "\"http://me:canary@host/v1\"}]",
+           url + "\"http://me:ca/canary@host/v1\"}]",
+           url + "\"http://me:ca#canary@host/v1\"}]",
+           url + "\"me:canary@host\"}]",
+           url + "\"http://host/v1?key=canary\"}]",
+           std::string("listen: {address: \"http://me:canary@127.0.0.1:1\"}"),
+           openai + "auth: Bearer canary}]",
+           openai + "query: {key: \"canary\\n\"}}]",
+           openai + "api_key: \"${1:-canary}\"}]",
+           openai + "api_key:canary}]",
+           openai + "headers: {authorization:Bearer canary}}]",
+           openai + "headers: {\"authorization: Bearer canary\": x}}]",
+           openai + "query: {key:canary}}]",
+           std::string("admin: {token: !canary }"),
+           std::string("admin: {token: *canary }"),
+           std::string("models: [{name: a, engines: [\"${KEY}\"]}]"),
+       }) {
+    const std::vector<std::string> problems = problems_of(yaml, environment);
+    ASSERT_FALSE(problems.empty()) << yaml;
+    for (const std::string& problem : problems) {
+      EXPECT_THAT(problem, testing::Not(HasSubstr("canary"))) << yaml;
+    }
+  }
+  EXPECT_THAT(problems_of(url + "\"http://me:canary@host/v1\"}]"),
+              ElementsAre(HasSubstr("cannot be \"http://***@host/v1\": it has a user or password: "
+                                    "those go into `api_key` or `headers`")));
+}
+
+TEST(Parse, TheMetricsHideNothingOfTheAdminListener) {
+  for (const char* path : {"/", "/health", "/health/readiness", "/livez", "/readyz", "/startupz",
+                           "/status.js", "/admin/v1/status", "/debug/pprof/heap"}) {
+    EXPECT_THAT(problems_of(std::string("metrics: {path: ") + path + "}"),
+                ElementsAre(HasSubstr("the admin listener has something else there")))
+        << path;
+  }
+  for (const char* path : {"/metrics", "/m/health", "/healthy", "/administration"}) {
+    EXPECT_THAT(problems_of(std::string("metrics: {path: ") + path + "}"), IsEmpty()) << path;
   }
 }
 

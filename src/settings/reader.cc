@@ -8,6 +8,10 @@
 namespace penstock::settings {
 namespace {
 
+constexpr std::string_view kNoSpace = "the space behind the `:` is missing";
+
+std::string_view before_colon(std::string_view name) { return name.substr(0, name.find(':')); }
+
 std::string_view kind_name(Node::Kind kind) {
   switch (kind) {
     case Node::Kind::nothing: return "has no value";
@@ -51,6 +55,12 @@ class Reader {
   // The keys of `scope` (as the table names it) into `object`; `path` is where it is in the file.
   void section(const Node& node, std::string_view scope, const std::string& path, void* object) {
     for (const Member& member : node.members) {
+      // `api_key:sk-x` is a key of that name to YAML, and its end is not to be shown.
+      const std::string_view word = before_colon(member.name);
+      if (word != member.name && !nearest_key(scope, word).empty()) {
+        report_.add(member.at, join(path, word), {std::string(kNoSpace)});
+        continue;
+      }
       const std::string inner = join(path, member.name);
       const Key* key = find(join(scope, member.name));
       if (key == nullptr || key->leaf() != member.name || key->parent() != scope) {
@@ -89,6 +99,12 @@ class Reader {
       case Type::values:
         if (!is(node, Node::Kind::mapping, key, path)) break;
         for (const Member& member : node.members) {
+          // `authorization:Bearer x` is a name without a value, as above.
+          const std::string_view word = before_colon(member.name);
+          if (word != member.name && member.value.kind == Node::Kind::nothing) {
+            report_.add(member.at, join(path, word), {std::string(kNoSpace)});
+            continue;
+          }
           const std::string inner = join(path, member.name);
           report_.place(inner, member.at, member.value.at);
           auto& values = *std::get<std::vector<NamedValue>*>(key.field(object));
@@ -134,13 +150,11 @@ class Reader {
     }
     Result<Value, Fault> value = value_of(key, text->text);
     if (value) {
+      if (text->from_outside) report_.from_outside(path);
       put(key, object, *std::move(value));
       return;
     }
-    Complaint complaint{text->from_outside || key.secret
-                            ? "its value cannot be used"
-                            : fmt::format("cannot be {}", shown(text->text)),
-                        single(key)};
+    Complaint complaint{refusal_of(key, text->text, text->from_outside), single(key)};
     if (!value.error().reason.empty()) complaint.message += ": " + value.error().reason;
     if (key.type == Type::word) complain_of_word(key, *text, complaint);
     report_.add(node.at, path, std::move(complaint));

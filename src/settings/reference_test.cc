@@ -27,9 +27,9 @@ engines:
     url: http://gpu/v1
     api_key: canary
     headers: {x-key: canary, x-none: ""}
-    query: {v: "a\"b $${x}"}
+    query: {v: canary, w: ""}
   - {name: fake, kind: simulated, simulated: {errors: 2.5%, first_token: 1500us}}
-  - {name: texts, kind: documents, path: "/srv/a b"}
+  - {name: texts, kind: documents, path: "/srv/a \"b $${x}"}
 models:
   - {name: big, engines: [gpu], upstream_name: meta/Big, aliases: [large, huge]}
   - {name: "*", engines: [fake]}
@@ -43,6 +43,7 @@ TEST(Describe, HidesSecretsAndShowsTheRest) {
   EXPECT_THAT(shown, HasSubstr("  token: \"***\"\n"));
   EXPECT_THAT(shown, HasSubstr("    api_key: \"***\"\n"));
   EXPECT_THAT(shown, HasSubstr("    headers: {\"x-key\": \"***\", \"x-none\": \"\"}\n"));
+  EXPECT_THAT(shown, HasSubstr("    query: {\"v\": \"***\", \"w\": \"\"}\n"));
   EXPECT_THAT(shown, HasSubstr("  address: \"[::1]:9090\"\n"));
   EXPECT_THAT(shown, HasSubstr("      errors: 2.5%\n"));
 }
@@ -52,6 +53,7 @@ TEST(Describe, WhatItShowsMeansTheSameSettings) {
   safe.admin = {{"127.0.0.1", 9091}, ""};
   safe.engines[0].api_key.clear();
   safe.engines[0].headers.clear();
+  safe.engines[0].query.clear();
   const auto again = parse(describe(safe), "again", variables());
   ASSERT_TRUE(again) << to_string(again.error().front());
   EXPECT_EQ(**again, safe);

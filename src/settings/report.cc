@@ -18,6 +18,10 @@ void Report::place(const std::string& path, Position key, Position value) {
   places_.emplace(path, Place{key, value});
 }
 
+std::string Report::named(const std::string& path, std::string_view value) const {
+  return outside_.contains(path) ? "its value" : shown(value);
+}
+
 void Report::add(Position at, std::string_view path, Complaint complaint) {
   problems_.push_back({file_, at.line, at.column, printable(path), std::move(complaint.message),
                        std::move(complaint.expected), std::move(complaint.nearest)});

@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "settings/settings.h"
 
@@ -29,6 +30,11 @@ class Report {
   void place(const std::string& path, Position key, Position value);
   bool given(const std::string& path) const { return places_.contains(path); }
 
+  // Remembers that a value came from the environment or from another file: it may be a secret.
+  void from_outside(const std::string& path) { outside_.insert(path); }
+  // A good value, for a message: quoted, or "its value" where it came from outside.
+  std::string named(const std::string& path, std::string_view value) const;
+
   void add(Position at, std::string_view path, Complaint complaint);
   // At the value of `path`, or of the nearest thing around it that is in the file.
   void add_at_value(const std::string& path, Complaint complaint);
@@ -50,6 +56,7 @@ class Report {
 
   std::string file_;
   std::unordered_map<std::string, Place> places_;
+  std::unordered_set<std::string> outside_;
   Place start_{{1, 1}, {1, 1}};
   Problems problems_;
 };

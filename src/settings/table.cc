@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <concepts>
 #include <unordered_map>
 
@@ -23,6 +25,16 @@ Result<Value, Fault> value_from(Result<T, Fault> parsed) {
 
 bool visible(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~'; });
+}
+
+// What the admin listener answers at other paths must not be hidden by the metrics.
+bool taken(std::string_view path) {
+  constexpr std::array<std::string_view, 6> kWhole = {"/",       "/status.js", "/livez",
+                                                      "/readyz", "/startupz",  "/health"};
+  constexpr std::array<std::string_view, 4> kBelow = {"/health/", "/admin/", "/debug/", "/pprof/"};
+  return std::find(kWhole.begin(), kWhole.end(), path) != kWhole.end() ||
+         std::any_of(kBelow.begin(), kBelow.end(),
+                     [&](std::string_view start) { return path.starts_with(start); });
 }
 
 Result<Value, Fault> text_of_form(Form form, std::string_view text) {
@@ -51,6 +63,7 @@ Result<Value, Fault> text_of_form(Form form, std::string_view text) {
       if (!text.starts_with('/') || !visible(text) || text.find_first_of("?#") != text.npos) {
         return Fault{};
       }
+      if (taken(text)) return Fault{"the admin listener has something else there"};
       break;
   }
   return Value(std::string(text));
@@ -215,6 +228,13 @@ Result<Value, Fault> value_of(const Key& key, std::string_view text) {
   if (most.empty() && key.type == Type::integer) most = "4294967295";
   if (!most.empty() && less(*read(key, most), *value)) return Fault{"it is too large"};
   return value;
+}
+
+std::string refusal_of(const Key& key, std::string_view text, bool hide) {
+  if (hide || key.secret) return "its value cannot be used";
+  // A URL may have got into an option that takes none.
+  const bool url = key.type == Type::url || text.find("://") != text.npos;
+  return fmt::format("cannot be {}", shown(url ? without_secrets(text) : std::string(text)));
 }
 
 std::string expected(const Key& key) {

@@ -46,7 +46,7 @@ enum class Form : std::uint8_t {
   name,   // goes into metric labels, headers and logs: letters, digits, ".", "_", "-"; up to 64
   model,  // visible ASCII, up to 256
   token,  // may stand in a header: visible ASCII
-  path,   // of an HTTP request: "/" and visible ASCII without "?" and "#"
+  path,   // on the admin listener, where nothing else is: "/" and visible ASCII without "?" and "#"
 };
 
 struct Word {
@@ -128,6 +128,10 @@ using Value = std::variant<std::monostate, bool, std::uint64_t, double, Bytes, D
 
 // Reads one text: of a scalar key, or of an element of `texts` and `values`.
 Result<Value, Fault> value_of(const Key& key, std::string_view text);
+
+// Says that `value_of` refused this text, and shows of it what is surely no secret. `hide`:
+// nothing.
+std::string refusal_of(const Key& key, std::string_view text, bool hide);
 
 // What `value_of` takes: "a size such as 32KiB, from 1KiB to 1MiB".
 std::string expected(const Key& key);

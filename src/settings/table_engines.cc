@@ -59,6 +59,7 @@ std::vector<Key> engine_part() {
        .type = Type::word,
        .standard = "bearer",
        .words = {{"bearer"}, {"api-key"}, {"none"}},
+       .secret = true,  // some write the key itself here, and the error must not show it
        .kinds = kOpenai,
        .help = "How the key is sent: as `authorization: Bearer`, as `api-key`, or not at all.",
        .field = at<EngineSettings>([](auto& e) { return &e.auth; })},
@@ -72,6 +73,7 @@ std::vector<Key> engine_part() {
       {.path = "engines[].query",
        .type = Type::values,
        .standard = "{}",
+       .secret = true,  // some vendors take the key there
        .kinds = kOpenai,
        .help = "Query parameters sent along, written plainly: they are percent-encoded on the "
                "way.",

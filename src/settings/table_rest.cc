@@ -106,7 +106,7 @@ std::vector<Key> remaining_keys() {
        .type = Type::text,
        .standard = "/metrics",
        .form = Form::path,
-       .help = "On the admin listener.",
+       .help = "On the admin listener, where nothing else is.",
        .field = at<Settings>([](auto& s) { return &s.metrics.path; })},
       {.path = "metrics.exemplars",
        .type = Type::boolean,
@@ -119,7 +119,8 @@ std::vector<Key> remaining_keys() {
        .least = "1",
        .most = "100000",
        .unit = "values",
-       .help = "Of one label; what comes after that is counted as `other`.",
+       .help = "Of one label whose values come from this file, as engines and models; what comes "
+               "after that is counted as `other`.",
        .field = at<Settings>([](auto& s) { return &s.metrics.max_label_values; })},
       {.path = "metrics.tenants",
        .type = Type::texts,
@@ -152,7 +153,9 @@ std::vector<Key> remaining_keys() {
        .type = Type::word,
        .standard = "info",
        .words = {{"debug"}, {"info"}, {"warn"}, {"error"}},
-       .help = "What is less important is left out.",
+       .help =
+           "What is less important is left out. Two things are not: the lines of requests, which "
+           "`logging.access` rules alone, and changes made by the admin API.",
        .field = at<Settings>([](auto& s) { return &s.logging.level; })},
       {.path = "logging.format",
        .type = Type::word,
@@ -164,7 +167,9 @@ std::vector<Key> remaining_keys() {
        .type = Type::word,
        .standard = "errors",
        .words = {{"none"}, {"errors"}, {"all"}},
-       .help = "Which requests get a line: none, those answered with 400 and above, all.",
+       .help =
+           "Which requests get a line, at any `logging.level`: none, those answered with 400 and "
+           "above, all.",
        .field = at<Settings>([](auto& s) { return &s.logging.access; })},
 
       {.path = "budgets",

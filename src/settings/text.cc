@@ -107,6 +107,20 @@ std::string quote(std::string_view text) {
 
 std::string shown(std::string_view text) { return quote(cut(text, 60)); }
 
+std::string without_secrets(std::string_view url) {
+  std::string text(url);
+  // A password that is not percent-encoded may hold a "/", "?" or "#": the last "@" ends it.
+  const std::size_t scheme = text.find("://");
+  const std::size_t begin = scheme == text.npos ? 0 : scheme + 3;
+  if (const std::size_t at = text.rfind('@'); at != text.npos && at >= begin) {
+    text.replace(begin, at - begin, "***");
+  }
+  if (const std::size_t query = text.find_first_of("?#", begin); query != text.npos) {
+    text.replace(query + 1, text.npos, "***");
+  }
+  return text;
+}
+
 std::string printable(std::string_view text) {
   std::string escaped;
   for (const char c : cut(text, 200)) append_escaped(c, escaped);

@@ -21,6 +21,10 @@ std::string quote(std::string_view text);
 // For a message: quoted, control bytes escaped, cut where it is long.
 std::string shown(std::string_view text);
 
+// A URL, for messages: what may be a user, a password or a key is "***". It need not be a good URL,
+// and what is no URL at all stays as it is.
+std::string without_secrets(std::string_view url);
+
 // For a path in a message: control bytes escaped, cut where it is long.
 std::string printable(std::string_view text);
 

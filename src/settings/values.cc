@@ -227,12 +227,12 @@ Result<std::string, Fault> parse_url(std::string_view text) {
     return Fault{"only http and https are understood"};
   }
   rest.remove_prefix(scheme + 3);
-  if (rest.find_first_of("?#") != rest.npos) {
-    return Fault{"it has a query or fragment: those go into `query`"};
-  }
-  const std::string_view authority = rest.substr(0, rest.find('/'));
+  const std::string_view authority = rest.substr(0, rest.find_first_of("/?#"));
   if (authority.find('@') != authority.npos) {
     return Fault{"it has a user or password: those go into `api_key` or `headers`"};
+  }
+  if (rest.find_first_of("?#") != rest.npos) {
+    return Fault{"it has a query or fragment: those go into `query`"};
   }
   const Result<HostPort, Fault> parts = split(authority);
   if (!parts) return parts.error();

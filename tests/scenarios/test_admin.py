@@ -1,6 +1,10 @@
 """The operator's listener: who may use it, and what it shows."""
 
-from harness.penstock import CANARY, TOKEN, Scenario
+import contextlib
+import json
+import re
+
+from harness.penstock import BASE, CANARY, TOKEN, Scenario, Wire, merged, run, wait_until
 
 # Of what exists, every series is there from the start.
 METRICS = """
@@ -14,6 +18,7 @@ stream_chunks_total stream_interruptions_total tokens_total request_tokens_bucke
 cache_requests_total cache_entries cache_used_bytes cache_capacity_bytes cache_evictions_total
 cache_coalesced_requests_total validation_errors_total
 config_reloads_total config_last_reload_successful ready draining
+metrics_series metrics_render_duration_seconds auth_requests_total
 event_loop_lag_seconds_bucket worker_busy_seconds_total
 """.split()
 
@@ -45,13 +50,126 @@ class Admin(Scenario):
             answer = gateway.admin("/admin/v1/status", headers=headers)
             self.assertEqual(answer.status, status, headers)
 
+    def test_a_query_parameter_is_not_shown(self):
+        gateway = self.gateway(self.to(self.engine(), query={"key": CANARY}))
+        shown = gateway.admin("/admin/v1/settings").body.decode()
+        self.assertIn('query: {"key": "***"}', shown)
+        self.assertNotIn(CANARY, shown)
+
+    def test_a_password_in_a_url_is_shown_nowhere(self):
+        gateway = self.gateway(self.to(self.engine()))
+        bad = self.to(self.engine())
+        bad["engines"][0]["url"] = f"http://me:{CANARY}@127.0.0.1:1/v1"
+        gateway.write(merged(BASE, bad))
+        answer = gateway.admin("/admin/v1/reload", method="POST")
+        self.assertEqual(answer.status, 409)
+        self.assertIn("http://***@127.0.0.1:1/v1", answer.error["message"])
+        self.assertIn("api_key", answer.error["message"])
+        self.assertNotIn(CANARY, answer.body.decode())
+        code, output = run("check", gateway.file)
+        self.assertEqual(code, 2)
+        self.look_at(output)  # and the log is looked at when the gateway ends
+
+    def test_a_reload_that_fails_says_why(self):
+        gateway = self.gateway(self.to(self.engine()))
+        before = gateway.config
+        gateway.write({**before, "listen": {**before["listen"], "limits": {"drain": "x", "body": "y"}}})
+        error = gateway.admin("/admin/v1/reload", method="POST").error
+        self.assertIn("listen.limits.drain", error["message"])
+        self.assertIn("listen.limits.drain", error["problems"][0])
+
+    def test_errors_name_the_request(self):
+        gateway = self.gateway(self.to(self.engine()))
+        for path, method in (("/nowhere", "GET"), ("/livez", "POST"), ("/livez", "GET")):
+            self.assertEqual(len(gateway.admin(path, method=method).headers["x-request-id"]), 36)
+            own = gateway.admin(path, method=method, headers={"x-request-id": "mine"})
+            self.assertEqual(own.headers["x-request-id"], "mine")
+        answer = gateway.admin("/admin/v1/reload", method="POST", body=b" " * (1 << 20 | 1))
+        self.assertEqual(answer.status, 413)
+        self.assertIn("x-request-id", answer.headers)
+        self.assertIn("1 MiB", answer.error["message"])
+        self.assertNotIn("listen.limits", answer.error["message"])
+        with Wire(gateway.admin_port) as wire:
+            answer = wire.send(b"GET /livez HTTP/1.1\r\n\r\n").answer()
+        self.assertEqual(answer.status, 400)
+        self.assertRegex(answer.error["message"], r"^[A-Z].*\.$")
+        self.assertIn("x-request-id", answer.headers)
+
+    def test_another_method_is_told_which_ones_there_are(self):
+        for gateway, headers in ((self.gateway(self.to(self.engine())), {}),
+                                 (self.guarded(), {"authorization": f"Bearer {TOKEN}"})):
+            for path, method, allow in (
+                    ("/metrics", "POST", "GET, HEAD"), ("/livez", "DELETE", "GET, HEAD"),
+                    ("/", "PUT", "GET, HEAD"), ("/admin/v1/status", "POST", "GET, HEAD"),
+                    ("/admin/v1/reload", "GET", "POST"), ("/admin/v1/log-level/debug", "GET", "PUT")):
+                answer = gateway.admin(path, method=method, headers=headers)
+                self.assertEqual((answer.status, answer.headers.get("allow")), (405, allow), path)
+
+    def test_only_whole_paths_are_taken(self):
+        gateway = self.gateway(self.to(self.engine()))
+        for level, status in (("debug", 200), ("loud", 400), ("foo/debug", 404), ("", 404),
+                              ("debug/", 404)):
+            answer = gateway.admin(f"/admin/v1/log-level/{level}", method="PUT")
+            self.assertEqual(answer.status, status, level)
+
+    def test_refused_tokens_are_logged_and_counted(self):
+        gateway = self.guarded()
+
+        def ask(**headers):
+            return gateway.admin("/admin/v1/status", headers=headers).status
+        self.assertEqual(ask(), 401)
+        for _ in range(30):
+            self.assertEqual(ask(authorization=f"Bearer wrong-{CANARY}"), 401)
+        self.assertEqual(ask(authorization=f"Bearer {TOKEN}"), 200)
+        for result, count in (("missing", 1), ("invalid", 30), ("success", 1)):
+            self.assertEqual(gateway.metric("penstock_auth_requests_total", method="admin_token",
+                                            result=result), count, result)
+        told = re.compile(r'the admin token was missing or wrong.*"from":"127\.0\.0\.1:\d+".*'
+                          r'"result":"(\w+)","times":(\d+)')
+        # The last ones are told of too, by and by.
+        wait_until(lambda: sum(int(t) for _, t in told.findall(gateway.output)) == 31, "31 told of")
+        self.assertLess(len(told.findall(gateway.output)), 10)
+        self.assertEqual(told.findall(gateway.output)[0], ("missing", "1"))
+
+    def test_idle_connections_do_not_keep_a_probe_out(self):
+        gateway = self.gateway(self.to(self.engine()))
+        with contextlib.ExitStack() as stack:
+            for _ in range(300):
+                wire = stack.enter_context(Wire(gateway.admin_port))
+                answer = wire.send(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n").answer()
+                self.assertEqual(answer.status, 200)
+            for path in ("/livez", "/metrics"):
+                self.assertEqual(gateway.admin(path).status, 200, path)
+
     def test_its_document_describes_what_is_there(self):
         gateway = self.gateway(self.to(self.engine()))
         document = gateway.admin("/admin/v1/openapi.json").json
         self.assertTrue(document["openapi"].startswith("3.1"))
         for path, methods in document["paths"].items():
+            for operation in methods.values():
+                self.assertIn("content", operation["responses"]["200"], path)
             if "get" in methods:
-                self.assertEqual(gateway.admin(path).status, 200, path)
+                answer = gateway.admin(path)
+                self.assertEqual(answer.status, 200, path)
+                media = answer.headers["content-type"].split(";")[0]
+                content = methods["get"]["responses"]["200"]["content"]
+                self.assertIn(media, content, path)
+                schema = document["components"]["schemas"][content[media]["schema"]["$ref"].split("/")[-1]]
+                if "properties" in schema:
+                    self.assertLessEqual(set(schema["required"]), set(answer.json), path)
+                    self.assertLessEqual(set(answer.json), set(schema["properties"]), path)
+        self.assertIn("409", document["paths"]["/admin/v1/reload"]["post"]["responses"])
+
+        def references(value):
+            if isinstance(value, dict):
+                for name, inner in value.items():
+                    yield from [inner] if name == "$ref" else references(inner)
+            elif isinstance(value, list):
+                for inner in value:
+                    yield from references(inner)
+        for reference in references(document):
+            kind, name = reference.removeprefix("#/components/").split("/")
+            self.assertIn(name, document["components"][kind])
 
     def test_every_metric_is_there_from_the_start(self):
         gateway = self.gateway(self.to(self.engine()))
@@ -97,6 +215,37 @@ class Admin(Scenario):
             "accept": "application/openmetrics-text; version=1.0.0"})
         self.assertIn("application/openmetrics-text", open_metrics.headers["content-type"])
         self.assertTrue(open_metrics.body.endswith(b"# EOF\n"))
+        refused = gateway.admin("/metrics", headers={"accept": "application/openmetrics-text;q=0"})
+        self.assertIn("text/plain", refused.headers["content-type"])
+
+    def test_a_bound_on_label_values_leaves_closed_sets_alone(self):
+        gateway = self.gateway(self.to(self.engine()), {"metrics": {"max_label_values": 1}})
+        gateway.ask()
+        self.assertEqual(gateway.metric("penstock_http_requests_total", code="200", method="POST"), 1)
+        self.assertEqual(gateway.metric("penstock_engine_requests_total", engine="e", model="m",
+                                        outcome="success"), 1)
+        for label in ("code", "outcome", "result"):
+            self.assertNotIn(f'{label}="other"', gateway.admin("/metrics").body.decode())
+
+    def test_the_metrics_say_how_many_they_are(self):
+        gateway = self.gateway(self.to(self.engine()))
+        gateway.admin("/metrics")
+        lines = [line for line in gateway.admin("/metrics").body.decode().splitlines()
+                 if not line.startswith("#")]
+        self.assertEqual(gateway.metric("penstock_metrics_series"), len(lines))
+        self.assertGreater(gateway.metric("penstock_metrics_render_duration_seconds"), 0)
+
+    def test_the_metrics_path_does_not_hide_what_is_there(self):
+        gateway = self.gateway(self.to(self.engine()))
+        config = self.folder / "bad.yaml"
+        paths = set(gateway.admin("/admin/v1/openapi.json").json["paths"]) - {"/metrics"}
+        self.assertIn("/", paths)
+        for path in (*paths, "/debug/pprof/heap"):
+            config.write_text(json.dumps({"metrics": {"path": path}}))
+            code, output = run("check", config)
+            self.assertEqual(code, 2, path)
+            self.assertIn("metrics.path", output)
+            self.assertIn("has something else there", output)
 
     def test_a_change_is_logged_with_who(self):
         gateway = self.guarded()

@@ -1,0 +1,189 @@
+// The admin API in OpenAPI 3.1, made from the desk's table of routes and the schemas below.
+#include "admin/desk.h"
+
+namespace penstock::admin {
+namespace {
+
+// What the answers look like. Members may be added to them; clients should not mind.
+constexpr std::string_view kSchemas = R"({
+"Health":{"type":"object","required":["status"],"properties":{
+  "status":{"enum":["pass","fail"]},
+  "version":{"type":"string"},
+  "checks":{"type":"object","additionalProperties":{"type":"array","items":{
+    "type":"object","required":["status"],"properties":{
+      "status":{"enum":["pass","warn","fail"]},"output":{"type":"string"}}}}}}},
+"Status":{"type":"object",
+  "required":["version","uptime_seconds","ready","draining","api","metrics","open_connections",
+    "requests","errors","cache_hits","cache","models"],
+  "properties":{
+    "version":{"type":"string"},
+    "uptime_seconds":{"type":"number"},
+    "ready":{"type":"boolean"},
+    "draining":{"type":"boolean"},
+    "api":{"type":"string","description":"The URL of the API for applications."},
+    "metrics":{"type":"string","description":"The path of the metrics, on this listener."},
+    "open_connections":{"type":"integer"},
+    "requests":{"type":"integer"},
+    "errors":{"type":"integer","description":"Requests answered with 500 to 504."},
+    "cache_hits":{"type":"integer"},
+    "cache":{"type":"object","required":["entries","bytes","capacity"],"properties":{
+      "entries":{"type":"integer"},"bytes":{"type":"integer"},"capacity":{"type":"integer"}}},
+    "models":{"type":"array","items":{"$ref":"#/components/schemas/Model"}}}},
+"Model":{"type":"object","required":["model","engine","kind","calls","in_flight"],"properties":{
+  "model":{"type":"string","description":"The name that clients ask for; * is every other name."},
+  "engine":{"type":"string"},
+  "kind":{"enum":["documents","openai","simulated"]},
+  "calls":{"type":"integer"},
+  "in_flight":{"type":"integer"}}},
+"Models":{"type":"object","required":["models"],"properties":{
+  "models":{"type":"array","items":{"$ref":"#/components/schemas/Model"}}}},
+"Cache":{"type":"object","required":["entries","bytes","capacity","evictions"],"properties":{
+  "entries":{"type":"integer"},
+  "bytes":{"type":"integer"},
+  "capacity":{"type":"integer","description":"In bytes."},
+  "evictions":{"type":"integer"}}},
+"Reloaded":{"type":"object","required":["reloaded"],"properties":{"reloaded":{"const":true}}},
+"Level":{"enum":["debug","info","warn","error"]},
+"LevelSet":{"type":"object","required":["level"],"properties":{
+  "level":{"$ref":"#/components/schemas/Level"}}},
+"Document":{"type":"object","required":["openapi","info","paths"]},
+"Text":{"type":"string"},
+"Error":{"type":"object","required":["error"],"properties":{"error":{
+  "type":"object","required":["message","type","param","code"],"properties":{
+    "message":{"type":"string"},
+    "type":{"type":"string"},
+    "param":{"type":["string","null"]},
+    "code":{"type":["string","null"]},
+    "problems":{"type":"array","items":{"type":"string"},
+      "description":"Of a reload: all that is wrong with the file, each with its place."}}}}}
+})";
+
+// The raw text stands in lines for people; the document is one line.
+std::string one_line(std::string_view text) {
+  std::string line;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    const std::size_t first = std::min(text.find_first_not_of(' ', begin), end);
+    line += text.substr(first, end - first);
+    begin = end + 1;
+  }
+  return line;
+}
+
+std::string lower(std::string_view method) {
+  std::string word(method);
+  for (char& c : word) c = static_cast<char>(c - 'A' + 'a');
+  return word;
+}
+
+class Writer {
+ public:
+  Writer(std::string& out, bool token) : json_(out), token_(token) {}
+
+  template <class Route>
+  void operation(const Route& route) {
+    json_.key(route.path).begin_object().key(lower(route.method)).begin_object();
+    json_.member("summary", route.summary);
+    if (route.path.ends_with("{level}")) {
+      json_.key("parameters").begin_array().begin_object();
+      json_.member("name", "level").member("in", "path").member("required", true);
+      json_.member_raw("schema", R"({"$ref":"#/components/schemas/Level"})");
+      json_.end_object().end_array();
+    }
+    if (!route.open && token_) json_.member_raw("security", R"([{"token":[]}])");
+    json_.key("responses").begin_object();
+    response("200", route.answers, route.media, route.schema);
+    if (!route.failure.empty()) {
+      const bool health = route.failure == "503";
+      response(route.failure, route.failure_says, health ? route.media : "application/json",
+               health ? route.schema : "Error");
+    }
+    if (route.failure != "400") shared("400", "BadRequest");
+    if (!route.open) {
+      shared("401", "Unauthorized");
+      shared("403", "Forbidden");
+    }
+    if (route.method != "GET") shared("413", "TooLarge");
+    json_.end_object().end_object().end_object();
+  }
+
+  // What a path answers to the other methods, and what any other path does.
+  void shared_responses() {
+    json_.key("responses").begin_object();
+    const auto one = [&](std::string_view name, std::string_view says) {
+      json_.key(name).begin_object().member("description", says);
+      json_.member_raw("content",
+                       R"({"application/json":{"schema":{"$ref":"#/components/schemas/Error"}}})");
+      json_.end_object();
+    };
+    one("BadRequest", "The message is malformed.");
+    one("Unauthorized", "The admin token is missing or wrong.");
+    one("Forbidden", "The Host or Origin is not trusted.");
+    one("NotFound", "There is nothing at this path.");
+    one("MethodNotAllowed", "The path takes other methods, which the Allow field names.");
+    one("TooLarge", "The body is larger than 1 MiB.");
+    json_.end_object();
+  }
+
+ private:
+  void response(std::string_view status, std::string_view says, std::string_view media,
+                std::string_view schema) {
+    json_.key(status).begin_object().member("description", says);
+    json_.key("content").begin_object();
+    for (std::string_view rest = media; !rest.empty();) {
+      const std::string_view one = rest.substr(0, rest.find(' '));
+      rest.remove_prefix(std::min(one.size() + 1, rest.size()));
+      json_.key(one).begin_object().key("schema").begin_object();
+      json_.member("$ref", "#/components/schemas/" + std::string(schema));
+      json_.end_object().end_object();
+    }
+    json_.end_object().end_object();
+  }
+
+  void shared(std::string_view status, std::string_view name) {
+    json_.key(status).begin_object();
+    json_.member("$ref", "#/components/responses/" + std::string(name));
+    json_.end_object();
+  }
+
+  dialect::JsonWriter json_;
+  const bool token_;  // is needed
+};
+
+}  // namespace
+
+std::string Admin::Desk::openapi() const {
+  std::string out;
+  dialect::JsonWriter json(out);
+  json.begin_object().member("openapi", "3.1.0");
+  json.key("info").begin_object();
+  json.member("title", "Penstock admin API").member("version", PENSTOCK_VERSION);
+  json.member("description",
+              "Every path that takes GET takes HEAD. Another method is answered with 405 and an "
+              "Allow field, another path with 404 (without the token, where one is set, with "
+              "401). Every answer has an x-request-id.");
+  json.end_object();
+
+  json.key("paths").begin_object();
+  std::string paths;
+  Writer writer(paths, !token_.empty());
+  for (const Route& route : routes()) writer.operation(route);
+  writer.operation(metrics_route_);
+  out += paths;
+  json.end_object();
+
+  json.key("components").begin_object();
+  json.key("securitySchemes").begin_object();
+  json.key("token").begin_object().member("type", "http").member("scheme", "bearer");
+  json.member("description", "admin.token, where it is set").end_object();
+  json.end_object();
+  std::string shared;
+  Writer(shared, false).shared_responses();
+  out += ',';
+  out += shared;
+  json.member_raw("schemas", one_line(kSchemas));
+  json.end_object().end_object();
+  return out;
+}
+
+}  // namespace penstock::admin
