@@ -104,6 +104,7 @@ Result<void> Program::reload() {
     log_.error("the configuration was not reloaded; the old one stays in force", {{"reason", why}});
     return Error{Kind::invalid, Source::gateway, false, std::move(why)};
   };
+  problems_.clear();
   if (options_.config.empty()) {
     return failed("the program was started without a configuration file");
   }
@@ -111,7 +112,8 @@ Result<void> Program::reload() {
       settings::load_file(options_.config, settings::process_environment());
   if (!loaded) {
     for (const settings::Problem& problem : loaded.error().problems) {
-      log_.error("configuration: " + settings::to_string(problem), {});
+      problems_.push_back(settings::to_string(problem));
+      log_.error("configuration: " + problems_.back(), {});
     }
     return failed(settings::to_string(loaded.error().problems.front()));
   }
@@ -160,6 +162,11 @@ void Program::end(bool at_once, const std::function<bool()>& hurry) {
   if (admin_) admin_->stop();
   for (auto& worker : workers_) worker->stop();
   log_.info("ended", {});
+}
+
+std::vector<std::string> Program::reload_problems() const {
+  const std::lock_guard lock(mutex_);
+  return problems_;
 }
 
 settings::SettingsPtr Program::settings() const {

@@ -24,6 +24,7 @@ class Program final : public admin::Program {
   Result<void> start();
   // New settings from the same file: all or nothing. Any thread.
   Result<void> reload() override;
+  std::vector<std::string> reload_problems() const override;
   // Ends in order; returns when nothing runs any more. `at_once` skips listen.limits.drain_delay.
   // `hurry` is looked at while it waits: true ends the delay.
   void end(bool at_once, const std::function<bool()>& hurry);
@@ -35,8 +36,9 @@ class Program final : public admin::Program {
   const ServeOptions options_;
   observe::Log& log_;
   observe::Registry& registry_;
-  mutable std::mutex mutex_;  // of settings_ and of reloads
+  mutable std::mutex mutex_;  // of settings_, problems_ and of reloads
   settings::SettingsPtr settings_;
+  std::vector<std::string> problems_;  // of the last reload
   gateway::House house_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<admin::Admin> admin_;
