@@ -1,16 +1,15 @@
 #include "base/poller.h"
 
 #include <cerrno>
-#include <cstdlib>
 
 namespace penstock {
 
 Poller::Poller(Executor executor) : epoll_(executor) {
   const int fd = epoll_create1(EPOLL_CLOEXEC);
-  if (fd < 0) std::abort();  // at start: no descriptors at all
-  boost::system::error_code ec;
-  epoll_.assign(fd, ec);
-  if (ec) std::abort();
+  if (fd < 0) {  // at start
+    throw boost::system::system_error(errno, boost::system::system_category(), "epoll");
+  }
+  epoll_.assign(fd);
   wait();
 }
 

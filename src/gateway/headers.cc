@@ -35,7 +35,9 @@ bool dropped(std::string_view name) {
                        "referer",
                        "cache-control",
                        "te",
-                       "upgrade-insecure-requests"});
+                       "upgrade-insecure-requests", "http2-settings",
+                       // What other vendors call a credential.
+                       "x-goog-api-key", "x-amz-security-token", "proxy-authorization"});
 }
 
 // Passed on, and no reason for another answer. By length first: every request's fields are looked
@@ -55,6 +57,13 @@ bool neutral(std::string_view name) {
       return name.starts_with("x-stainless-") || name.starts_with("sec-") ||
              name.starts_with("x-b3-");
   }
+}
+
+// In any of the fields of that name: a list may be given in several.
+bool listed_in(const http::RequestHead& head, std::string_view name, std::string_view item) {
+  return std::any_of(head.fields.begin(), head.fields.end(), [&](const http::Field& field) {
+    return field.name == name && http::list_has(field.value, item);
+  });
 }
 
 }  // namespace
@@ -103,10 +112,8 @@ Glance glance(const http::RequestHead& head) {
 std::vector<HeaderView> forwarded(const http::RequestHead& head) {
   std::vector<HeaderView> headers;
   headers.reserve(head.fields.size());
-  const std::string_view connection = head.find("connection");
   for (const http::Field& field : head.fields) {
-    if (dropped(field.name)) continue;
-    if (!connection.empty() && http::list_has(connection, field.name)) continue;
+    if (dropped(field.name) || listed_in(head, "connection", field.name)) continue;
     headers.push_back({field.name, field.value});
   }
   return headers;
@@ -130,9 +137,7 @@ std::string answer_fields(const http::RequestHead& head) {
 }
 
 bool cache_control_has(const http::RequestHead& head, std::string_view directive) {
-  return std::any_of(head.fields.begin(), head.fields.end(), [&](const http::Field& field) {
-    return field.name == "cache-control" && http::list_has(field.value, directive);
-  });
+  return listed_in(head, "cache-control", directive);
 }
 
 }  // namespace penstock::gateway

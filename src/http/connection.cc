@@ -13,6 +13,8 @@ constexpr Duration kCoolAfter = 200ms;  // without a byte: give the buffers back
 constexpr Duration kLinger = 1s;        // how long, and how much, is read and thrown away
 constexpr std::uint64_t kLingerBytes = 8 * 1024 * 1024;
 constexpr std::size_t kPipelined = 64 * 1024;  // answers collected before they are sent
+constexpr std::size_t kChunkRoom = 1024;       // behind a head, for the body's chunks
+constexpr Duration kLookAtRate = 1s;
 constexpr Duration kRateGrace = 10s;           // a body may be slow for so long,
 constexpr std::size_t kBodyKept = 64 * 1024;   // a buffer up to this is used again
 constexpr std::uint64_t kBodyRate = 1024;      // then it must have come at this rate, bytes/s
@@ -139,7 +141,7 @@ void Connection::process(Time now) {
     reply_.reset();
     if (!server_.handler_.answer_now(session.request, reply_) && !serve()) return;
     finish_request();
-    if (!keep_alive_ || session.out.size() - session.out_sent + session.tail.size() > kPipelined) {
+    if (ending_ || session.out.size() - session.out_sent + session.tail.size() > kPipelined) {
       return flush();
     }
   }
@@ -163,6 +165,7 @@ bool Connection::take_request(Time now) {
 
   if (session.begin == session.end) {
     session.begin = session.end = 0;
+    if (server_.draining_ && answered_) ending_ = true;  // it waited for its answer to be sent
     want_more(now);
     return false;
   }
@@ -218,8 +221,16 @@ bool Connection::begin_body(const Framing& framing, std::size_t head_length, Tim
   }
   timeout_at_ = now + server_.limits_.body;
   body_began_ = now;
+  look_at_ = now + kLookAtRate;
   body_have_ = have;
   if (framing.end == BodyEnd::chunked) {
+    // Chunks are read behind the head, again and again: there must be room. The head is found again
+    // where it lies then.
+    if (session.in.capacity() - body_at < kChunkRoom) {
+      session.in.resize(body_at + std::max(have, kChunkRoom), session.end);
+      (void)parse_request(session.in.data() + session.begin, head_length, server_.limits_.head,
+                          session.request.head);
+    }
     need_ = Need::chunks;
     chunks_ = ChunkedDecoder{};
     chunk_cursor_ = body_at;
@@ -284,10 +295,6 @@ bool Connection::take_chunks(Time now) {
     if (step.state == ChunkedDecoder::State::more) {
       // All consumed: the place behind the head is used again for what comes next.
       session.end = chunk_cursor_ = request_end_;
-      if (session.end == session.in.capacity()) {
-        refuse({431, "the head leaves no room for the body's chunks"});
-        return false;
-      }
       want_more(now);
       return false;
     }
@@ -299,7 +306,7 @@ void Connection::want_more(Time now) {
   Time at = timeout_at_;
   if (need_ != Need::head) {
     timeout_at_ = now + server_.limits_.body;
-    at = std::min(timeout_at_, now + 1s);  // looks at the rate each second
+    at = std::min(timeout_at_, look_at_);
   } else if (!head_timer_) {
     timeout_at_ = now + server_.limits_.idle;
     at = std::min(timeout_at_, now + kCoolAfter);
@@ -348,13 +355,14 @@ void Connection::served() {
   if (!reply_.finished_) return close();
   state_ = State::reading;
   finish_request();
-  if (!keep_alive_) return flush();
+  if (ending_) return flush();
   process(Clock::now());
   if (state_ == State::reading) read();
 }
 
 void Connection::finish_request() {
   Server::Session& session = *session_;
+  ending_ = !keep_alive_;
   session.begin = request_end_;
   need_ = Need::head;
   body_apart_ = false;
@@ -364,6 +372,7 @@ void Connection::finish_request() {
 
 void Connection::refuse(const BadMessage& bad) {
   keep_alive_ = false;
+  ending_ = true;
   reply_.reset();
   reply_.head_only_ = false;  // the head was not understood
   server_.handler_.refuse(bad, reply_);
@@ -424,7 +433,7 @@ void Connection::flush() {
     server_.loop_.set(*this, Clock::now() + server_.limits_.write_stall);
     return;
   }
-  if (!keep_alive_) return linger();
+  if (ending_) return linger();
   state_ = State::reading;  // read() or the next event goes on
 }
 
@@ -551,7 +560,8 @@ void Connection::ring(Time now) {
     const bool slow = spent > kRateGrace &&
                       body_have_ < kBodyRate * static_cast<std::uint64_t>(spent / Duration(1s));
     if (now >= timeout_at_ || slow) return refuse({408, "the body did not come in time"});
-    return server_.loop_.set(*this, std::min(timeout_at_, now + 1s));
+    look_at_ = now + kLookAtRate;
+    return server_.loop_.set(*this, std::min(timeout_at_, look_at_));
   }
   if (now >= timeout_at_) {
     const bool nothing = session_->begin == session_->end;

@@ -91,7 +91,8 @@ class Connection final : public Alarm, public Poller::Socket {
   bool running_ = false;   // the coroutine is alive
   bool starting_ = false;  // and within the call that began it
   bool buried_ = false;
-  bool keep_alive_ = true;   // after the present answer
+  bool keep_alive_ = true;   // after the present request's answer
+  bool ending_ = false;      // what is said now is the last: nothing more is read
   bool head_timer_ = false;  // the first byte of a head has come
   bool answered_ = false;    // at least one request
   Waiter room_;              // of the coroutine, for room in the socket
@@ -103,6 +104,7 @@ class Connection final : public Alarm, public Poller::Socket {
   bool body_apart_ = false;  // in session.body
   Time timeout_at_ = Time::max();
   Time body_began_{};
+  Time look_at_{};  // when the body's rate is looked at next
   std::uint64_t discarded_ = 0;
 };
 

@@ -113,13 +113,21 @@ void Server::accept() {
     accepting_ = false;
     if (ec || !acceptor_.is_open()) return;
     // All that wait, but not for ever: what is connected wants to be served too.
-    for (int i = 0; i < 64 && !paused_; ++i) {
+    for (int i = 0; i < 64; ++i) {
+      if (count_.fetch_add(1, std::memory_order_relaxed) >= limits_.connections) {
+        count_.fetch_sub(1, std::memory_order_relaxed);
+        pause_accept();
+        break;
+      }
       const int fd =
           ::accept4(acceptor_.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
       if (fd >= 0) {
         accepted(fd);
         continue;
       }
+      const int failure = errno;
+      count_.fetch_sub(1, std::memory_order_relaxed);
+      errno = failure;
       if (errno == EINTR || errno == ECONNABORTED) continue;
       if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) pause_accept();
       break;
@@ -138,13 +146,11 @@ void Server::pause_accept() {
 }
 
 void Server::accepted(int fd) {
-  const std::size_t open = count_.fetch_add(1, std::memory_order_relaxed) + 1;
   // Without it the last piece of a streamed answer waits for the client's delayed ACK.
   const int on = 1;
   ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   auto* connection = new Connection(*this, fd);  // buried when closed
   connection->start();
-  if (open >= limits_.connections) pause_accept();
 }
 
 void Server::bury(Connection& connection) {
@@ -176,6 +182,7 @@ void Server::drain() {
     const int fd =
         ::accept4(acceptor_.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) break;
+    count_.fetch_add(1, std::memory_order_relaxed);
     accepted(fd);
   }
   acceptor_.close(ec);
