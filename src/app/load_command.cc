@@ -166,9 +166,9 @@ int load_command(const load::Options& options) {
   }
   const std::uint64_t failed = report->counts.failed();
   if (failed > 0) {
-    const std::uint64_t ended = report->counts.answers + failed;
-    fmt::print(stderr, "penstock load: {} request{} of {} failed\n", failed, failed == 1 ? "" : "s",
-               std::max(ended, failed));
+    const std::uint64_t ended = report->counts.ended();
+    fmt::print(stderr, "penstock load: {} of {} request{} failed\n", failed, ended,
+               ended == 1 ? "" : "s");
     return kFailed;
   }
   if (report->counts.answers == 0) {

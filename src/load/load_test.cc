@@ -226,6 +226,16 @@ TEST(Load, AnErrorStatusHasFailedAndIsCountedAsSuch) {
   EXPECT_EQ(report->counts.failed(), report->counts.status[503]);
 }
 
+TEST(Load, ARefusedAnswerIsOneRequestAndNotTwo) {
+  Counts counts;
+  counts.answers = 160;
+  counts.status[200] = 142;
+  counts.status[429] = 18;
+  counts.failures[static_cast<std::size_t>(Failed::closed)] = 40;
+  EXPECT_EQ(counts.failed(), 58u);
+  EXPECT_EQ(counts.ended(), 200u);
+}
+
 TEST(Load, AnAnswerThatDoesNotComeTimesOut) {
   SmallServer server([](const std::string&) { return Reply{}; });
   Options options = server.options();

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "load/load.h"
 
@@ -113,6 +114,10 @@ std::uint64_t Counts::failed() const {
   for (const std::uint64_t count : failures) sum += count;
   for (std::size_t code = 400; code < status.size(); ++code) sum += status[code];
   return sum;
+}
+
+std::uint64_t Counts::ended() const {
+  return std::accumulate(failures.begin(), failures.end(), answers);
 }
 
 double Report::per_second(std::uint64_t count) const {

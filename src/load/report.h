@@ -48,6 +48,7 @@ struct Counts {
   void merge(const Counts& other);
 
   std::uint64_t failed() const;  // all failures, and answers of 400 and more
+  std::uint64_t ended() const;   // whole answers, and what failed without one
 };
 
 struct Report {
