@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <atomic>
+#include <charconv>
 #include <condition_variable>
 #include <csignal>
 #include <cstdio>
@@ -83,6 +84,15 @@ void add_size(CLI::App& app, const char* name, std::size_t& into, const char* he
       ->default_str(std::to_string(into));
 }
 
+// In load::Options a rate of 0 means none; who writes one wants something else.
+std::string check_rate(const std::string& text) {
+  double rate = 0;
+  const char* const end = text.data() + text.size();
+  const auto [at, ec] = std::from_chars(text.data(), end, rate);
+  if (ec == std::errc() && at == end && rate > 0 && rate <= 1e9) return {};
+  return text + " is no rate: above 0, at most 1e9; without --rate the loop is closed";
+}
+
 bool write_file(const std::string& path, const std::string& text) {
   std::FILE* const file = std::fopen(path.c_str(), "w");
   if (file == nullptr) return false;
@@ -110,7 +120,8 @@ void add_load_options(CLI::App& app, load::Options& options) {
   app.add_option("--connections", options.connections,
                  "Connections; in an open loop the most there may be")
       ->capture_default_str();
-  app.add_option("--rate", options.rate, "Questions a second, constantly: an open loop");
+  app.add_option("--rate", options.rate, "Questions a second, constantly: an open loop")
+      ->check(&check_rate, "");
   app.add_flag("--stream", options.stream, "Ask for streamed answers; measures first tokens, gaps");
   add_time(app, "--duration", options.duration, "How long is measured");
   add_time(app, "--warmup", options.warmup, "How long before that is not");
@@ -152,7 +163,8 @@ int load_command(const load::Options& options) {
     return load::run(wanted, stop.get_token());
   }();
   if (!report) {
-    fmt::print(stderr, "penstock load: {}\n", report.error().detail);
+    fmt::print(stderr, "penstock load: {}{}\n", report.error().detail,
+               report.error().kind == Kind::unreachable ? kNobodyThere : "");
     return report.error().kind == Kind::invalid ? kBadUsage : kFailed;
   }
 
@@ -163,6 +175,12 @@ int load_command(const load::Options& options) {
       !write_file(options.json, load::to_json(*report, options))) {
     fmt::print(stderr, "penstock load: cannot write {}\n", options.json);
     return kFailed;
+  }
+  if (report->cut_short) {
+    fmt::print(stderr,
+               "penstock load: stopped early, after {:.1f} of {:.1f} s that were to be measured\n",
+               std::chrono::duration<double>(report->measured).count(),
+               std::chrono::duration<double>(options.duration).count());
   }
   const std::uint64_t failed = report->counts.failed();
   if (failed > 0) {

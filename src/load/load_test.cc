@@ -18,6 +18,7 @@ namespace penstock::load {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 const std::string kAnswer =
     "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nx-penstock-cache: hit\r\n\r\n{}";
@@ -336,6 +337,23 @@ TEST(Load, WhatMakesNoSenseIsRefusedBeforeAnythingIsSent) {
   EXPECT_EQ(kind([](Options& o) { o.url = "ftp://x"; }), Kind::invalid);
   EXPECT_EQ(kind([](Options& o) { o.url = "http://192.0.2.1"; }), Kind::invalid);
   EXPECT_EQ(kind([](Options&) {}), Kind::unreachable);
+}
+
+TEST(Load, WhereNothingCameTheTableShowsNoTimes) {
+  Report report;
+  report.measured = 10s;
+  report.counts.failures[static_cast<std::size_t>(Failed::closed)] = 3;
+  report.counts.late.record(7us, 3);
+  Options options;
+  options.connections = 1;
+  const std::string closed = to_table(report, options);
+  EXPECT_THAT(closed, HasSubstr("1 connection, 1 thread,"));
+  EXPECT_THAT(closed, HasSubstr("No whole answer came"));
+  EXPECT_THAT(closed, Not(HasSubstr("p50")));
+  options.rate = 1;
+  const std::string open = to_table(report, options);
+  EXPECT_THAT(open, HasSubstr("sent late"));
+  EXPECT_THAT(open, Not(HasSubstr(" 0 us")));
 }
 
 TEST(Load, TheTableAndTheJsonSayTheSame) {

@@ -1,6 +1,7 @@
 """The command line: help that is worth reading, checks, the simulated engine, asking, load."""
 
 import json
+import select
 import signal
 import socket
 
@@ -88,6 +89,33 @@ class Commands(Scenario):
                            "--connections", "4", "--json", "-", limit=60)
         self.assertEqual(code, 0, output)
         self.assertIn("p99", output)
+
+    def test_load_refuses_a_rate_that_is_none_and_names_the_cure(self):
+        for rate in ("0", "-1", "nan", "fast"):
+            with self.subTest(rate):
+                code, output = run("load", "--rate", rate, "--url", "http://127.0.0.1:1")
+                self.assertEqual(code, 2, output)
+                self.assertIn("without --rate the loop is closed", output)
+
+    def test_load_that_is_stopped_says_so(self):
+        _, port = self.simulated("--first-token", "0s", "--tokens-per-second", "0")
+        process = Process("load", "--url", f"http://127.0.0.1:{port}", "--model", "simulated",
+                          "--connections", "1", "--warmup", "0s", "--duration", "1h", "--json",
+                          self.folder / "load.json")
+        self.addCleanup(process.kill)
+        select.select([], [], [], 0.5)
+        process.signal(signal.SIGINT)
+        self.assertEqual(process.wait(), 0, process.output)
+        self.assertRegex(process.output, r"stopped early, after \d+\.\d of 3600\.0 s")
+        self.assertIn("1 connection, 1 thread", process.output)
+
+    def test_load_without_a_server_says_how_to_start_one(self):
+        with socket.create_server(("127.0.0.1", 0)) as closed:
+            port = closed.getsockname()[1]
+        code, output = run("load", "--url", f"http://127.0.0.1:{port}", "--duration", "1s")
+        self.assertEqual(code, 1, output)
+        self.assertIn(f"cannot connect to http://127.0.0.1:{port}", output)
+        self.assertIn("penstock serve", output)
 
     def test_load_stays_on_loopback_unless_told(self):
         code, output = run("load", "--url", "http://192.0.2.1:8080", "--duration", "1s")
