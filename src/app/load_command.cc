@@ -15,6 +15,7 @@
 
 #include "app/commands.h"
 #include "app/serve.h"
+#include "app/shown.h"
 #include "settings/values.h"
 
 namespace penstock::app {
@@ -187,6 +188,15 @@ int load_command(const load::Options& options) {
     const std::uint64_t ended = report->counts.ended();
     fmt::print(stderr, "penstock load: {} of {} request{} failed\n", failed, ended,
                ended == 1 ? "" : "s");
+    if (const int status = report->counts.refused_alike(); status != 0) {
+      const std::string message = error_message(report->counts.refusal);
+      fmt::print(
+          stderr, "penstock load: every answer was {}{}{}{}\n", status, message.empty() ? "" : ": ",
+          message,
+          status == 404 && options.file.empty()
+              ? fmt::format("\nAsked was the model {}; --model names another.", options.model)
+              : "");
+    }
     return kFailed;
   }
   if (report->counts.answers == 0) {

@@ -218,13 +218,15 @@ TEST(Load, AStreamThatBreaksOffOrCarriesAnErrorHasFailed) {
 
 TEST(Load, AnErrorStatusHasFailedAndIsCountedAsSuch) {
   SmallServer server([](const std::string&) {
-    return Reply{"HTTP/1.1 503 Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+    return Reply{"HTTP/1.1 503 Unavailable\r\ncontent-length: 5\r\nconnection: close\r\n\r\nnever",
                  true};
   });
   Result<Report> report = run(server.options(), {});
   ASSERT_TRUE(report) << report.error().detail;
   EXPECT_GT(report->counts.status[503], 0u);
   EXPECT_EQ(report->counts.failed(), report->counts.status[503]);
+  EXPECT_EQ(report->counts.refused_alike(), 503);
+  EXPECT_EQ(report->counts.refusal, "never");
 }
 
 TEST(Load, ARefusedAnswerIsOneRequestAndNotTwo) {
@@ -235,6 +237,7 @@ TEST(Load, ARefusedAnswerIsOneRequestAndNotTwo) {
   counts.failures[static_cast<std::size_t>(Failed::closed)] = 40;
   EXPECT_EQ(counts.failed(), 58u);
   EXPECT_EQ(counts.ended(), 200u);
+  EXPECT_EQ(counts.refused_alike(), 0);
 }
 
 TEST(Load, AnAnswerThatDoesNotComeTimesOut) {

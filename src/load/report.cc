@@ -103,6 +103,7 @@ void Counts::merge(const Counts& other) {
       cache.emplace_back(word, count);
     }
   }
+  if (refusal.empty()) refusal = other.refusal;
   events += other.events;
   streams += other.streams;
   bytes_in += other.bytes_in;
@@ -122,6 +123,11 @@ std::uint64_t Counts::failed() const {
 
 std::uint64_t Counts::ended() const {
   return std::accumulate(failures.begin(), failures.end(), answers);
+}
+
+int Counts::refused_alike() const {
+  const auto all = std::find(status.begin() + 400, status.end(), answers);
+  return answers == 0 || all == status.end() ? 0 : static_cast<int>(all - status.begin());
 }
 
 double Report::per_second(std::uint64_t count) const {

@@ -97,6 +97,15 @@ class Commands(Scenario):
                 self.assertEqual(code, 2, output)
                 self.assertIn("without --rate the loop is closed", output)
 
+    def test_load_says_what_every_answer_said_when_all_are_refused(self):
+        gateway = self.gateway(self.documents(a="# A\n\ntext\n"))
+        code, output = run("load", "--url", f"http://127.0.0.1:{gateway.port}", "--model", "nobody",
+                           "--rate", "50", "--warmup", "0s", "--duration", "200ms", limit=60)
+        self.assertEqual(code, 1, output)
+        self.assertIn("10 of 10 requests failed", output)
+        self.assertRegex(output, r"every answer was 404: .*nobody")
+        self.assertIn("--model names another", output)
+
     def test_load_that_is_stopped_says_so(self):
         _, port = self.simulated("--first-token", "0s", "--tokens-per-second", "0")
         process = Process("load", "--url", f"http://127.0.0.1:{port}", "--model", "simulated",
