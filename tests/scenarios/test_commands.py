@@ -1,11 +1,15 @@
 """The command line: help that is worth reading, checks, the simulated engine, asking, load."""
 
 import json
+import os
+import pty
 import select
 import signal
 import socket
+import subprocess
 
-from harness.penstock import Process, Scenario, question, run
+from harness.penstock import (DONE, LIMIT, PROGRAM, Process, Scenario, answering, delta, plain,
+                              question, run, stream)
 
 
 class Commands(Scenario):
@@ -137,3 +141,56 @@ class Commands(Scenario):
         code, output = run("ask", "--url", f"http://127.0.0.1:{port}", "Anyone?")
         self.assertEqual(code, 1, output)
         self.assertIn(str(port), output)
+        self.assertIn("penstock serve", output)
+
+    def ask(self, answer, *args):
+        """Asks an engine that answers every question so: (exit code, output)."""
+        engine = self.engine(answering(lambda request: answer))
+        return run("ask", "--url", engine.url, "--model", "m", *args, "Hello?")
+
+    def test_an_answer_without_an_answer_in_it_is_an_error(self):
+        for body, words in ((b'{"error":{"message":"out of memory"}}', "out of memory"),
+                            (b'{"choices":[]}', "no choice"), (b"{}", "no choice"),
+                            (b"<html>", "not JSON")):
+            with self.subTest(body):
+                code, output = self.ask(plain(body), "--plain")
+                self.assertEqual(code, 1, output)
+                self.assertIn(words, output)
+                self.assertNotIn("tokens", output)
+        code, output = self.ask(stream(DONE))
+        self.assertEqual(code, 1, output)
+        self.assertIn("no choice", output)
+
+    def test_an_answer_that_is_empty_but_whole_is_none(self):
+        code, output = self.ask(stream(delta(""), delta(finish="stop"), DONE))
+        self.assertEqual(code, 0, output)
+
+    def test_what_breaks_a_stream_stands_on_a_line_of_its_own(self):
+        code, output = self.ask(stream(delta("Hel")))
+        self.assertEqual(code, 1, output)
+        self.assertRegex(output, r"^Hel\npenstock ask: .*ended before its end\n$")
+        code, output = self.ask(stream(delta("Hel"), b'data: { "error": "boom"}\n\n'))
+        self.assertEqual(code, 1, output)
+        self.assertRegex(output, r"^Hel\npenstock ask: \S+: boom\n$")
+
+    def test_an_engine_cannot_steer_the_terminal(self):
+        engine = self.engine(answering(lambda request: stream(
+            delta("\x1b]0;mine\x07\u009b31m"), delta("\u00e4\n\tb"), delta(finish="stop"), DONE)))
+        args = [PROGRAM, "ask", "--url", engine.url, "--model", "m", "Hello?"]
+        piped = subprocess.run(args, capture_output=True, timeout=LIMIT, check=True)
+        self.assertIn("\x1b]0;mine\x07\u009b31m\u00e4\n\tb\n".encode(), piped.stdout)
+
+        ours, theirs = pty.openpty()
+        self.addCleanup(os.close, ours)
+        code = subprocess.run(args, stdout=theirs, stderr=subprocess.DEVNULL, timeout=LIMIT,
+                              check=False).returncode
+        shown = os.read(ours, 65536)
+        os.close(theirs)
+        self.assertEqual(code, 0)
+        self.assertIn("\\x1b]0;mine\\x07\\x9b31m\u00e4".encode(), shown)
+        self.assertNotIn(b"\x1b", shown)
+
+    def test_a_url_without_a_host_is_said_to_be_one(self):
+        code, output = run("ask", "--url", "http://", "Hello?")
+        self.assertEqual(code, 2, output)
+        self.assertIn("has no host", output)
