@@ -109,19 +109,25 @@ void add_load_options(CLI::App& app, load::Options& options) {
       "  penstock load --connections 64 --duration 30s      how much can it do?\n"
       "  penstock load --rate 1000 --connections 500        how fast is it at 1,000 questions/s?\n"
       "  penstock load --stream --connections 2000 --model gpt-4o-mini\n"
-      "  penstock load --url http://127.0.0.1:9000 --unique --json load.json\n"
+      "  penstock load --url http://127.0.0.1:9000 --model simulated --unique --json load.json\n"
       "\n"
       "Without --rate each connection asks again as soon as it is answered (closed loop). With\n"
       "it, questions come at that rate whatever the server does, and latency counts from when a\n"
       "question was meant to be sent, so a server that stalls cannot hide it (open loop).\n"
       "Exit codes: 0 all answered, 1 some request failed, 2 an option means nothing.\n");
 
-  app.add_option("--url", options.url, "The server; http only")->capture_default_str();
-  app.add_option("--model", options.model, "Which model is asked")->capture_default_str();
+  app.add_option("--url", options.url, "The server; http only")
+      ->type_name("URL")
+      ->capture_default_str();
+  app.add_option("--model", options.model, "Which model is asked")
+      ->type_name("NAME")
+      ->capture_default_str();
   app.add_option("--connections", options.connections,
                  "Connections; in an open loop the most there may be")
+      ->type_name("N")
       ->capture_default_str();
   app.add_option("--rate", options.rate, "Questions a second, constantly: an open loop")
+      ->type_name("N")
       ->check(&check_rate, "");
   app.add_flag("--stream", options.stream, "Ask for streamed answers; measures first tokens, gaps");
   add_time(app, "--duration", options.duration, "How long is measured");
@@ -129,25 +135,32 @@ void add_load_options(CLI::App& app, load::Options& options) {
   add_time(app, "--timeout", options.timeout, "How long one answer may take, its stream included");
 
   app.add_option("--questions", options.questions, "How many different questions are made up")
+      ->type_name("N")
       ->capture_default_str();
   app.add_option("--zipf", options.zipf,
                  "How unequally they are asked: the n-th 1/n^ZIPF as often as the first; 0 equally")
+      ->type_name("ZIPF")
       ->capture_default_str();
-  app.add_flag("--unique", options.unique, "No question twice: what a cache cannot answer")
+  app.add_flag("--unique", options.unique,
+               "No question twice: what a cache cannot answer; not with --questions")
       ->excludes("--questions");
   app.add_option("--file", options.file,
                  "Questions from a file, one a line: text, or .jsonl with strings, objects with "
-                 "`question`, or whole request bodies")
-      ->check(CLI::ExistingFile)
+                 "`question`, or whole request bodies; not with --questions or --unique")
+      ->type_name("FILE")
+      ->check(CLI::ExistingFile.description(""))
       ->excludes("--questions", "--unique");
   add_size(app, "--body-bytes", options.body_bytes, "Size of a made-up request's body");
 
   app.add_option("--header", options.headers,
-                 "A field to send along, such as 'authorization: Bearer X'")
-      ->type_name("'K: V'")
+                 "A field to send along, such as 'authorization: Bearer X'; may be given again")
+      ->type_name("FIELD")
       ->take_all();
-  app.add_option("--threads", options.threads, "Cores to use")->capture_default_str();
+  app.add_option("--threads", options.threads, "Cores to use")
+      ->type_name("N")
+      ->capture_default_str();
   app.add_option("--seed", options.seed, "Repeats the same order of questions")
+      ->type_name("N")
       ->capture_default_str();
   app.add_option("--json", options.json, "Writes the figures to this file; - is standard output")
       ->type_name("FILE");

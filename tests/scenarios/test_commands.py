@@ -29,6 +29,40 @@ class Commands(Scenario):
                 self.assertEqual(code, 2, output)
                 self.assertTrue(output)
 
+    def test_help_is_told_by_word_too_and_fits_a_terminal(self):
+        self.assertEqual(run("help"), run("--help"))
+        for command in ("serve", "check", "settings", "engine", "ask", "load", "help"):
+            with self.subTest(command):
+                code, output = run("help", command)
+                self.assertEqual((code, output), run(command, "--help"))
+                self.assertLessEqual(max(map(len, output.splitlines())), 100)
+                self.assertNotRegex(output, r"REQUIRED|Excludes|:INT|UINT|TEXT|First steps")
+        self.assertIn("[simulated]", run("engine", "--help")[1])
+        code, output = run()
+        self.assertEqual((code, output), (2, run("--help")[1]))
+
+    def test_a_wrong_command_line_is_told_what_is_wrong_and_what_was_meant(self):
+        for args, words in ((("serv",), 'unknown command "serv"; did you mean serve?'),
+                            (("foo",), 'unknown command "foo"; there are serve, check'),
+                            (("help", "laod"), "did you mean load?"),
+                            (("--config", "x"), "`penstock serve --config`"),
+                            (("serve", "--confg", "x"), "unknown option --confg; did you mean --config?"),
+                            (("serve", "x"), '"x" is one word too many'),
+                            (("ask", "how", "do", "I"), "put the question in quotes"),
+                            (("ask",), "QUESTION is missing"),
+                            (("ask", "--model", "a", "--model", "b", "c"), "--model is given 2 times"),
+                            (("load", "--model", "a", "--model", "b"), "--model is given 2 times"),
+                            (("load", "--connections", "x"), '--connections cannot be "x"'),
+                            (("load", "--rate"), "--rate needs a value"),
+                            (("engine", "--tokens", "0"), "--tokens must be at least 1"),
+                            (("engine", "--sigma", "-1"), "--sigma must not be negative"),
+                            (("engine", "--sigma", "nan"), "--sigma must not be negative"),
+                            (("engine", "--tokens-per-second", "-1"), "--tokens-per-second must not")):
+            with self.subTest(args):
+                code, output = run(*args)
+                self.assertEqual(code, 2, output)
+                self.assertIn(words, output)
+
     def test_the_version_is_told(self):
         code, output = run("--version")
         self.assertEqual(code, 0)
