@@ -14,6 +14,7 @@ class HelpText final : public CLI::Formatter {
   HelpText();
 
   std::string make_usage(const CLI::App* app, std::string name) const override;
+  std::string make_footer(const CLI::App* app) const override { return app->get_footer(); }
   std::string make_subcommand(const CLI::App* sub) const override;
   std::string make_option(const CLI::Option* option, bool is_positional) const override;
 };

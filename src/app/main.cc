@@ -78,10 +78,17 @@ int run(int argc, char** argv) {
   CLI::App* const check = cli.add_subcommand(
       "check",
       "Reads a configuration and prints every error with its line, and what was expected.");
+  check->footer(
+      "Example: penstock check penstock.yaml\n"
+      "Exit codes: 0 it is good, 2 it is not, or cannot be read.\n");
   check->add_option("FILE", file, "The configuration")->required();
 
   bool schema = false;
   CLI::App* const settings = cli.add_subcommand("settings", "Prints what a configuration can say.");
+  settings->footer(
+      "Examples:\n"
+      "  penstock settings | less\n"
+      "  penstock settings --schema > penstock.schema.json\n");
   settings->add_flag("--schema", schema, "As a JSON Schema, for editors");
 
   AskOptions ask;
