@@ -185,6 +185,7 @@ int load_command(const load::Options& options) {
   const bool json_out = options.json == "-";
   fmt::print(json_out ? stderr : stdout, "{}", load::to_table(*report, options));
   if (json_out) fmt::print("{}", load::to_json(*report, options));
+  std::fflush(stdout);  // before what is said of it on standard error
   if (!options.json.empty() && !json_out &&
       !write_file(options.json, load::to_json(*report, options))) {
     fmt::print(stderr, "penstock load: cannot write {}\n", options.json);

@@ -195,7 +195,7 @@ std::string to_table(const Report& report, const Options& options) {
                        "p99", "p99.9", "max");
     out += rows;
   }
-  if (counts.answers == 0) out += "\n  No whole answer came: there is no time to show.\n";
+  if (counts.answers == 0) out += "\n  No whole answer came.\n";
   if (report.cpu > 0.9) {
     out += fmt::format(
         "\n  The generator used {:.0f} % of {}: it may be what was measured. Try --threads.\n",

@@ -142,6 +142,7 @@ class Commands(Scenario):
         self.assertEqual(code, 1, output)
         self.assertIn("10 of 10 requests failed", output)
         self.assertRegex(output, r"every answer was 404: .*nobody")
+        self.assertLess(output.index("status "), output.index("requests failed"))
         self.assertIn("--model names another", output)
 
     def test_load_that_is_stopped_says_so(self):
