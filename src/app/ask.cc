@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 #include <simdjson.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 
 #include "app/commands.h"
+#include "app/shown.h"
 #include "dialect/json.h"
 #include "dialect/stream.h"
 #include "http/client.h"
@@ -15,6 +17,7 @@ namespace penstock::app {
 namespace {
 
 constexpr Duration kPatience = 10min;
+constexpr const char* kNoChoice = "the answer holds no choice";
 
 // What is said of an answer when it has ended.
 struct Facts {
@@ -24,6 +27,7 @@ struct Facts {
   Duration total{};
   std::uint64_t tokens = 0;
   bool counted = false;  // by the engine
+  bool chosen = false;   // there was a choice, if only an empty one
 };
 
 std::string milliseconds(Duration duration) {
@@ -34,16 +38,40 @@ Error said(std::string detail) {
   return {Kind::refused, Source::gateway, false, std::move(detail)};
 }
 
-// The message of an OpenAI error object, or the body as it is.
+// What a refusal says: its message, or its status.
 std::string message_of(int status, std::string_view body) {
-  simdjson::dom::parser parser;
-  std::string_view message;
-  const simdjson::padded_string padded(body);
-  if (parser.parse(padded)["error"]["message"].get(message) == simdjson::SUCCESS) {
-    return fmt::format("{} ({})", message, status);
-  }
+  const std::string message = error_message(body);
+  if (!message.empty()) return fmt::format("{} ({})", message, status);
   return fmt::format("it answered with status {}", status);
 }
+
+// The answer's text on its way to standard output: as it is into a pipe, but a terminal gets no
+// control bytes of an engine's.
+class Page {
+ public:
+  void print(std::string_view text) { put(terminal_ ? visible_.feed(text) : std::string(text)); }
+  // Ends the line that was begun, so that what follows has one of its own.
+  void end_line() {
+    put(visible_.end());
+    if (begun_) put("\n");
+  }
+  void end() {
+    put(visible_.end());
+    put("\n");
+  }
+
+ private:
+  void put(std::string_view text) {
+    if (text.empty()) return;
+    begun_ = text.back() != '\n';
+    std::fwrite(text.data(), 1, text.size(), stdout);
+    std::fflush(stdout);
+  }
+
+  const bool terminal_ = isatty(STDOUT_FILENO) == 1;
+  bool begun_ = false;  // a line that has no end yet
+  Visible visible_;
+};
 
 Task<Result<std::string>> read_all(http::ClientAnswer& answer, Deadline& deadline) {
   std::string body;
@@ -81,24 +109,60 @@ Task<Result<std::string>> first_model(http::Pool& pool, const AskOptions& option
   co_return std::string(id);
 }
 
-// Prints the text of one chunk of a stream.
-void print_chunk(std::string_view data, Facts& facts, Time begun) {
+// Whether an answer, or an event of a stream, carries an error; null says that there is none.
+bool has_error(simdjson::dom::element object) {
+  simdjson::dom::element error;
+  return object["error"].get(error) == simdjson::SUCCESS && !error.is_null();
+}
+
+Error error_of(std::string_view json) {
+  std::string message = error_message(json);
+  return said(message.empty() ? "it answered with an error" : std::move(message));
+}
+
+// Prints the text of one event of a stream.
+Result<void> print_chunk(std::string_view data, Facts& facts, Time begun, Page& page) {
   simdjson::dom::parser parser;
   simdjson::dom::element chunk;
   const simdjson::padded_string padded(data);
-  if (parser.parse(padded).get(chunk) != simdjson::SUCCESS) return;
-  std::string_view text;
-  if (chunk["choices"].at(0)["delta"]["content"].get(text) == simdjson::SUCCESS && !text.empty()) {
-    if (facts.first == Duration{}) facts.first = Clock::now() - begun;
-    if (!facts.counted) ++facts.tokens;
-    std::fwrite(text.data(), 1, text.size(), stdout);
-    std::fflush(stdout);
+  if (parser.parse(padded).get(chunk) != simdjson::SUCCESS) return {};
+  if (has_error(chunk)) return error_of(data);
+  simdjson::dom::element choice;
+  if (chunk["choices"].at(0).get(choice) == simdjson::SUCCESS) {
+    facts.chosen = true;
+    std::string_view text;
+    if (choice["delta"]["content"].get(text) == simdjson::SUCCESS && !text.empty()) {
+      if (facts.first == Duration{}) facts.first = Clock::now() - begun;
+      if (!facts.counted) ++facts.tokens;
+      page.print(text);
+    }
   }
   std::uint64_t tokens = 0;
   if (chunk["usage"]["completion_tokens"].get(tokens) == simdjson::SUCCESS) {
     facts.tokens = tokens;
     facts.counted = true;
   }
+  return {};
+}
+
+// Prints an answer that came in one piece.
+Result<void> print_whole(std::string_view body, Facts& facts, Page& page) {
+  simdjson::dom::parser parser;
+  simdjson::dom::element object;
+  const simdjson::padded_string padded(body);
+  if (parser.parse(padded).get(object) != simdjson::SUCCESS) {
+    return said("it answered with something that is not JSON");
+  }
+  if (has_error(object)) return error_of(body);
+  simdjson::dom::element choice;
+  if (object["choices"].at(0).get(choice) != simdjson::SUCCESS) return said(kNoChoice);
+  facts.chosen = true;
+  std::string_view text;
+  if (choice["message"]["content"].get(text) == simdjson::SUCCESS) page.print(text);
+  if (object["usage"]["completion_tokens"].get(facts.tokens) != simdjson::SUCCESS) {
+    facts.tokens = 0;
+  }
+  return {};
 }
 
 std::string body_of(const AskOptions& options, const std::string& model) {
@@ -115,7 +179,33 @@ std::string body_of(const AskOptions& options, const std::string& model) {
   return body;
 }
 
-Task<Result<Facts>> ask(http::Pool& pool, const AskOptions& options, Deadline& deadline) {
+// Prints a stream, event by event.
+Task<Result<void>> relay(http::ClientAnswer& answer, Facts& facts, Time begun, Page& page,
+                         Deadline& deadline) {
+  dialect::EventSplitter splitter;
+  bool done = false;
+  for (;;) {
+    Result<std::string_view> piece = co_await answer.next(deadline);
+    if (!piece) co_return std::move(piece).error();
+    if (piece->empty()) break;
+    splitter.feed(*piece);
+    while (const auto event = splitter.next()) {
+      if (event->data == "[DONE]") {
+        done = true;
+      } else if (!event->data.empty()) {
+        Result<void> printed = print_chunk(event->data, facts, begun, page);
+        if (!printed) co_return std::move(printed).error();
+      }
+    }
+    if (splitter.too_large()) co_return said("an event of the stream is too large");
+  }
+  if (!done) co_return said("the answer ended before its end");
+  if (!facts.chosen) co_return said(kNoChoice);
+  co_return Result<void>();
+}
+
+Task<Result<Facts>> ask(http::Pool& pool, const AskOptions& options, Page& page,
+                        Deadline& deadline) {
   std::string model = options.model;
   if (model.empty()) {
     Result<std::string> first = co_await first_model(pool, options, deadline);
@@ -134,48 +224,25 @@ Task<Result<Facts>> ask(http::Pool& pool, const AskOptions& options, Deadline& d
   if (!answer) co_return std::move(answer).error();
   const int status = answer->head().status;
   const auto field = [&](std::string_view name, std::string& to) {
-    if (const std::string_view value = answer->head().find(name); !value.empty()) to = value;
+    if (const std::string_view value = answer->head().find(name); !value.empty()) {
+      to = visible(value);
+    }
   };
   field("x-penstock-engine", facts.engine);
   field("x-penstock-cache", facts.cache);
   const bool events = answer->head().find("content-type").starts_with("text/event-stream");
-  if (!events) {
+  if (status == 200 && events) {
+    Result<void> relayed = co_await relay(*answer, facts, begun, page, deadline);
+    if (!relayed) co_return std::move(relayed).error();
+  } else {
     Result<std::string> whole = co_await read_all(*answer, deadline);
     if (!whole) co_return std::move(whole).error();
     if (status != 200) co_return said(message_of(status, *whole));
     facts.first = Clock::now() - begun;
-    simdjson::dom::parser parser;
-    simdjson::dom::element object;
-    std::string_view text;
-    if (parser.parse(*whole).get(object) == simdjson::SUCCESS &&
-        object["choices"].at(0)["message"]["content"].get(text) == simdjson::SUCCESS) {
-      std::fwrite(text.data(), 1, text.size(), stdout);
-    }
-    if (object["usage"]["completion_tokens"].get(facts.tokens) != simdjson::SUCCESS) {
-      facts.tokens = 0;
-    }
-  } else {
-    dialect::EventSplitter splitter;
-    bool done = false;
-    for (;;) {
-      Result<std::string_view> piece = co_await answer->next(deadline);
-      if (!piece) co_return std::move(piece).error();
-      if (piece->empty()) break;
-      splitter.feed(*piece);
-      while (const auto event = splitter.next()) {
-        if (event->data == "[DONE]") {
-          done = true;
-        } else if (event->data.starts_with(R"({"error")")) {
-          co_return said(message_of(status, event->data));
-        } else if (!event->data.empty()) {
-          print_chunk(event->data, facts, begun);
-        }
-      }
-    }
-    if (!done) co_return said("the answer ended before its end");
+    Result<void> printed = print_whole(*whole, facts, page);
+    if (!printed) co_return std::move(printed).error();
   }
   facts.total = Clock::now() - begun;
-  std::fputc('\n', stdout);
   co_return facts;
 }
 
@@ -202,6 +269,10 @@ int ask_command(const AskOptions& options) {
     fmt::print(stderr, "penstock ask: the question is empty\n");
     return 2;
   }
+  if (options.url.ends_with("://")) {
+    fmt::print(stderr, "penstock ask: the URL {} has no host\n", options.url);
+    return 2;
+  }
   Result<http::Url> url = http::parse_url(options.url);
   if (!url) {
     fmt::print(stderr, "penstock ask: {}\n", url.error().detail);
@@ -218,18 +289,23 @@ int ask_command(const AskOptions& options) {
   Loop loop;
   http::Pool pool(loop, std::move(pool_options), {});
   std::optional<Result<Facts>> result;
-  const auto work = [](http::Pool& p, const AskOptions& o, Loop& l,
+  Page page;
+  const auto work = [](http::Pool& p, const AskOptions& o, Page& on, Loop& l,
                        std::optional<Result<Facts>>& to) -> Task<void> {
     Deadline deadline(l, Clock::now() + kPatience);
-    Result<Facts> facts = co_await ask(p, o, deadline);
+    Result<Facts> facts = co_await ask(p, o, on, deadline);
     to.emplace(std::move(facts));
     l.stop();
   };
-  loop.spawn(work(pool, options, loop, result));
+  loop.spawn(work(pool, options, page, loop, result));
   loop.run();
-  if (!*result) return failed(result->error().detail);
+  if (!*result) {
+    page.end_line();
+    const Error& error = result->error();
+    return failed(visible(error.detail) + (error.kind == Kind::unreachable ? kNobodyThere : ""));
+  }
   const Facts& facts = **result;
-  std::fflush(stdout);
+  page.end();
   fmt::print(stderr, "\nengine {} | first token {} | total {} | cache {} | {} tokens\n",
              facts.engine, milliseconds(facts.first), milliseconds(facts.total), facts.cache,
              facts.tokens);

@@ -13,6 +13,10 @@ class App;
 
 namespace penstock::app {
 
+// Behind the message of a command that found no gateway.
+inline constexpr const char* kNobodyThere =
+    "\nIs a gateway running there? `penstock serve` starts one.";
+
 // `penstock check FILE`: every problem and their count to `err` and 2, or what the file is to
 // `out` and 0.
 int check_command(const std::string& file, std::FILE* out, std::FILE* err);

@@ -161,40 +161,64 @@ bool read_behaviour(const EngineOptions& options, engine::SimulatedOptions& to, 
     why = "the shares of faults add up to more than 100%";
   }
   if (like.slots == 0) why = "--slots must be at least 1";
+  if (like.tokens == 0) why = "--tokens must be at least 1";
+  if (!(like.first_token_sigma >= 0)) why = "--sigma must not be negative";
+  if (!(like.tokens_per_second >= 0)) why = "--tokens-per-second must not be negative";
   return why.empty();
 }
 
 }  // namespace
 
 void add_engine_options(CLI::App& app, EngineOptions& options) {
+  const auto share = [&app](const char* name, std::string& into, const char* help) {
+    app.add_option(name, into, help)->type_name("SHARE")->capture_default_str();
+  };
+  app.footer(
+      "Examples:\n"
+      "  penstock engine --first-token 0s --tokens-per-second 0        as fast as it can\n"
+      "  penstock engine --errors 5% --disconnects 5% --stalls 1%      one that is ill\n"
+      "  penstock engine --listen 127.0.0.1:9001 --model a --model b   another, with two models\n"
+      "\n"
+      "In front of it: penstock serve --engine http://127.0.0.1:9000/v1\n");
   app.add_option("--listen", options.listen, "Where to listen; port 0 takes a free one")
       ->type_name("HOST:PORT")
       ->capture_default_str();
-  app.add_option("--model", options.models, "A model to list; may be given again");
+  app.add_option("--model", options.models, "A model to list; may be given again")
+      ->type_name("NAME")
+      ->take_all()
+      ->default_str(engine::SimulatedOptions().models.front());
   app.add_option("--seed", options.seed, "The same seed and question, the same answer")
+      ->type_name("N")
       ->capture_default_str();
   app.add_option("--first-token", options.first_token,
                  "Median time to the first token; 0s for none")
+      ->type_name("TIME")
       ->capture_default_str();
   app.add_option("--sigma", options.sigma, "Spread of that time (log-normal)")
+      ->type_name("SIGMA")
       ->capture_default_str();
   app.add_option("--tokens-per-second", options.tokens_per_second, "0 for all at once")
+      ->type_name("N")
       ->capture_default_str();
-  app.add_option("--tokens", options.tokens, "Mean length of an answer")->capture_default_str();
-  app.add_option("--answer-bytes", options.answer_bytes, "Fixed length of an answer's text");
-  app.add_option("--errors", options.errors, "Share answered with 500")->capture_default_str();
-  app.add_option("--stalls", options.stalls, "Share that stops half-way and never goes on")
+  app.add_option("--tokens", options.tokens, "Mean length of an answer")
+      ->type_name("N")
       ->capture_default_str();
-  app.add_option("--disconnects", options.disconnects, "Share cut off half-way")
+  app.add_option("--answer-bytes", options.answer_bytes, "Fixed length of an answer's text")
+      ->type_name("BYTES");
+  share("--errors", options.errors, "Answered with 500");
+  share("--stalls", options.stalls, "Stopped half-way, never to go on");
+  share("--disconnects", options.disconnects, "Cut off half-way");
+  share("--rate-limited", options.rate_limited, "Answered with 429");
+  app.add_option("--slots", options.slots, "Answers made at once")
+      ->type_name("N")
       ->capture_default_str();
-  app.add_option("--rate-limited", options.rate_limited, "Share answered with 429")
-      ->capture_default_str();
-  app.add_option("--slots", options.slots, "Answers made at once")->capture_default_str();
   app.add_option("--queue", options.queue, "Questions that wait for a slot; more get a 429")
+      ->type_name("N")
       ->capture_default_str();
-  app.add_option("--workers", options.workers, "Event loops")
+  app.add_option("--workers", options.workers, "Event loops, 1 to 64")
+      ->type_name("N")
       ->capture_default_str()
-      ->check(CLI::Range(1, 64));
+      ->check(CLI::Range(1, 64).description(""));
 }
 
 int engine_command(const EngineOptions& options) {

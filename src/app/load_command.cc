@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <atomic>
+#include <charconv>
 #include <condition_variable>
 #include <csignal>
 #include <cstdio>
@@ -14,6 +15,7 @@
 
 #include "app/commands.h"
 #include "app/serve.h"
+#include "app/shown.h"
 #include "settings/values.h"
 
 namespace penstock::app {
@@ -83,6 +85,15 @@ void add_size(CLI::App& app, const char* name, std::size_t& into, const char* he
       ->default_str(std::to_string(into));
 }
 
+// In load::Options a rate of 0 means none; who writes one wants something else.
+std::string check_rate(const std::string& text) {
+  double rate = 0;
+  const char* const end = text.data() + text.size();
+  const auto [at, ec] = std::from_chars(text.data(), end, rate);
+  if (ec == std::errc() && at == end && rate > 0 && rate <= 1e9) return {};
+  return text + " is no rate: above 0, at most 1e9; without --rate the loop is closed";
+}
+
 bool write_file(const std::string& path, const std::string& text) {
   std::FILE* const file = std::fopen(path.c_str(), "w");
   if (file == nullptr) return false;
@@ -98,44 +109,58 @@ void add_load_options(CLI::App& app, load::Options& options) {
       "  penstock load --connections 64 --duration 30s      how much can it do?\n"
       "  penstock load --rate 1000 --connections 500        how fast is it at 1,000 questions/s?\n"
       "  penstock load --stream --connections 2000 --model gpt-4o-mini\n"
-      "  penstock load --url http://127.0.0.1:9000 --unique --json load.json\n"
+      "  penstock load --url http://127.0.0.1:9000 --model simulated --unique --json load.json\n"
       "\n"
       "Without --rate each connection asks again as soon as it is answered (closed loop). With\n"
       "it, questions come at that rate whatever the server does, and latency counts from when a\n"
       "question was meant to be sent, so a server that stalls cannot hide it (open loop).\n"
       "Exit codes: 0 all answered, 1 some request failed, 2 an option means nothing.\n");
 
-  app.add_option("--url", options.url, "The server; http only")->capture_default_str();
-  app.add_option("--model", options.model, "Which model is asked")->capture_default_str();
+  app.add_option("--url", options.url, "The server; http only")
+      ->type_name("URL")
+      ->capture_default_str();
+  app.add_option("--model", options.model, "Which model is asked")
+      ->type_name("NAME")
+      ->capture_default_str();
   app.add_option("--connections", options.connections,
                  "Connections; in an open loop the most there may be")
+      ->type_name("N")
       ->capture_default_str();
-  app.add_option("--rate", options.rate, "Questions a second, constantly: an open loop");
+  app.add_option("--rate", options.rate, "Questions a second, constantly: an open loop")
+      ->type_name("N")
+      ->check(&check_rate, "");
   app.add_flag("--stream", options.stream, "Ask for streamed answers; measures first tokens, gaps");
   add_time(app, "--duration", options.duration, "How long is measured");
   add_time(app, "--warmup", options.warmup, "How long before that is not");
   add_time(app, "--timeout", options.timeout, "How long one answer may take, its stream included");
 
   app.add_option("--questions", options.questions, "How many different questions are made up")
+      ->type_name("N")
       ->capture_default_str();
   app.add_option("--zipf", options.zipf,
                  "How unequally they are asked: the n-th 1/n^ZIPF as often as the first; 0 equally")
+      ->type_name("ZIPF")
       ->capture_default_str();
-  app.add_flag("--unique", options.unique, "No question twice: what a cache cannot answer")
+  app.add_flag("--unique", options.unique,
+               "No question twice: what a cache cannot answer; not with --questions")
       ->excludes("--questions");
   app.add_option("--file", options.file,
                  "Questions from a file, one a line: text, or .jsonl with strings, objects with "
-                 "`question`, or whole request bodies")
-      ->check(CLI::ExistingFile)
+                 "`question`, or whole request bodies; not with --questions or --unique")
+      ->type_name("FILE")
+      ->check(CLI::ExistingFile.description(""))
       ->excludes("--questions", "--unique");
   add_size(app, "--body-bytes", options.body_bytes, "Size of a made-up request's body");
 
   app.add_option("--header", options.headers,
-                 "A field to send along, such as 'authorization: Bearer X'")
-      ->type_name("'K: V'")
+                 "A field to send along, such as 'authorization: Bearer X'; may be given again")
+      ->type_name("FIELD")
       ->take_all();
-  app.add_option("--threads", options.threads, "Cores to use")->capture_default_str();
+  app.add_option("--threads", options.threads, "Cores to use")
+      ->type_name("N")
+      ->capture_default_str();
   app.add_option("--seed", options.seed, "Repeats the same order of questions")
+      ->type_name("N")
       ->capture_default_str();
   app.add_option("--json", options.json, "Writes the figures to this file; - is standard output")
       ->type_name("FILE");
@@ -152,23 +177,40 @@ int load_command(const load::Options& options) {
     return load::run(wanted, stop.get_token());
   }();
   if (!report) {
-    fmt::print(stderr, "penstock load: {}\n", report.error().detail);
+    fmt::print(stderr, "penstock load: {}{}\n", report.error().detail,
+               report.error().kind == Kind::unreachable ? kNobodyThere : "");
     return report.error().kind == Kind::invalid ? kBadUsage : kFailed;
   }
 
   const bool json_out = options.json == "-";
   fmt::print(json_out ? stderr : stdout, "{}", load::to_table(*report, options));
   if (json_out) fmt::print("{}", load::to_json(*report, options));
+  std::fflush(stdout);  // before what is said of it on standard error
   if (!options.json.empty() && !json_out &&
       !write_file(options.json, load::to_json(*report, options))) {
     fmt::print(stderr, "penstock load: cannot write {}\n", options.json);
     return kFailed;
   }
+  if (report->cut_short) {
+    fmt::print(stderr,
+               "penstock load: stopped early, after {:.1f} of {:.1f} s that were to be measured\n",
+               std::chrono::duration<double>(report->measured).count(),
+               std::chrono::duration<double>(options.duration).count());
+  }
   const std::uint64_t failed = report->counts.failed();
   if (failed > 0) {
-    const std::uint64_t ended = report->counts.answers + failed;
-    fmt::print(stderr, "penstock load: {} request{} of {} failed\n", failed, failed == 1 ? "" : "s",
-               std::max(ended, failed));
+    const std::uint64_t ended = report->counts.ended();
+    fmt::print(stderr, "penstock load: {} of {} request{} failed\n", failed, ended,
+               ended == 1 ? "" : "s");
+    if (const int status = report->counts.refused_alike(); status != 0) {
+      const std::string message = error_message(report->counts.refusal);
+      fmt::print(
+          stderr, "penstock load: every answer was {}{}{}{}\n", status, message.empty() ? "" : ": ",
+          message,
+          status == 404 && options.file.empty()
+              ? fmt::format("\nAsked was the model {}; --model names another.", options.model)
+              : "");
+    }
     return kFailed;
   }
   if (report->counts.answers == 0) {

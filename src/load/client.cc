@@ -399,6 +399,7 @@ void Share::finish(Slot& slot, Time now) {
     ++counts.status[static_cast<std::size_t>(scanner.status())];
     if (wanted_stream) ++counts.streams;
     if (!scanner.cache().empty()) counts.cache_result(scanner.cache());
+    if (counts.refusal.empty()) counts.refusal = scanner.refusal();
     counts.latency.record(now - slot.intended);
   }
   // An answer that came before its request was out leaves the connection in between.

@@ -18,6 +18,7 @@ namespace penstock::load {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 const std::string kAnswer =
     "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nx-penstock-cache: hit\r\n\r\n{}";
@@ -217,13 +218,26 @@ TEST(Load, AStreamThatBreaksOffOrCarriesAnErrorHasFailed) {
 
 TEST(Load, AnErrorStatusHasFailedAndIsCountedAsSuch) {
   SmallServer server([](const std::string&) {
-    return Reply{"HTTP/1.1 503 Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+    return Reply{"HTTP/1.1 503 Unavailable\r\ncontent-length: 5\r\nconnection: close\r\n\r\nnever",
                  true};
   });
   Result<Report> report = run(server.options(), {});
   ASSERT_TRUE(report) << report.error().detail;
   EXPECT_GT(report->counts.status[503], 0u);
   EXPECT_EQ(report->counts.failed(), report->counts.status[503]);
+  EXPECT_EQ(report->counts.refused_alike(), 503);
+  EXPECT_EQ(report->counts.refusal, "never");
+}
+
+TEST(Load, ARefusedAnswerIsOneRequestAndNotTwo) {
+  Counts counts;
+  counts.answers = 160;
+  counts.status[200] = 142;
+  counts.status[429] = 18;
+  counts.failures[static_cast<std::size_t>(Failed::closed)] = 40;
+  EXPECT_EQ(counts.failed(), 58u);
+  EXPECT_EQ(counts.ended(), 200u);
+  EXPECT_EQ(counts.refused_alike(), 0);
 }
 
 TEST(Load, AnAnswerThatDoesNotComeTimesOut) {
@@ -326,6 +340,23 @@ TEST(Load, WhatMakesNoSenseIsRefusedBeforeAnythingIsSent) {
   EXPECT_EQ(kind([](Options& o) { o.url = "ftp://x"; }), Kind::invalid);
   EXPECT_EQ(kind([](Options& o) { o.url = "http://192.0.2.1"; }), Kind::invalid);
   EXPECT_EQ(kind([](Options&) {}), Kind::unreachable);
+}
+
+TEST(Load, WhereNothingCameTheTableShowsNoTimes) {
+  Report report;
+  report.measured = 10s;
+  report.counts.failures[static_cast<std::size_t>(Failed::closed)] = 3;
+  report.counts.late.record(7us, 3);
+  Options options;
+  options.connections = 1;
+  const std::string closed = to_table(report, options);
+  EXPECT_THAT(closed, HasSubstr("1 connection, 1 thread,"));
+  EXPECT_THAT(closed, HasSubstr("No whole answer came"));
+  EXPECT_THAT(closed, Not(HasSubstr("p50")));
+  options.rate = 1;
+  const std::string open = to_table(report, options);
+  EXPECT_THAT(open, HasSubstr("sent late"));
+  EXPECT_THAT(open, Not(HasSubstr(" 0 us")));
 }
 
 TEST(Load, TheTableAndTheJsonSayTheSame) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "load/load.h"
 
@@ -65,6 +66,10 @@ std::string plain(std::string_view text) {
   return out;
 }
 
+std::string counted(std::uint64_t count, std::string_view noun) {
+  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
+}
+
 double seconds(Duration time) { return std::chrono::duration<double>(time).count(); }
 
 }  // namespace
@@ -98,6 +103,7 @@ void Counts::merge(const Counts& other) {
       cache.emplace_back(word, count);
     }
   }
+  if (refusal.empty()) refusal = other.refusal;
   events += other.events;
   streams += other.streams;
   bytes_in += other.bytes_in;
@@ -115,6 +121,15 @@ std::uint64_t Counts::failed() const {
   return sum;
 }
 
+std::uint64_t Counts::ended() const {
+  return std::accumulate(failures.begin(), failures.end(), answers);
+}
+
+int Counts::refused_alike() const {
+  const auto all = std::find(status.begin() + 400, status.end(), answers);
+  return answers == 0 || all == status.end() ? 0 : static_cast<int>(all - status.begin());
+}
+
 double Report::per_second(std::uint64_t count) const {
   return measured <= Duration::zero() ? 0 : static_cast<double>(count) / seconds(measured);
 }
@@ -125,10 +140,10 @@ std::string to_table(const Report& report, const Options& options) {
   const std::string loop = options.rate > 0
                                ? fmt::format("open loop, {:g}/s over at most", options.rate)
                                : "closed loop,";
-  out += fmt::format("{}  {} {} connections, {} thread{}, {:.1f} s after {:.1f} s of warm-up{}\n\n",
-                     options.url, loop, options.connections, options.threads,
-                     options.threads == 1 ? "" : "s", seconds(report.measured),
-                     seconds(options.warmup), report.cut_short ? ", cut short" : "");
+  out += fmt::format("{}  {} {}, {}, {:.1f} s after {:.1f} s of warm-up{}\n\n", options.url, loop,
+                     counted(options.connections, "connection"), counted(options.threads, "thread"),
+                     seconds(report.measured), seconds(options.warmup),
+                     report.cut_short ? ", stopped early" : "");
 
   out += fmt::format("  answers     {} · {:.1f}/s · {} failed", grouped(counts.answers),
                      report.per_second(counts.answers), grouped(counts.failed()));
@@ -166,12 +181,21 @@ std::string to_table(const Report& report, const Options& options) {
       fmt::format("  sent        {} · {}/s\n", shown_bytes(static_cast<double>(counts.bytes_out)),
                   shown_bytes(report.per_second(counts.bytes_out)));
 
-  out += fmt::format("\n  {:<12}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}\n", "", "p50", "p90", "p95",
-                     "p99", "p99.9", "max");
-  out += row("answer", counts.latency);
-  if (counts.first_token.count() > 0) out += row("first token", counts.first_token);
-  if (counts.gap.count() > 0) out += row("between", counts.gap);
-  if (options.rate > 0) out += row("sent late", counts.late);
+  // Only what was measured: of nothing there is no median.
+  std::string rows;
+  const auto times = [&rows](std::string_view name, const Histogram& of) {
+    if (of.count() > 0) rows += row(name, of);
+  };
+  times("answer", counts.latency);
+  times("first token", counts.first_token);
+  times("between", counts.gap);
+  if (options.rate > 0) times("sent late", counts.late);
+  if (!rows.empty()) {
+    out += fmt::format("\n  {:<12}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}\n", "", "p50", "p90", "p95",
+                       "p99", "p99.9", "max");
+    out += rows;
+  }
+  if (counts.answers == 0) out += "\n  No whole answer came.\n";
   if (report.cpu > 0.9) {
     out += fmt::format(
         "\n  The generator used {:.0f} % of {}: it may be what was measured. Try --threads.\n",

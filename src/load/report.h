@@ -34,7 +34,8 @@ struct Counts {
   std::array<std::uint64_t, 600> status{};  // by code
   std::array<std::uint64_t, kFailures> failures{};
   std::vector<std::pair<std::string, std::uint64_t>> cache;  // x-penstock-cache's first words
-  std::uint64_t events = 0;                                  // of streams, [DONE] not counted
+  std::string refusal;       // the beginning of some refused answer's body
+  std::uint64_t events = 0;  // of streams, [DONE] not counted
   std::uint64_t streams = 0;
   std::uint64_t bytes_in = 0;
   std::uint64_t bytes_out = 0;
@@ -48,6 +49,8 @@ struct Counts {
   void merge(const Counts& other);
 
   std::uint64_t failed() const;  // all failures, and answers of 400 and more
+  std::uint64_t ended() const;   // whole answers, and what failed without one
+  int refused_alike() const;     // the status of 400 or more that every answer had, or 0
 };
 
 struct Report {

@@ -8,6 +8,7 @@ namespace penstock::load {
 namespace {
 
 constexpr std::size_t kMaxHead = 64 * 1024;
+constexpr std::size_t kMaxRefusal = 4 * 1024;
 constexpr std::size_t kMaxEventLine = 64 * 1024;  // looked at for the first token
 
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
@@ -55,6 +56,7 @@ void Scanner::reset() {
   left_ = head_bytes_ = body_bytes_ = events_ = 0;
   line_.clear();
   event_line_.clear();
+  refusal_.clear();
 }
 
 std::size_t Scanner::feed(std::string_view bytes) {
@@ -209,6 +211,7 @@ bool Scanner::chunk_size(std::string_view text) {
 
 void Scanner::body(std::string_view bytes) {
   body_bytes_ += bytes.size();
+  if (status_ >= 400) refusal_.append(bytes, 0, kMaxRefusal - refusal_.size());
   if (!event_stream_) return;
   while (!bytes.empty()) {
     const std::size_t end = bytes.find('\n');

@@ -1,7 +1,7 @@
 // Reads answers off a connection, strictly, and keeps of them only what a load test counts.
 //
-// Bytes are given as they come, cut anywhere. Nothing is stored but a line that was cut, and of a
-// stream the lines before its first token.
+// Bytes are given as they come, cut anywhere. Nothing is stored but a line that was cut, of a
+// stream the lines before its first token, and of a refusal's body the beginning.
 //
 //   status ── fields ──┬── counted body ─────────────────────┬── done
 //                      ├── chunk size ── chunk ── ... ── 0 ──┤
@@ -38,6 +38,9 @@ class Scanner {
     return {cache_, cache_size_};
   }  // of x-penstock-cache: first word
   std::uint64_t body_bytes() const { return body_bytes_; }
+  std::string_view refusal() const {
+    return refusal_;
+  }  // a status of 400 or more: body's beginning
 
   // Of a stream: events that carry data, [DONE] aside.
   std::uint64_t events() const { return events_; }
@@ -85,6 +88,7 @@ class Scanner {
   std::uint64_t events_ = 0;
   std::string line_;        // the beginning of a head or size line that was cut
   std::string event_line_;  // the same of a stream's line
+  std::string refusal_;
 };
 
 }  // namespace penstock::load

@@ -120,6 +120,19 @@ TEST(Scanner, AnAnswerThatBreaksOffIsNotDone) {
   }
 }
 
+TEST(Scanner, OfARefusalTheBeginningOfItsBodyIsKept) {
+  Scanner scanner;
+  scanner.feed("HTTP/1.1 404 Not Found\r\ncontent-length: 10000\r\n\r\nno ");
+  scanner.feed("such model");
+  EXPECT_EQ(scanner.refusal(), "no such model");
+  scanner.feed(std::string(10'000 - 13, ' '));
+  EXPECT_TRUE(scanner.done());
+  EXPECT_EQ(scanner.refusal().size(), 4096u);
+  scanner.reset();
+  scanner.feed(kPlain);
+  EXPECT_EQ(scanner.refusal(), "");
+}
+
 TEST(Scanner, PreliminaryAnswersArePassedOver) {
   Scanner scanner;
   scanner.feed("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n");
