@@ -12,8 +12,9 @@ struct Passage {
   std::string text;     // Markdown as it stands in the file
 };
 
-// Paragraphs under one heading go together up to about `target` bytes; a fenced block of code is
-// never cut; a longer paragraph is cut at its sentences. REQUIRES: `text` is UTF-8.
+// Paragraphs under one heading go together up to some 700 bytes, with code and diagrams up to
+// 1,500; longer paragraphs are cut at their sentences, code over 4,000 bytes between its lines.
+// HTML comments, and what has no word in it, are left out. REQUIRES: `text` is UTF-8.
 std::vector<Passage> cut_into_passages(std::string_view text, std::string_view file_name);
 
 // The words of a question that say what it is about: lower case, without the most common ones,
