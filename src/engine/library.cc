@@ -20,16 +20,23 @@ namespace fs = std::filesystem;
 
 constexpr int kSearchers = 2;
 constexpr std::size_t kQueue = 1000;  // questions
-constexpr std::size_t kCandidates = 12;
+constexpr std::size_t kCandidates = 24;
 constexpr std::size_t kFindings = 3;
-constexpr double kFits = 0.5;  // of a question's telling words
+constexpr double kFits = 0.5;   // of a question's telling words
+constexpr double kTitle = 0.5;  // what a word in a heading counts beside one anywhere,
+constexpr double kText = 0.25;  // and one in the text itself
 constexpr Duration kRetry = 30s;
 // Changes with how files are cut and searched: the same files may be answered out of otherwise.
-constexpr std::uint64_t kEdition = 1;
+constexpr std::uint64_t kEdition = 2;
 
 std::uint64_t digest_of(const std::string& name, const std::string& text) {
   const std::uint64_t seed = XXH3_64bits_withSeed(name.data(), name.size(), kEdition);
   return XXH3_64bits_withSeed(text.data(), text.size(), seed);
+}
+
+// "guide/first-steps.md" -> "guide/first-steps": what is searched of it.
+std::string title_of(const std::string& source) {
+  return source.substr(0, source.size() - fs::path(source).extension().native().size());
 }
 
 struct Document {
@@ -40,6 +47,17 @@ struct Document {
   std::string left_out;  // why; empty: it is indexed
   bool retry = false;    // it may do without having changed
 };
+
+// Keeps the order of sections by their best passage; in a section passages stand as in the file.
+void put_sections_together(std::vector<Finding>& findings) {
+  for (auto first = findings.begin(); first != findings.end();) {
+    const auto end = std::stable_partition(first, findings.end(), [one = *first](const Finding& f) {
+      return f.source == one.source && f.passage.heading == one.passage.heading;
+    });
+    std::sort(first, end, [](const Finding& a, const Finding& b) { return a.row < b.row; });
+    first = end;
+  }
+}
 
 }  // namespace
 
@@ -59,7 +77,7 @@ class Library::Keeper {
       return {};
     };
     Result<void> made =
-        make(insert_, "INSERT INTO passage (source, heading, text) VALUES (?, ?, ?)");
+        make(insert_, "INSERT INTO passage (source, title, heading, text) VALUES (?, ?, ?, ?)");
     if (!made) return made;
     return make(remove_, "DELETE FROM passage WHERE rowid BETWEEN ? AND ?");
   }
@@ -184,8 +202,9 @@ class Library::Keeper {
       }
       return document;
     }
+    const std::string title = title_of(source);
     for (const Passage& passage : cut_into_passages(*text, fs::path(source).stem().string())) {
-      insert_->bind(1, source).bind(2, passage.heading).bind(3, passage.text);
+      insert_->bind(1, source).bind(2, title).bind(3, passage.heading).bind(4, passage.text);
       const Result<bool> stepped = insert_->step();
       if (!stepped) return stepped.error();
       if (folder_.stopping()) return document;
@@ -269,11 +288,12 @@ Result<void> Library::open_index() {
     if (stop_event_ < 0) return Error{Kind::internal, Source::gateway, false, "no eventfd"};
     Result<Database> writer = Database::open(path);
     if (!writer) return std::move(writer).error();
+    // A passage is found by its file's name and its headings sooner than by its text.
     Result<void> made = writer->run(
         "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; PRAGMA temp_store=MEMORY;"
-        "CREATE VIRTUAL TABLE passage USING fts5(source UNINDEXED, heading, text, "
+        "CREATE VIRTUAL TABLE passage USING fts5(source UNINDEXED, title, heading, text, "
         "tokenize='porter unicode61');"
-        "INSERT INTO passage (passage, rank) VALUES ('rank', 'bm25(0.0, 3.0, 1.0)');");
+        "INSERT INTO passage (passage, rank) VALUES ('rank', 'bm25(0.0, 3.0, 3.0, 1.0)');");
     if (!made) return made;
     for (int i = 0; i < kSearchers; ++i) {
       Result<Database> reader = Database::open(path);
@@ -283,7 +303,7 @@ Result<void> Library::open_index() {
       if (!read) return read;
       // The rank function is set in the table.
       Result<Statement> search = reader->prepare(
-          "SELECT source, heading, text FROM passage WHERE passage MATCH ? "
+          "SELECT rowid, source, heading, text FROM passage WHERE passage MATCH ? "
           "ORDER BY rank LIMIT " +
           std::to_string(kCandidates));
       if (!search) return std::move(search).error();
@@ -381,6 +401,7 @@ Result<std::vector<Finding>> Library::find(Statement& statement, const std::stri
   struct Candidate {
     Finding finding;
     double cover;
+    double score;
   };
   std::vector<Candidate> candidates;
   statement.bind(1, fts_query(words));
@@ -388,20 +409,29 @@ Result<std::vector<Finding>> Library::find(Statement& statement, const std::stri
     const Result<bool> row = statement.step();
     if (!row) return row.error();
     if (!*row) break;
-    Finding finding{std::string(statement.text(0)),
-                    {std::string(statement.text(1)), std::string(statement.text(2))}};
-    const double cover = coverage(words, finding.passage);
-    if (cover >= kFits) candidates.push_back({std::move(finding), cover});
+    Finding finding{std::string(statement.text(1)),
+                    {std::string(statement.text(2)), std::string(statement.text(3))},
+                    statement.number(0)};
+    const std::string& source = finding.source;
+    const Passage& passage = finding.passage;
+    const double cover = coverage(words, {source, passage.heading, passage.text});
+    if (cover < kFits) continue;
+    const double title = coverage(words, {source, passage.heading});
+    const double text = coverage(words, {passage.text});
+    const double score = cover + kTitle * title + kText * text;
+    candidates.push_back({std::move(finding), cover, score});
   }
-  // Rank says which is about it most, coverage which is about all of it.
+  // Rank says which is about it most, coverage which is about all of it, and what its headings say
+  // a passage is about is worth more than what it mentions.
   std::stable_sort(candidates.begin(), candidates.end(),
-                   [](const Candidate& a, const Candidate& b) { return a.cover > b.cover; });
+                   [](const Candidate& a, const Candidate& b) { return a.score > b.score; });
   for (Candidate& candidate : candidates) {
     if (findings.size() == kFindings) break;
     // What fits much less than the best only distracts.
     if (candidate.cover < 0.75 * candidates.front().cover) continue;
     findings.push_back(std::move(candidate.finding));
   }
+  put_sections_together(findings);
   return findings;
 }
 

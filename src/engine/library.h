@@ -28,6 +28,7 @@ namespace penstock::engine {
 struct Finding {
   std::string source;  // the file, relative to the folder
   Passage passage;
+  std::int64_t row = 0;  // grows with the passage's place in its file
 };
 
 class Library {
@@ -38,7 +39,8 @@ class Library {
   Library(const Library&) = delete;
   Library& operator=(const Library&) = delete;
 
-  // The best passages for a question, best first, at most three. None: nothing fits.
+  // The best passages for a question, at most three. Best first, but those of one section together
+  // and in their order. None: nothing fits.
   Task<Result<std::vector<Finding>>> search(std::string question, Deadline& deadline);
 
   // A digest of the names and contents of what is indexed: the same for the same files, whichever

@@ -8,6 +8,62 @@
 namespace penstock::engine {
 namespace {
 
+// ---- what is found ---------------------------------------------------------------------------
+
+TEST_F(DocumentsTest, OverTheProjectsOwnPagesTheBestPassageIsFromTheRightFile) {
+  const auto docs = fs::path(__FILE__).parent_path() / "../../docs";
+  if (!fs::exists(docs)) GTEST_SKIP() << "built elsewhere";
+  const auto library = *Library::open(docs.string(), log_);
+  const std::pair<const char*, const char*> kTable[] = {
+      {"What is a penstock?", "what-is-penstock.md"},
+      {"Who is Penstock for?", "what-is-penstock.md"},
+      {"How do I turn the Redis cache off?", "switches.md"},
+      {"How can I see whether an answer came from the cache?", "switches.md"},
+      {"How do I get started?", "getting-started.md"},
+      {"How can I answer questions out of my own documents?", "engines.md"},
+      {"Which exit codes are there?", "commands.md"},
+      {"What happens on SIGTERM?", "commands.md"},
+      {"What happens when an engine fails?", "engines.md"},
+      {"What are simulated engines?", "engines.md"},
+      {"Which OpenAI-compatible servers can I use?", "engines.md"},
+      {"How do I run the benchmarks?", "benchmarks.md"},
+      {"How is it compared with nginx?", "benchmarks.md"},
+      {"Why did you write an HTTP parser?", "adr/0002-http-parser.md"},
+  };
+  for (const auto& [question, file] : kTable) {
+    const auto found = search(*library, question);
+    ASSERT_FALSE(found.empty()) << question;
+    EXPECT_EQ(found[0].source, file) << question << "\n" << found[0].passage.heading;
+  }
+  const auto pipe = search(*library, "What is a penstock?");
+  EXPECT_NE(pipe[0].passage.text.find("gated pipe"), std::string::npos) << pipe[0].passage.heading;
+  for (const Finding& finding : search(*library, "How do I begin?")) {
+    EXPECT_EQ(finding.passage.text.find("<!--"), std::string::npos);
+  }
+}
+
+TEST_F(DocumentsTest, PassagesOfOneSectionComeInTheirOrder) {
+  std::string text = "# Locks\n\n## The upper lock\n\nThe lock opens at dawn. ";
+  text += std::string(600, '.') + "\n\nOf the lock: lock, upper lock. " + std::string(600, '.');
+  write("locks.md", text + "\n\nThe upper lock closes at dusk, lock lock lock lock. " +
+                        std::string(600, '.') + "\n");
+  write("other.md", "# Other\n\nA lock.\n");
+  const auto library = open();
+  const auto found = search(*library, "upper lock");
+  ASSERT_EQ(found.size(), 3u);
+  for (const Finding& finding : found) EXPECT_EQ(finding.source, "locks.md");
+  EXPECT_LT(found[0].row, found[1].row);
+  EXPECT_LT(found[1].row, found[2].row);
+}
+
+TEST_F(DocumentsTest, AFilesNameIsSearchedToo) {
+  write("night-shift.md", "Two people, from ten to six.");
+  const auto library = open();
+  const auto found = search(*library, "Who does the night shift?");
+  ASSERT_FALSE(found.empty());
+  EXPECT_EQ(found[0].source, "night-shift.md");
+}
+
 // ---- what is followed ------------------------------------------------------------------------
 
 TEST_F(DocumentsTest, AFolderThatIsReplacedIsFollowed) {

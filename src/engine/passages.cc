@@ -359,7 +359,8 @@ std::string fts_query(const std::vector<std::string>& words) {
   return query;
 }
 
-double coverage(const std::vector<std::string>& words, const Passage& passage) {
+double coverage(const std::vector<std::string>& words,
+                std::initializer_list<std::string_view> texts) {
   if (words.empty()) return 0;
   std::vector<bool> found(words.size());
   const auto look = [&](const std::string& there) {
@@ -372,8 +373,7 @@ double coverage(const std::vector<std::string>& words, const Passage& passage) {
       if (similar) found[i] = true;
     }
   };
-  each_word(passage.heading, look);
-  each_word(passage.text, look);
+  for (const std::string_view text : texts) each_word(text, look);
   return static_cast<double>(std::count(found.begin(), found.end(), true)) /
          static_cast<double>(words.size());
 }

@@ -1,6 +1,7 @@
 // Cuts a document into passages: pieces that can be quoted and still make sense.
 #pragma once
 
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,7 +25,9 @@ std::vector<std::string> words_of(std::string_view question);
 // An FTS5 query that finds any of the words. The words cannot change its meaning.
 std::string fts_query(const std::vector<std::string>& words);
 
-// The share of the words that the passage has, by their beginnings (the index knows stems).
-double coverage(const std::vector<std::string>& words, const Passage& passage);
+// The share of the words that stand in any of the texts, by their beginnings (the index knows
+// stems).
+double coverage(const std::vector<std::string>& words,
+                std::initializer_list<std::string_view> texts);
 
 }  // namespace penstock::engine
