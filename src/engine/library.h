@@ -59,7 +59,6 @@ class Library {
   bool read_once() const { return read_once_.load(std::memory_order_acquire); }
   std::uint64_t passages() const { return passages_.load(std::memory_order_relaxed); }
   std::uint64_t files() const { return files_.load(std::memory_order_relaxed); }
-  const std::string& folder_name() const { return name_; }
   std::uint64_t left_out() const { return left_out_.load(std::memory_order_relaxed); }
 
  private:
