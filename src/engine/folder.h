@@ -57,7 +57,7 @@ class Folder {
 
   void watch_anew();
   void watch(const std::filesystem::path& folder);
-  // True: an error ended it before the folder's end.
+  // The error that ended it before the folder's end, if any.
   std::error_code walk(const std::filesystem::path& folder, Files& files);
   void follow_links(Files& files);
   void settle();
