@@ -16,20 +16,26 @@ std::uint64_t tokens_of(std::string_view text) { return text.size() / 4 + 1; }
 
 std::string answer_text(const std::vector<Finding>& findings, const Library& library) {
   if (findings.empty()) {
-    return "I found nothing about this in the documents (" + std::to_string(library.files()) +
-           " files in `" + library.folder_name() +
-           "`). I only quote what they say: other words may find it.";
+    const std::uint64_t files = library.files();
+    return "I found nothing about this in the documents (" + std::to_string(files) +
+           (files == 1 ? " file" : " files") +
+           "). I only quote what they say: other words may find it.";
   }
   std::string text = findings.size() == 1
                          ? "This is what the documents say:\n"
                          : "These are the places in the documents that fit best:\n";
+  const Finding* before = nullptr;
   for (const Finding& finding : findings) {
-    text += "\n**" + finding.passage.heading + "** (`" + finding.source + "`)\n\n> ";
+    const bool same = before != nullptr && before->source == finding.source &&
+                      before->passage.heading == finding.passage.heading;
+    if (!same) text += "\n**" + finding.passage.heading + "** (`" + finding.source + "`)\n";
+    text += "\n> ";
     for (const char c : finding.passage.text) {
       text += c;
       if (c == '\n') text += "> ";
     }
     text += '\n';
+    before = &finding;
   }
   return text;
 }

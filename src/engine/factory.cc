@@ -53,6 +53,10 @@ Result<void> Shared::open(const settings::Settings& settings) {
       }
     }
   }
+  known_.clear();
+  for (const settings::EngineSettings& engine : settings.engines) {
+    known_.push_back({engine.name, engine.kind, engine.path});
+  }
   libraries_ = std::move(libraries);
   halls_ = std::move(halls);
   tls_ = std::move(tls);
@@ -83,16 +87,46 @@ std::shared_ptr<Engine> Shared::make(const settings::EngineSettings& settings, u
                                         http::PoolMetrics(metrics, settings.name));
 }
 
+Health Shared::health_of(const Known& engine) const {
+  Health health{engine.name, true, true, {}};
+  if (engine.kind != settings::EngineKind::documents) return health;
+  const Library& library = *libraries_.at(engine.path);
+  const auto some = [](std::uint64_t count, std::string_view what) {
+    return std::to_string(count) + ' ' + std::string(what) + (count == 1 ? "" : "s");
+  };
+  const Library::State state = library.state();
+  health.usable = library.read_once();
+  health.good = state == Library::State::good;
+  switch (state) {
+    case Library::State::good: break;
+    case Library::State::reading:
+      health.detail = "the documents are being read for the first time";
+      return health;
+    case Library::State::gone: health.detail = "the folder of documents cannot be read"; break;
+    case Library::State::failed: health.detail = "the documents cannot be indexed"; break;
+  }
+  if (!health.usable) return health;
+  if (!health.good) health.detail += "; answers come from what was read before: ";
+  health.detail += some(library.passages(), "passage");
+  if (library.left_out() > 0)
+    health.detail += ", " + some(library.left_out(), "file") + " left out";
+  return health;
+}
+
 std::vector<Health> Shared::health() const {
   const std::lock_guard lock(mutex_);
   std::vector<Health> all;
-  all.reserve(libraries_.size());
-  for (const auto& [path, library] : libraries_) {
-    all.push_back({library->folder_name(), library->read_once(),
-                   library->read_once() ? std::to_string(library->passages()) + " passages"
-                                        : "the documents are being read"});
-  }
+  all.reserve(known_.size());
+  for (const Known& engine : known_) all.push_back(health_of(engine));
   return all;
+}
+
+bool Shared::ready() const {
+  const std::lock_guard lock(mutex_);
+  return known_.empty() || std::any_of(known_.begin(), known_.end(), [this](const Known& engine) {
+           return engine.kind != settings::EngineKind::documents ||
+                  libraries_.at(engine.path)->read_once();
+         });
 }
 
 }  // namespace penstock::engine

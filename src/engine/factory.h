@@ -18,11 +18,13 @@ namespace penstock::engine {
 class Library;
 class SimulatedHall;
 
-// What an operator is told of an engine.
+// What an operator is told of an engine. Without a word of where it is: health is open to all.
 struct Health {
-  std::string name;
+  std::string name;  // the engine's
   bool good = true;
-  std::string detail;
+  // Whether a question can be answered at all: false while documents are read for the first time.
+  bool usable = true;
+  std::string detail;  // what is wrong, or what is there
 };
 
 // The parts that all workers share: indexes of folders, queues of simulated engines.
@@ -39,11 +41,24 @@ class Shared {
   std::shared_ptr<Engine> make(const settings::EngineSettings& settings, unsigned workers,
                                Loop& loop, observe::Shard& metrics);
 
+  // Of every engine of the settings, in their order. An engine behind a network counts as good:
+  // nothing asks it in the background.
   std::vector<Health> health() const;
 
+  // Whether any engine is usable, or there is none. Cheap; any thread.
+  bool ready() const;
+
  private:
+  struct Known {
+    std::string name;
+    settings::EngineKind kind;
+    std::string path;
+  };
+  Health health_of(const Known& engine) const;
+
   observe::Log& log_;
   mutable std::mutex mutex_;
+  std::vector<Known> known_;
   std::map<std::string, std::shared_ptr<Library>> libraries_;    // by path
   std::map<std::string, std::shared_ptr<SimulatedHall>> halls_;  // by engine name
   std::map<std::string, std::shared_ptr<http::TlsClient>> tls_;  // by engine name

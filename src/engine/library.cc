@@ -1,17 +1,17 @@
 #include "engine/library.h"
 
-#include <poll.h>
 #include <sys/eventfd.h>
-#include <sys/inotify.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <map>
-#include <sstream>
 
-#include <simdjson.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "base/uuid.h"
+#include "engine/folder.h"
 
 namespace penstock::engine {
 namespace {
@@ -20,196 +20,229 @@ namespace fs = std::filesystem;
 
 constexpr int kSearchers = 2;
 constexpr std::size_t kQueue = 1000;  // questions
-constexpr std::size_t kCandidates = 12;
+constexpr std::size_t kCandidates = 24;
 constexpr std::size_t kFindings = 3;
-constexpr double kFits = 0.5;                           // of a question's telling words
-constexpr std::uintmax_t kMostFile = 32 * 1024 * 1024;  // larger ones are no documents
-constexpr int kSettleMs = 200;                          // editors write a file in several steps
-constexpr int kLookMs = 5000;                           // where changes are not announced
+constexpr double kFits = 0.5;   // of a question's telling words
+constexpr double kTitle = 0.5;  // what a word in a heading counts beside one anywhere,
+constexpr double kText = 0.25;  // and one in the text itself
+constexpr Duration kRetry = 30s;
+// Changes with how files are cut and searched: the same files may be answered out of otherwise.
+constexpr std::uint64_t kEdition = 2;
 
-bool is_document(const fs::path& path) {
-  std::string extension = path.extension().string();
-  std::transform(extension.begin(), extension.end(), extension.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return extension == ".md" || extension == ".markdown" || extension == ".txt" ||
-         extension == ".rst" || extension == ".adoc";
+std::uint64_t digest_of(const std::string& name, const std::string& text) {
+  const std::uint64_t seed = XXH3_64bits_withSeed(name.data(), name.size(), kEdition);
+  return XXH3_64bits_withSeed(text.data(), text.size(), seed);
 }
 
-struct FileState {
-  std::int64_t modified = 0;
-  std::uintmax_t size = 0;
+// "guide/first-steps.md" -> "guide/first-steps": what is searched of it.
+std::string title_of(const std::string& source) {
+  return source.substr(0, source.size() - fs::path(source).extension().native().size());
+}
+
+struct Document {
+  Stamp stamp;
+  std::uint64_t digest = 0;
   std::int64_t first_row = 0;  // of its passages; first > last: it has none
   std::int64_t last_row = -1;
+  std::string left_out;  // why; empty: it is indexed
+  bool retry = false;    // it may do without having changed
 };
+
+// Keeps the order of sections by their best passage; in a section passages stand as in the file.
+void put_sections_together(std::vector<Finding>& findings) {
+  for (auto first = findings.begin(); first != findings.end();) {
+    const auto end = std::stable_partition(first, findings.end(), [one = *first](const Finding& f) {
+      return f.source == one.source && f.passage.heading == one.passage.heading;
+    });
+    std::sort(first, end, [](const Finding& a, const Finding& b) { return a.row < b.row; });
+    first = end;
+  }
+}
 
 }  // namespace
 
 // What the keeper thread knows.
 class Library::Keeper {
  public:
-  Keeper(Library& library, Database& database) : library_(library), database_(database) {}
+  Keeper(Library& library, Database database)
+      : library_(library),
+        database_(std::move(database)),
+        folder_(library.folder_, library.stop_event_, library.log_) {}
 
   Result<void> prepare() {
-    auto insert = database_.prepare("INSERT INTO passage (source, heading, text) VALUES (?, ?, ?)");
-    if (!insert) return std::move(insert).error();
-    insert_ = std::make_unique<Statement>(*std::move(insert));
-    auto remove = database_.prepare("DELETE FROM passage WHERE rowid BETWEEN ? AND ?");
-    if (!remove) return std::move(remove).error();
-    remove_ = std::make_unique<Statement>(*std::move(remove));
-    inotify_ = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    return {};
+    const auto make = [&](std::unique_ptr<Statement>& statement, const char* sql) -> Result<void> {
+      auto made = database_.prepare(sql);
+      if (!made) return std::move(made).error();
+      statement = std::make_unique<Statement>(*std::move(made));
+      return {};
+    };
+    Result<void> made =
+        make(insert_, "INSERT INTO passage (source, title, heading, text) VALUES (?, ?, ?, ?)");
+    if (!made) return made;
+    return make(remove_, "DELETE FROM passage WHERE rowid BETWEEN ? AND ?");
   }
 
-  ~Keeper() {
-    if (inotify_ >= 0) ::close(inotify_);
-  }
-
-  // Brings the index up to date with the folder. True if anything changed.
-  bool look() {
-    std::map<std::string, FileState> seen;
-    walk(library_.folder_, seen);
-    bool changed = false;
-    if (!database_.run("BEGIN")) return false;
-    for (auto& [source, known] : files_) {
-      if (seen.contains(source)) continue;
-      forget(known);
-      changed = true;
-    }
-    for (auto& [source, state] : seen) {
-      if (stopping()) break;
-      const auto known = files_.find(source);
-      if (known != files_.end() && known->second.modified == state.modified &&
-          known->second.size == state.size) {
-        state = known->second;
-        continue;
+  void keep() {
+    Time begun = Clock::now();
+    while (!folder_.stopping()) {
+      const bool first = !library_.read_once();
+      Result<bool> changed = look();
+      if (folder_.stopping()) break;
+      if (!changed) {
+        fail(changed.error());
+      } else if (*changed || first) {
+        const auto took = Clock::now() - begun;
+        library_.log_.info(
+            first ? "documents read" : "documents read again",
+            {{"folder", library_.name_},
+             {"files", library_.files()},
+             {"passages", library_.passages()},
+             {"ms", std::chrono::duration_cast<std::chrono::milliseconds>(took).count()}});
       }
-      if (known != files_.end()) forget(known->second);
-      read(source, state);
-      changed = true;
+      folder_.wait(changed && !retry_ ? Duration::max() / 2 : kRetry);
+      begun = Clock::now();
     }
-    if (!database_.run("COMMIT")) {
-      library_.log_.error("the documents' index could not be written",
-                          {{"folder", library_.name_}});
-    }
-    files_ = std::move(seen);
-    library_.files_ = files_.size();
-    return changed;
-  }
-
-  // Waits for a change, or until the library stops; then lets it settle.
-  void wait() {
-    pollfd waits[2] = {{library_.stop_event_, POLLIN, 0}, {inotify_, POLLIN, 0}};
-    const bool announced = inotify_ >= 0 && watched_;
-    ::poll(waits, announced ? 2 : 1, announced ? -1 : kLookMs);
-    if (!announced) return;
-    // Until nothing has come for a moment; a folder that never rests is looked at each second.
-    for (int turns = 0; turns < 5 && !stopping(); ++turns) {
-      drain();
-      waits[1].revents = 0;
-      if (::poll(waits, 2, kSettleMs) == 0) break;
-    }
-    drain();
-  }
-
-  bool stopping() const {
-    pollfd wait{library_.stop_event_, POLLIN, 0};
-    return ::poll(&wait, 1, 0) > 0;
   }
 
  private:
-  void drain() {
-    alignas(inotify_event) char buffer[16 * 1024];
-    while (::read(inotify_, buffer, sizeof buffer) > 0) {
+  using Documents = std::map<std::string, Document>;
+
+  // Brings the index up to date with the folder: all of it, or nothing. True if anything changed.
+  Result<bool> look() {
+    Result<Folder::Files> files = folder_.list();
+    if (folder_.stopping()) return false;
+    if (!files) return std::move(files).error();
+    if (library_.state() == State::gone) {
+      library_.log_.info("the folder of documents is back", {{"folder", library_.name_}});
+    }
+    // A library's exceptions (memory, the file system) end here.
+    try {
+      Result<bool> changed = bring_up_to(*files);
+      if (!changed || folder_.stopping()) (void)database_.run("ROLLBACK");
+      return changed;
+    } catch (const std::exception& e) {
+      (void)database_.run("ROLLBACK");
+      return Error{Kind::internal, Source::store, false, e.what()};
     }
   }
 
-  void walk(const fs::path& folder, std::map<std::string, FileState>& seen) {
-    if (inotify_ >= 0) {
-      // Watching what is watched already changes nothing.
-      constexpr std::uint32_t kEvents = IN_CLOSE_WRITE | IN_MOVED_FROM | IN_MOVED_TO | IN_CREATE |
-                                        IN_DELETE | IN_DELETE_SELF | IN_ATTRIB;
-      const bool good = inotify_add_watch(inotify_, folder.c_str(), kEvents | IN_ONLYDIR) >= 0;
-      if (!good && watched_) {
-        library_.log_.warning("changes of a folder are not announced: it is looked at every 5 s",
-                              {{"folder", folder.string()}});
-        watched_ = false;
-      }
+  Result<bool> bring_up_to(const Folder::Files& files) {
+    Documents next;
+    std::uint64_t digest = kEdition;
+    if (Result<void> begun = database_.run("BEGIN"); !begun) return std::move(begun).error();
+    for (const auto& [source, known] : documents_) {
+      if (files.contains(source)) continue;
+      if (Result<void> gone = forget(known); !gone) return std::move(gone).error();
     }
-    std::error_code ec;
-    fs::directory_iterator entries(folder, ec);
-    if (ec) {
-      complain(folder, ec.message());
-      return;
-    }
-    for (const fs::directory_entry& entry : entries) {
-      const std::string name = entry.path().filename().string();
-      if (name.starts_with('.')) continue;
-      std::error_code failed;
-      // A link to a folder may lead round in a circle; one to a file may not.
-      if (entry.is_directory(failed)) {
-        if (!entry.is_symlink(failed)) walk(entry.path(), seen);
+    for (const auto& [source, stamp] : files) {
+      if (folder_.stopping()) return false;
+      const auto known = documents_.find(source);
+      const Document* before = known == documents_.end() ? nullptr : &known->second;
+      if (before != nullptr && before->stamp == stamp && !before->retry) {
+        next.emplace_hint(next.end(), *known);
+        digest += before->digest;
         continue;
       }
-      if (!entry.is_regular_file(failed) || !is_document(entry.path())) continue;
-      FileState state;
-      state.modified = entry.last_write_time(failed).time_since_epoch().count();
-      state.size = entry.file_size(failed);
-      if (failed) continue;  // gone meanwhile
-      if (state.size > kMostFile) {
-        complain(entry.path(), "it is larger than 32 MiB");
-        continue;
-      }
-      seen.emplace(entry.path().lexically_relative(library_.folder_).string(), state);
+      Result<Document> read = read_again(source, stamp, before);
+      if (!read) return std::move(read).error();
+      digest += read->digest;
+      next.emplace_hint(next.end(), source, *std::move(read));
     }
+    // No answer out of the new index is kept under the old version, nor the other way round.
+    const std::uint64_t before = library_.version();
+    if (digest != before) library_.version_.store(random_.next(), std::memory_order_release);
+    if (Result<void> done = database_.run("COMMIT"); !done) {
+      library_.version_.store(before, std::memory_order_release);
+      return std::move(done).error();
+    }
+    documents_ = std::move(next);
+    publish(digest);
+    return digest != before;
   }
 
-  void read(const std::string& source, FileState& state) {
-    const fs::path path = fs::path(library_.folder_) / source;
-    std::ifstream file(path, std::ios::binary);
-    std::ostringstream content;
-    if (!file || !(state.size == 0 || content << file.rdbuf())) {
-      complain(path, "it cannot be read");
-      return;
+  void publish(std::uint64_t digest) {
+    std::uint64_t files = 0;
+    std::uint64_t passages = 0;
+    retry_ = false;
+    for (const auto& [source, document] : documents_) {
+      if (document.left_out.empty()) ++files;
+      retry_ = retry_ || document.retry;
+      passages += static_cast<std::uint64_t>(document.last_row - document.first_row + 1);
     }
-    const std::string text = content.str();
-    if (text.find('\0') != std::string::npos || !simdjson::validate_utf8(text)) {
-      complain(path, "it is not UTF-8 text");
-      return;
+    library_.files_ = files;
+    library_.passages_ = passages;
+    library_.left_out_ = documents_.size() - files;
+    library_.version_.store(digest, std::memory_order_release);
+    said_.clear();
+    library_.set_state(State::good);
+  }
+
+  Result<Document> read_again(const std::string& source, const Stamp& stamp,
+                              const Document* before) {
+    Document document;
+    document.stamp = stamp;
+    const Result<std::string> text = folder_.read(source);
+    if (text) document.digest = digest_of(source, *text);
+    if (before != nullptr && text && before->left_out.empty() &&
+        before->digest == document.digest) {
+      document.first_row = before->first_row;
+      document.last_row = before->last_row;
+      return document;
     }
-    bool first = true;
-    for (const Passage& passage : cut_into_passages(text, fs::path(source).stem().string())) {
-      insert_->bind(1, source).bind(2, passage.heading).bind(3, passage.text);
+    if (before != nullptr) {
+      if (Result<void> gone = forget(*before); !gone) return std::move(gone).error();
+    }
+    if (!text) {
+      document.left_out = text.error().detail;
+      document.retry = text.error().kind != Kind::invalid;
+      if (before == nullptr || before->left_out != document.left_out) {
+        library_.log_.warning(
+            "a document is left out",
+            {{"folder", library_.name_}, {"path", source}, {"reason", document.left_out}});
+      }
+      return document;
+    }
+    const std::string title = title_of(source);
+    for (const Passage& passage : cut_into_passages(*text, fs::path(source).stem().string())) {
+      insert_->bind(1, source).bind(2, title).bind(3, passage.heading).bind(4, passage.text);
       const Result<bool> stepped = insert_->step();
-      if (!stepped) {
-        library_.log_.error("a passage could not be indexed", {{"reason", stepped.error().detail}});
-        return;
-      }
-      state.last_row = database_.last_row();
-      if (first) state.first_row = state.last_row;
-      first = false;
-      library_.passages_.fetch_add(1, std::memory_order_relaxed);
+      if (!stepped) return stepped.error();
+      if (folder_.stopping()) return document;
+      document.last_row = database_.last_row();
+      if (document.first_row == 0) document.first_row = document.last_row;
     }
+    return document;
   }
 
-  void forget(const FileState& state) {
-    if (state.first_row > state.last_row) return;
-    remove_->bind(1, state.first_row).bind(2, state.last_row);
-    (void)remove_->step();
-    library_.passages_.fetch_sub(static_cast<std::uint64_t>(state.last_row - state.first_row + 1),
-                                 std::memory_order_relaxed);
+  Result<void> forget(const Document& document) {
+    if (document.first_row > document.last_row) return {};
+    remove_->bind(1, document.first_row).bind(2, document.last_row);
+    const Result<bool> stepped = remove_->step();
+    if (!stepped) return stepped.error();
+    return {};
   }
 
-  void complain(const fs::path& path, std::string_view why) {
-    library_.log_.warning("a document is left out", {{"path", path.string()}, {"reason", why}});
+  void fail(const Error& error) {
+    const bool folder = error.source != Source::store;
+    if (said_ != error.detail) {
+      const char* message = folder ? "the folder of documents cannot be read; what was read before "
+                                     "is still answered from"
+                                   : "the documents cannot be indexed";
+      library_.log_.warning(message, {{"folder", library_.folder_}, {"reason", error.detail}});
+    }
+    said_ = error.detail;
+    library_.set_state(folder ? State::gone : State::failed);
   }
 
   Library& library_;
-  Database& database_;
+  Database database_;
+  Folder folder_;
   std::unique_ptr<Statement> insert_;
   std::unique_ptr<Statement> remove_;
-  std::map<std::string, FileState> files_;
-  int inotify_ = -1;
-  bool watched_ = true;
+  Documents documents_;
+  bool retry_ = false;  // there is a document that may do without having changed
+  std::string said_;    // the failure that was logged
+  Random random_;
 };
 
 // ---- beginning and end -----------------------------------------------------------------------
@@ -219,7 +252,8 @@ Library::Library(std::string folder, observe::Log& log)
       name_(fs::path(folder_).lexically_normal().filename().empty()
                 ? fs::path(folder_).lexically_normal().parent_path().filename().string()
                 : fs::path(folder_).lexically_normal().filename().string()),
-      log_(log) {}
+      log_(log),
+      version_(Random().next()) {}
 
 Result<std::shared_ptr<Library>> Library::open(const std::string& folder, observe::Log& log) {
   const auto bad = [&](std::string_view why) {
@@ -242,43 +276,53 @@ Result<std::shared_ptr<Library>> Library::open(const std::string& folder, observ
 // The index is a file of this process alone: its name is gone as soon as all have opened it, so
 // that nothing is left behind however the process ends.
 Result<void> Library::open_index() {
-  std::string pattern = (fs::temp_directory_path() / "penstock-index-XXXXXX").string();
-  if (mkdtemp(pattern.data()) == nullptr) {
+  std::error_code ec;
+  std::string pattern = (fs::temp_directory_path(ec) / "penstock-index-XXXXXX").string();
+  if (ec || mkdtemp(pattern.data()) == nullptr) {
     return Error{Kind::internal, Source::store, false, "no temporary folder can be made"};
   }
-  index_path_ = pattern + "/documents.db";
+  const std::string path = pattern + "/documents.db";
+  std::vector<Statement> searches;
   const auto work = [&]() -> Result<void> {
-    Result<Database> writer = Database::open(index_path_);
+    stop_event_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (stop_event_ < 0) return Error{Kind::internal, Source::gateway, false, "no eventfd"};
+    Result<Database> writer = Database::open(path);
     if (!writer) return std::move(writer).error();
-    writer_ = std::make_unique<Database>(*std::move(writer));
-    Result<void> made = writer_->run(
+    // A passage is found by its file's name and its headings sooner than by its text.
+    Result<void> made = writer->run(
         "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; PRAGMA temp_store=MEMORY;"
-        "CREATE VIRTUAL TABLE passage USING fts5(source UNINDEXED, heading, text, "
+        "CREATE VIRTUAL TABLE passage USING fts5(source UNINDEXED, title, heading, text, "
         "tokenize='porter unicode61');"
-        "INSERT INTO passage (passage, rank) VALUES ('rank', 'bm25(0.0, 3.0, 1.0)');");
+        "INSERT INTO passage (passage, rank) VALUES ('rank', 'bm25(0.0, 3.0, 3.0, 1.0)');");
     if (!made) return made;
-    std::vector<Database> readers;
     for (int i = 0; i < kSearchers; ++i) {
-      Result<Database> reader = Database::open(index_path_);
+      Result<Database> reader = Database::open(path);
       if (!reader) return std::move(reader).error();
       // A first read opens the files behind the name.
       Result<void> read = reader->run("SELECT count(*) FROM passage");
       if (!read) return read;
-      readers.push_back(*std::move(reader));
+      // The rank function is set in the table.
+      Result<Statement> search = reader->prepare(
+          "SELECT rowid, source, heading, text FROM passage WHERE passage MATCH ? "
+          "ORDER BY rank LIMIT " +
+          std::to_string(kCandidates));
+      if (!search) return std::move(search).error();
+      readers_.push_back(*std::move(reader));
+      searches.push_back(*std::move(search));
     }
-    stop_event_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (stop_event_ < 0) return Error{Kind::internal, Source::gateway, false, "no eventfd"};
-    threads_.emplace_back([this] { keep(); });
-    for (Database& reader : readers) {
-      threads_.emplace_back([this, database = std::make_shared<Database>(std::move(
-                                       reader))]() mutable { serve(std::move(*database)); });
-    }
-    return {};
+    keeper_ = std::make_unique<Keeper>(*this, *std::move(writer));
+    return keeper_->prepare();
   };
   Result<void> done = work();
-  std::error_code ignored;
-  fs::remove_all(pattern, ignored);
-  return done;
+  fs::remove_all(pattern, ec);
+  if (!done) return done;
+  threads_.emplace_back([this] { keeper_->keep(); });
+  for (Statement& search : searches) {
+    threads_.emplace_back([this, statement = std::make_shared<Statement>(std::move(search))] {
+      serve(std::move(*statement));
+    });
+  }
+  return {};
 }
 
 Library::~Library() {
@@ -292,36 +336,17 @@ Library::~Library() {
     (void)!::write(stop_event_, &one, sizeof one);
   }
   for (std::thread& thread : threads_) thread.join();
+  keeper_.reset();
   if (stop_event_ >= 0) ::close(stop_event_);
 }
 
-void Library::keep() {
-  Keeper keeper(*this, *writer_);
-  if (Result<void> ready = keeper.prepare(); !ready) {
-    log_.error("the documents cannot be indexed", {{"reason", ready.error().detail}});
-    return;
+void Library::set_state(State state) {
+  {
+    const std::lock_guard lock(mutex_);
+    state_.store(state, std::memory_order_release);
+    if (state == State::good) read_once_.store(true, std::memory_order_release);
   }
-  const Time begun = Clock::now();
-  keeper.look();
-  read_once_.store(true, std::memory_order_release);
-  version_.fetch_add(1, std::memory_order_release);
   more_.notify_all();
-  log_.info(
-      "documents read",
-      {{"folder", name_},
-       {"files", files()},
-       {"passages", passages()},
-       {"ms",
-        std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begun).count()}});
-  while (!keeper.stopping()) {
-    keeper.wait();
-    if (keeper.stopping()) break;
-    if (keeper.look()) {
-      version_.fetch_add(1, std::memory_order_release);
-      log_.info("documents read again",
-                {{"folder", name_}, {"files", files()}, {"passages", passages()}});
-    }
-  }
 }
 
 // ---- questions ---------------------------------------------------------------------------------
@@ -343,26 +368,24 @@ Task<Result<std::vector<Finding>>> Library::search(std::string question, Deadlin
   co_return *std::move(asked->result);
 }
 
-void Library::serve(Database database) {
-  // The rank function weighs headings; it is set in the table.
-  Result<Statement> statement = database.prepare(
-      "SELECT source, heading, text FROM passage WHERE passage MATCH ? ORDER BY rank LIMIT " +
-      std::to_string(kCandidates));
-  if (!statement) {
-    log_.error("the documents cannot be searched", {{"reason", statement.error().detail}});
-    return;
-  }
+void Library::serve(Statement statement) {
   for (;;) {
     std::shared_ptr<Asked> asked;
     {
       std::unique_lock lock(mutex_);
-      more_.wait(lock, [this] { return stopping_ || (!queue_.empty() && read_once()); });
+      more_.wait(lock, [this] {
+        return stopping_ || (!queue_.empty() && (read_once() || state() != State::reading));
+      });
       if (stopping_) return;
       asked = std::move(queue_.front());
       queue_.pop_front();
     }
     if (asked.use_count() == 1) continue;  // whoever asked has left
-    Result<std::vector<Finding>> found = find(*statement, asked->question);
+    Result<std::vector<Finding>> found =
+        read_once() ? find(statement, asked->question)
+                    : Error{Kind::unreachable, Source::engine, true,
+                            state() == State::gone ? "the folder of documents cannot be read"
+                                                   : "the documents cannot be indexed"};
     {
       const std::lock_guard lock(asked->mutex);
       asked->result.emplace(std::move(found));
@@ -378,6 +401,7 @@ Result<std::vector<Finding>> Library::find(Statement& statement, const std::stri
   struct Candidate {
     Finding finding;
     double cover;
+    double score;
   };
   std::vector<Candidate> candidates;
   statement.bind(1, fts_query(words));
@@ -385,20 +409,29 @@ Result<std::vector<Finding>> Library::find(Statement& statement, const std::stri
     const Result<bool> row = statement.step();
     if (!row) return row.error();
     if (!*row) break;
-    Finding finding{std::string(statement.text(0)),
-                    {std::string(statement.text(1)), std::string(statement.text(2))}};
-    const double cover = coverage(words, finding.passage);
-    if (cover >= kFits) candidates.push_back({std::move(finding), cover});
+    Finding finding{std::string(statement.text(1)),
+                    {std::string(statement.text(2)), std::string(statement.text(3))},
+                    statement.number(0)};
+    const std::string& source = finding.source;
+    const Passage& passage = finding.passage;
+    const double cover = coverage(words, {source, passage.heading, passage.text});
+    if (cover < kFits) continue;
+    const double title = coverage(words, {source, passage.heading});
+    const double text = coverage(words, {passage.text});
+    const double score = cover + kTitle * title + kText * text;
+    candidates.push_back({std::move(finding), cover, score});
   }
-  // Rank says which is about it most, coverage which is about all of it.
+  // Rank says which is about it most, coverage which is about all of it, and what its headings say
+  // a passage is about is worth more than what it mentions.
   std::stable_sort(candidates.begin(), candidates.end(),
-                   [](const Candidate& a, const Candidate& b) { return a.cover > b.cover; });
+                   [](const Candidate& a, const Candidate& b) { return a.score > b.score; });
   for (Candidate& candidate : candidates) {
     if (findings.size() == kFindings) break;
     // What fits much less than the best only distracts.
     if (candidate.cover < 0.75 * candidates.front().cover) continue;
     findings.push_back(std::move(candidate.finding));
   }
+  put_sections_together(findings);
   return findings;
 }
 

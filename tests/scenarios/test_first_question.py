@@ -107,6 +107,26 @@ class FirstQuestion(Scenario):
                    "an answer out of the file as it is now")
         self.assertNotIn("REDIS_CACHING_ENABLED", self.ask(gateway).text)
 
+    def test_a_replaced_folder_changes_the_answer_and_one_that_is_gone_is_said(self):
+        gateway = self.handbook()
+        self.assertIn("REDIS_CACHING_ENABLED", self.ask(gateway).text)
+        docs = self.folder / "docs"
+        docs.rename(self.folder / "docs.old")
+
+        def check():
+            return gateway.admin("/health").json["checks"]["engine:handbook"][0]
+        wait_until(lambda: check()["status"] == "warn", "a health that says that the folder is gone")
+        self.assertIn("cannot be read", check()["output"])
+        self.assertIn("REDIS_CACHING_ENABLED", self.ask(gateway, seed=1).text)
+        gateway.wait_for("the folder of documents cannot be read")
+        (self.folder / "docs.new").mkdir()
+        (self.folder / "docs.new/switches.md").write_text(SWITCHES.replace(
+            "REDIS_CACHING_ENABLED", "THE_OTHER_SWITCH"))
+        (self.folder / "docs.new").rename(docs)
+        wait_until(lambda: "THE_OTHER_SWITCH" in self.ask(gateway).text,
+                   "an answer out of the new folder")
+        self.assertEqual(check(), {"status": "pass", "output": "3 passages"})
+
     def test_models_are_listed_and_unknown_ones_are_not_found(self):
         gateway = self.handbook()
         listed = gateway.get("/v1/models")
