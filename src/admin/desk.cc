@@ -165,7 +165,7 @@ void Admin::Desk::refuse(const http::BadMessage& bad, http::Reply& reply) {
 // The client's own id where it is usable, as on the public listener.
 void Admin::Desk::take_id(const http::RequestHead& head) {
   Uuid own;
-  request_id_ = gateway::request_id_of(head, random_, own);
+  request_id_ = gateway::request_id_of(head.find("x-request-id"), random_, own);
 }
 
 bool Admin::Desk::admit(const http::RequestHead& head, http::Reply& reply) {
@@ -244,17 +244,21 @@ void Admin::Desk::health_word(http::Reply& reply, bool good) {
 void Admin::Desk::livez(http::Request&, http::Reply& reply) { health_word(reply, alive()); }
 
 void Admin::Desk::readyz(http::Request&, http::Reply& reply) {
-  health_word(reply, house_.ready && !house_.draining && alive());
+  health_word(reply, house_.ready && !house_.draining && alive() && house_.engines.ready());
 }
 
 void Admin::Desk::startupz(http::Request&, http::Reply& reply) { health_word(reply, house_.ready); }
 
 void Admin::Desk::health(http::Request&, http::Reply& reply) {
   const bool live = alive();
-  const bool ready = house_.ready && !house_.draining;
+  const bool ready = house_.ready && !house_.draining && house_.engines.ready();
+  const std::vector<engine::Health> engines = house_.engines.health();
+  const bool good = std::all_of(engines.begin(), engines.end(),
+                                [](const engine::Health& engine) { return engine.good; });
+  const auto word = [&](bool fine) { return fine ? "pass" : ready ? "warn" : "fail"; };
   scratch_.clear();
   dialect::JsonWriter json(scratch_);
-  json.begin_object().member("status", live && ready ? "pass" : "fail");
+  json.begin_object().member("status", live ? word(ready && good) : "fail");
   json.member("version", PENSTOCK_VERSION).key("checks").begin_object();
   const auto one = [&](std::string_view name, std::string_view status, std::string_view output) {
     json.key(name).begin_array().begin_object().member("status", status);
@@ -263,8 +267,12 @@ void Admin::Desk::health(http::Request&, http::Reply& reply) {
   };
   one("workers", live ? "pass" : "fail", live ? "" : "a worker's loop does not turn");
   one("listener", ready ? "pass" : "fail", house_.draining ? "draining" : "");
-  for (const engine::Health& engine : house_.engines.health()) {
-    one("engine:" + engine.name, engine.good ? "pass" : "warn", engine.detail);
+  for (const engine::Health& engine : engines) {
+    one("engine:" + engine.name,
+        engine.good              ? "pass"
+        : engine.usable || ready ? "warn"
+                                 : "fail",
+        engine.detail);
   }
   json.end_object().end_object();
   begin(reply, live && ready ? 200 : 503, "application/health+json");

@@ -242,6 +242,10 @@ int engine_command(const EngineOptions& options) {
   http::ConnectionCount count{0};
   std::vector<std::unique_ptr<EngineWorker>> workers;
   asio::ip::tcp::endpoint endpoint(asio::ip::make_address(address->host), address->port);
+  if (Result<void> free = http::claim(endpoint); !free) {
+    fmt::print(stderr, "penstock engine: {}\n", free.error().detail);
+    return 1;
+  }
   for (unsigned i = 0; i < options.workers; ++i) {
     workers.push_back(std::make_unique<EngineWorker>(i, simulated, hall, count));
     const auto bound = workers.back()->server.listen(endpoint);

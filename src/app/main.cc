@@ -143,5 +143,11 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   penstock::observe::set_up_allocator();
-  return penstock::app::run(argc, argv);
+  try {
+    return penstock::app::run(argc, argv);
+  } catch (const std::exception& error) {  // only at start: no descriptors, no thread to be had
+    std::cerr << "penstock: cannot start: " << error.what()
+              << "; are there enough file descriptors (ulimit -n)?\n";
+    return 1;
+  }
 }

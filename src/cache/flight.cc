@@ -159,6 +159,25 @@ FlightTable::Joined FlightTable::join(const Key& key, Loop& loop, const Flight* 
   return {flight, std::move(reader), leader};
 }
 
+FlightTable::Joined FlightTable::join(const Key& key, Loop& loop) {
+  return join(key, loop, nullptr);
+}
+
+FlightTable::Joined FlightTable::succeed(Flight& failed, Loop& loop) {
+  const std::lock_guard lock(failed.succession_);
+  if (const FlightPtr& flight = failed.successor_) {
+    auto reader = std::make_unique<Reader>(flight, loop);
+    const std::lock_guard flight_lock(flight->mutex_);
+    if (flight->first_block_ == 0) {
+      flight->seats_.push_back(&reader->seat_);
+      return {flight, std::move(reader), false};
+    }
+  }
+  Joined joined = join(failed.key_, loop, &failed);
+  failed.successor_ = joined.flight;
+  return joined;
+}
+
 FlightTable::Joined FlightTable::alone(const Key& key, Loop& loop) {
   auto flight = std::make_shared<Flight>(*this, key, window_);
   flight->joinable_ = false;

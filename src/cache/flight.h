@@ -64,6 +64,9 @@ class Flight : public std::enable_shared_from_this<Flight> {
   const Key key_;
   const std::uint64_t window_;
 
+  std::mutex succession_;  // of successor_; taken before all others
+  FlightPtr successor_;
+
   std::mutex mutex_;  // of everything below
   std::optional<Head> head_;
   std::deque<Block> blocks_;
@@ -112,8 +115,10 @@ class FlightTable {
     std::unique_ptr<Reader> reader;
     bool leader = false;  // nobody asked yet: drive it
   };
-  // `failed`: a flight that is over for whoever asks, though it may still be in the table.
-  Joined join(const Key& key, Loop& loop, const Flight* failed = nullptr);
+  Joined join(const Key& key, Loop& loop);
+  // For those who followed a flight that failed: one and the same successor for all of them,
+  // however late they come, begun by the first.
+  Joined succeed(Flight& failed, Loop& loop);
   // A flight of one's own, that nobody else joins.
   Joined alone(const Key& key, Loop& loop);
 
@@ -131,6 +136,7 @@ class FlightTable {
     std::unordered_map<Key, FlightPtr, KeyHash> flights;
   };
 
+  Joined join(const Key& key, Loop& loop, const Flight* failed);
   Shard& shard_of(const Key& key) { return shards_[key[16] % kShards]; }
   void remove(Flight& flight);
   void leave(Flight& flight, Flight::Seat& seat);

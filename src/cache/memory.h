@@ -42,7 +42,7 @@ struct MemoryStats {
 struct BytesHit {
   EntryPtr entry;
   Form form = Form::plain;
-  std::uint32_t tag = 0;
+  std::uint64_t tag = 0;
 };
 
 class MemoryCache {
@@ -68,7 +68,7 @@ class MemoryCache {
                                      std::string_view body, Time now);
   // Nothing happens if the entry is no longer kept or the body is too long.
   void remember_bytes(std::string_view scope, std::uint32_t route, std::string_view body,
-                      const EntryPtr& entry, Form form, std::uint32_t tag);
+                      const EntryPtr& entry, Form form, std::uint64_t tag);
 
   MemoryStats stats() const;
 

@@ -142,7 +142,8 @@ bool Gateway::find_in_cache(Exchange& x) {
   answers += '\n';
   answers += x.plan.upstream_model;
   answers += '\n';
-  answers += std::to_string(x.engine().version());
+  x.version = x.engine().version();
+  answers += std::to_string(x.version);
   answers += '\n';
   answers += head.query;
   answers += '\n';

@@ -15,9 +15,10 @@ struct Exchange {
   const std::shared_ptr<const Snapshot> with;  // the settings this request began with
   Question question;
   route::Plan plan;
-  cache::Key key{};       // where the answer may be kept
-  cache::EntryPtr entry;  // the answer, where the cache had it
-  Recorder recorder;      // what is settled at the end, on every exit
+  cache::Key key{};           // where the answer may be kept
+  std::uint64_t version = 0;  // of what the engine knew when the key was made
+  cache::EntryPtr entry;      // the answer, where the cache had it
+  Recorder recorder;          // what is settled at the end, on every exit
 
   const settings::Settings& settings() const { return *with->settings; }
   engine::Engine& engine() const { return *with->engines[plan.engine]; }

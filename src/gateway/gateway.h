@@ -54,7 +54,7 @@ struct Snapshot {
 
   // The generation, and the versions of what the engines know: while it is the same, the same
   // bytes mean the same question to the same engines.
-  std::uint32_t epoch() const;
+  std::uint64_t epoch() const;
 
   std::shared_ptr<const settings::Settings> settings;
   std::uint32_t generation;
@@ -109,7 +109,7 @@ class Gateway final : public http::Handler {
 
   // together.cc
   Task<Result<Answer, Refusal>> ask_once_for_all(Exchange& x);
-  cache::FlightTable::Joined join(Exchange& x, const cache::Flight* failed);
+  cache::FlightTable::Joined join(Exchange& x, cache::Flight* failed);
 
   Refusal refusal_of(Exchange& x, Error error);
 

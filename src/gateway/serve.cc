@@ -63,10 +63,10 @@ Snapshot::Snapshot(std::shared_ptr<const settings::Settings> given, std::uint32_
   }
 }
 
-std::uint32_t Snapshot::epoch() const {
+std::uint64_t Snapshot::epoch() const {
   std::uint64_t epoch = generation;
-  for (const auto& engine : engines) epoch += engine->version() << 8;
-  return static_cast<std::uint32_t>(epoch);
+  for (const auto& engine : engines) epoch = epoch * 0x9e3779b97f4a7c15 + engine->version();
+  return epoch;
 }
 
 // ---- one worker ------------------------------------------------------------------------------
@@ -136,7 +136,7 @@ bool Gateway::answer_health(http::Request& request, http::Reply& reply) {
   if (path == "/startupz") {
     good = started;
   } else if (path != "/livez" && path != "/health/liveliness") {
-    good = started && !house_.draining.load(std::memory_order_relaxed);
+    good = started && !house_.draining.load(std::memory_order_relaxed) && house_.engines.ready();
   }
   reply.status(good ? 200 : 503);
   reply.field("content-type", "application/health+json");

@@ -86,6 +86,7 @@ struct Order {
   std::shared_ptr<const Snapshot> with;
   route::Plan plan;
   cache::Key key;
+  std::uint64_t version;  // of what the engine knew when the key was made
   OwnQuestion own;
   cache::FlightPtr flight;
   observe::Histogram cache_set;
@@ -119,6 +120,8 @@ Task<Result<void>> drive_to_end(Order& order, Deadline& deadline) {
       if (!room) co_return room;
     }
   }
+  // What it knows has changed meanwhile: this is the answer of neither version for certain.
+  if (order.with->engines[order.plan.engine]->version() != order.version) co_return Result<void>();
   Random random;
   const Time now = Clock::now();
   if (auto entry = keeper.entry(order.key, order.plan.model, engine.name, now, random)) {
@@ -150,14 +153,15 @@ bool leader_failed(const Result<cache::Flight::Head>& head) {
 
 // Takes a seat at the call under way, unless it is the one that `failed`; without one it begins
 // one.
-cache::FlightTable::Joined Gateway::join(Exchange& x, const cache::Flight* failed) {
-  cache::FlightTable::Joined joined = x.settings().cache.coalesce
-                                          ? house_.flights.join(x.key, loop_, failed)
-                                          : house_.flights.alone(x.key, loop_);
+cache::FlightTable::Joined Gateway::join(Exchange& x, cache::Flight* failed) {
+  cache::FlightTable& flights = house_.flights;
+  cache::FlightTable::Joined joined = failed != nullptr ? flights.succeed(*failed, loop_)
+                                      : x.settings().cache.coalesce ? flights.join(x.key, loop_)
+                                                                    : flights.alone(x.key, loop_);
   if (joined.leader) {
     const std::vector<HeaderView> headers = forwarded(x.request.head);
     auto order =
-        std::unique_ptr<Order>(new Order{house_, loop_, x.with, x.plan, x.key,
+        std::unique_ptr<Order>(new Order{house_, loop_, x.with, x.plan, x.key, x.version,
                                          OwnQuestion(x.question, headers, x.recorder.request_id()),
                                          joined.flight, metrics_.cache_set});
     loop_.spawn(drive(std::move(order)));

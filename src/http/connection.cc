@@ -15,9 +15,9 @@ constexpr std::uint64_t kLingerBytes = 8 * 1024 * 1024;
 constexpr std::size_t kPipelined = 64 * 1024;  // answers collected before they are sent
 constexpr std::size_t kChunkRoom = 1024;       // behind a head, for the body's chunks
 constexpr Duration kLookAtRate = 1s;
-constexpr Duration kRateGrace = 10s;           // a body may be slow for so long,
-constexpr std::size_t kBodyKept = 64 * 1024;   // a buffer up to this is used again
-constexpr std::uint64_t kBodyRate = 1024;      // then it must have come at this rate, bytes/s
+constexpr Duration kRateGrace = 10s;          // a body may be slow for so long,
+constexpr std::size_t kBodyKept = 64 * 1024;  // a buffer up to this is used again
+constexpr std::uint64_t kBodyRate = 1024;     // then it must have come at this rate, bytes/s
 
 }  // namespace
 

@@ -64,11 +64,11 @@ std::string Url::authority() const {
 Result<Url> parse_url(std::string_view text) {
   Url url;
   std::string_view rest = text;
-  if (rest.size() > 8 && equal_lower(rest.substr(0, 8), "https://")) {
+  if (rest.size() >= 8 && equal_lower(rest.substr(0, 8), "https://")) {
     url.https = true;
     url.port = 443;
     rest.remove_prefix(8);
-  } else if (rest.size() > 7 && equal_lower(rest.substr(0, 7), "http://")) {
+  } else if (rest.size() >= 7 && equal_lower(rest.substr(0, 7), "http://")) {
     rest.remove_prefix(7);
   } else {
     return bad(text, "does not begin with http:// or https://");
