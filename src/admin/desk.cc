@@ -150,9 +150,9 @@ bool Admin::Desk::answer_now(http::Request& request, http::Reply& reply) {
 
 Task<void> Admin::Desk::serve(http::Request&, http::Reply&, Deadline&) { co_return; }
 
-// The message has no head that could be believed: its id is ours.
-void Admin::Desk::refuse(const http::BadMessage& bad, http::Reply& reply) {
-  take_id(http::RequestHead());
+void Admin::Desk::refuse(const http::BadMessage& bad, const http::RequestHead& head,
+                         http::Reply& reply) {
+  take_id(head);
   // The server knows only the public listener's bound by name.
   std::string message(bad.status == 413 ? kTooLarge : bad.what);
   if (message.front() >= 'a' && message.front() <= 'z') {

@@ -15,7 +15,8 @@ class Admin::Desk final : public http::Handler {
 
   bool answer_now(http::Request& request, http::Reply& reply) override;
   Task<void> serve(http::Request& request, http::Reply& reply, Deadline& deadline) override;
-  void refuse(const http::BadMessage& bad, http::Reply& reply) override;
+  void refuse(const http::BadMessage& bad, const http::RequestHead& head,
+              http::Reply& reply) override;
 
   // Logs refused tokens that were not told of yet; call it now and then.
   void tell_of_refused();

@@ -75,7 +75,7 @@ class EngineHandler final : public http::Handler {
     co_await reply.end_stream();
   }
 
-  void refuse(const http::BadMessage& bad, http::Reply& reply) override {
+  void refuse(const http::BadMessage& bad, const http::RequestHead&, http::Reply& reply) override {
     Refusal refusal;
     refusal.status = bad.status;
     refusal.message = bad.what;

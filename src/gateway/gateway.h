@@ -78,7 +78,8 @@ class Gateway final : public http::Handler {
 
   bool answer_now(http::Request& request, http::Reply& reply) override;
   Task<void> serve(http::Request& request, http::Reply& reply, Deadline& deadline) override;
-  void refuse(const http::BadMessage& bad, http::Reply& reply) override;
+  void refuse(const http::BadMessage& bad, const http::RequestHead& head,
+              http::Reply& reply) override;
 
  private:
   friend struct Exchange;

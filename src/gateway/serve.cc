@@ -169,8 +169,10 @@ void Gateway::send_kept(Exchange& x) {
   }
 }
 
-void Gateway::refuse(const http::BadMessage& bad, http::Reply& reply) {
-  if (!bad.of_nothing) metrics_.invalid(Endpoint::other, kind_of(bad.status));
+void Gateway::refuse(const http::BadMessage& bad, const http::RequestHead& head,
+                     http::Reply& reply) {
+  const Endpoint endpoint = endpoint_of(head.path);
+  if (!bad.of_nothing) metrics_.invalid(endpoint, kind_of(bad.status));
   Refusal refusal;
   refusal.status = bad.status;
   refusal.message = std::string(bad.what) + ".";
@@ -180,17 +182,18 @@ void Gateway::refuse(const http::BadMessage& bad, http::Reply& reply) {
   std::string body;
   dialect::write_refusal(body, refusal);
   Uuid own_id;
-  const std::string_view id = request_id_of(std::string_view(), random_, own_id);
+  const std::string_view id = request_id_of(head.find("x-request-id"), random_, own_id);
   reply.status(bad.status);
   reply.field("content-type", "application/json");
   reply.field("x-request-id", id);
   reply.finish(body);
   if (bad.of_nothing) return;  // a connection, not a request
   Settled settled;
-  settled.method = "other";
+  settled.endpoint = endpoint;
+  settled.method = head.method.empty() ? std::string_view("other") : head.method;
   settled.status = bad.status;
   settled.response_bytes = body.size();
-  settle(settled, {}, id, {}, {});
+  settle(settled, head, id, {}, {});
 }
 
 Exchange::Exchange(Gateway& gateway, http::Request& asked, http::Reply& said, Deadline& until)

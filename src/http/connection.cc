@@ -170,6 +170,7 @@ bool Connection::take_request(Time now) {
     return false;
   }
   RequestHead& head = session.request.head;
+  understood_ = false;
   const Parsed parsed = parse_request(session.in.data() + session.begin,
                                       session.end - session.begin, server_.limits_.head, head);
   if (parsed.progress == Progress::bad) {
@@ -193,6 +194,7 @@ bool Connection::take_request(Time now) {
     want_more(now);
     return false;
   }
+  understood_ = true;
   const Framing framing = judge_request(head);
   if (framing.bad) {
     refuse(*framing.bad);
@@ -363,6 +365,7 @@ void Connection::served() {
 void Connection::finish_request() {
   Server::Session& session = *session_;
   ending_ = !keep_alive_;
+  understood_ = false;
   session.begin = request_end_;
   need_ = Need::head;
   body_apart_ = false;
@@ -375,7 +378,8 @@ void Connection::refuse(const BadMessage& bad) {
   ending_ = true;
   reply_.reset();
   reply_.head_only_ = false;  // the head was not understood
-  server_.handler_.refuse(bad, reply_);
+  static const RequestHead kNone;
+  server_.handler_.refuse(bad, understood_ ? session_->request.head : kNone, reply_);
   flush();
 }
 

@@ -93,6 +93,7 @@ class Connection final : public Alarm, public Poller::Socket {
   bool buried_ = false;
   bool keep_alive_ = true;   // after the present request's answer
   bool ending_ = false;      // what is said now is the last: nothing more is read
+  bool understood_ = false;  // the head of the present request
   bool head_timer_ = false;  // the first byte of a head has come
   bool answered_ = false;    // at least one request
   Waiter room_;              // of the coroutine, for room in the socket

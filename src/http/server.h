@@ -121,7 +121,8 @@ class Handler {
   // unanswered is closed.
   virtual Task<void> serve(Request& request, Reply& reply, Deadline& deadline) = 0;
   // The message cannot be understood or is over a bound: says so (the connection then closes).
-  virtual void refuse(const BadMessage& bad, Reply& reply) = 0;
+  // `head`: empty where it is what was not understood.
+  virtual void refuse(const BadMessage& bad, const RequestHead& head, Reply& reply) = 0;
 };
 
 struct ServerMetrics {

@@ -58,7 +58,7 @@ class Echo final : public Handler {
     co_await reply.end_stream();
   }
 
-  void refuse(const BadMessage& bad, Reply& reply) override {
+  void refuse(const BadMessage& bad, const RequestHead&, Reply& reply) override {
     reply.status(bad.status);
     reply.finish(bad.what);
   }
