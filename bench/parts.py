@@ -45,8 +45,8 @@ def row(part, what, value, unit, goal=None, at_most=True, note=""):
 
 
 class Bench:
-    def __init__(self, penstock, yardstick, quick, rounds, seconds):
-        self.penstock, self.yardstick = penstock, yardstick
+    def __init__(self, penstock, yardstick, relay, quick, rounds, seconds):
+        self.penstock, self.yardstick, self.relay = penstock, yardstick, relay
         self.quick = quick
         self.rounds = rounds
         self.seconds = seconds
@@ -73,6 +73,11 @@ class Bench:
         port = free_port()
         command = [self.yardstick, "--port", str(port), "--body", str(ANSWER)]
         return Server("yardstick", command, port, SERVER_CORE, self.path("yardstick.log"))
+
+    def start_relay(self, engine_port):
+        port = free_port()
+        command = [self.relay, "--engine", str(engine_port), "--port", str(port)]
+        return Server("relay", command, port, SERVER_CORE, self.path("relay.log"), "/health")
 
     def start_engine(self, core, *options):
         port = free_port()
@@ -278,7 +283,19 @@ cache: {{answers: {answers}}}
                 one["gateway_cpu_us"] = ((gateway.cpu_us() - before[0])
                                          / max(self.count(gateway) - before[2], 1))
                 steps.append(one)
+            with self.start_relay(engine.port) as relay:
+                relayed = []
+                for connections in ladder[-3:]:
+                    say(f"misses: raw relay, {connections} connections")
+                    before = relay.cpu_us()
+                    one = self.load(relay.url, LOAD_CORE, "--connections", str(connections),
+                                    "--unique", seconds=self.seconds / 2)
+                    one["relay_cpu_us"] = ((relay.cpu_us() - before)
+                                           / (one["answers_per_second"] * (self.seconds / 2 + 0.5)))
+                    relayed.append(one)
+        floor = min(one["relay_cpu_us"] for one in relayed)
         self.raw["most_misses"] = steps
+        self.raw["relayed_misses"] = relayed
         good = [one for one in steps if one["latency_us"]["p99"] < 1000] or steps[:1]
         best = max(good, key=lambda one: one["answers_per_second"])
         bound = ("the gateway's core" if best["gateway_busy"] > 0.9 else
@@ -289,6 +306,8 @@ cache: {{answers: {answers}}}
             row("misses", "requests/s at p99 under 1 ms", best["answers_per_second"], "/s", 40_000,
                 at_most=False, note=f"{best['connections']} connections, bounded by {bound}"),
             row("misses", "gateway CPU a request at that rate", best["gateway_cpu_us"], "us", 20),
+            row("misses", "raw relay: CPU a request", floor, "us"),
+            row("misses", "CPU a request to the raw relay's", best["gateway_cpu_us"] / floor, "x"),
             row("misses", "requests/s that this CPU time allows a core",
                 1e6 / best["gateway_cpu_us"], "/s", note="by division, not measured")]
 
@@ -309,58 +328,72 @@ cache: {{answers: {answers}}}
 
     # ---- streams ----------------------------------------------------------------------------
 
+    def streamed(self, server, options, seconds):
+        """Streams through a server: its load's figures, with CPU and memory of their steady part."""
+        memory = server.rss_kib()
+        samples = []
+        ended = threading.Event()
+
+        def watch():
+            while not ended.wait(0.5):
+                samples.append((time.monotonic(), server.rss_kib(), server.cpu_us()))
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        began = time.monotonic()
+        try:
+            # Streams are longer than the run: none ends in it, which is no failure here.
+            figures = self.load(server.url, LOAD_CORE, *options, seconds=seconds, warmup="4s",
+                                good=(0, 1))
+        finally:
+            ended.set()
+            watcher.join()
+        # CPU over the steady time only: the connections have been made, none has ended.
+        steady = [s for s in samples if began + 4.5 < s[0] < began + 4 + seconds - 0.5]
+        passed = steady[-1][0] - steady[0][0]
+        cpu = steady[-1][2] - steady[0][2]
+        figures["busy"] = cpu / passed / 1e6
+        figures["cpu_us_an_event"] = cpu / max(figures["events_per_second"] * passed, 1)
+        figures["kib_grown"] = max(s[1] for s in samples) - memory
+        return figures
+
     def streams(self):
         count = 500 if self.quick else 2000
         seconds = max(self.seconds, 6)
         tokens = str(int(30 * (seconds + 20)))
         options = ("--stream", "--unique", "--connections", str(count))
         rows, figures = [], {}
-        with self.start_engine(LOAD_CORE, *PACED, "--tokens", tokens) as engine, \
-                self.start_penstock(engine.port, "off") as gateway:
+        with self.start_engine(LOAD_CORE, *PACED, "--tokens", tokens) as engine:
             say(f"streams: {count}, direct")
-            # Streams are longer than the run: none ends in it, which is no failure here.
             figures["direct"] = self.load(engine.url, LOAD_CORE, *options, seconds=seconds,
                                           warmup="4s", good=(0, 1))
             time.sleep(1)  # until the engine has let go of them
+            say(f"streams: {count}, through the raw relay")
+            with self.start_relay(engine.port) as relay:
+                figures["raw relay"] = self.streamed(relay, options, seconds)
+            time.sleep(1)
             say(f"streams: {count}, through the gateway")
-            memory = gateway.rss_kib()
-            samples = []
-            ended = threading.Event()
-
-            def watch():
-                while not ended.wait(0.5):
-                    samples.append((time.monotonic(), gateway.rss_kib(), gateway.cpu_us()))
-
-            watcher = threading.Thread(target=watch)
-            watcher.start()
-            began = time.monotonic()
-            try:
-                figures["through"] = self.load(gateway.url, LOAD_CORE, *options, seconds=seconds,
-                                               warmup="4s", good=(0, 1))
-            finally:
-                ended.set()
-                watcher.join()
-        # CPU over the steady time only: the connections have been made, none has ended.
-        steady = [s for s in samples if began + 4.5 < s[0] < began + 4 + seconds - 0.5]
-        passed = steady[-1][0] - steady[0][0]
-        cpu = steady[-1][2] - steady[0][2]
-        events = figures["through"]["events_per_second"] * passed
-        figures["gateway_busy"] = cpu / passed / 1e6
+            with self.start_penstock(engine.port, "off") as gateway:
+                figures["through"] = self.streamed(gateway, options, seconds)
         self.raw["streams"] = figures
-        for name in ("direct", "through"):
+        for name in ("direct", "raw relay", "through"):
             gap = figures[name]["gap_us"]
             rows += [row("streams", f"{name}: events/s", figures[name]["events_per_second"], "/s"),
                      row("streams", f"{name}: gap p99", gap["p99"] / 1000, "ms"),
                      row("streams", f"{name}: gap max", gap["max"] / 1000, "ms")]
-        added = (figures["through"]["gap_us"]["max"] - figures["direct"]["gap_us"]["max"]) / 1000
-        per_stream = (max(s[1] for s in samples) - memory) / count
-        failed = figures["through"]["failed"]
+        through, floor = figures["through"], figures["raw relay"]
+        added = (through["gap_us"]["max"] - figures["direct"]["gap_us"]["max"]) / 1000
+        failed = through["failed"]
         return rows + [
             row("streams", f"{count} streams: greatest gap added", added, "ms", 100,
                 note=f"{failed} failed" if failed else ""),
-            row("streams", "gateway CPU a relayed event", cpu / max(events, 1), "us", 6,
-                note=f"its core {figures['gateway_busy']:.0%} busy"),
-            row("streams", "gateway memory a stream", per_stream, "KiB", 20)]
+            row("streams", "gateway CPU a relayed event", through["cpu_us_an_event"], "us", 6,
+                note=f"its core {through['busy']:.0%} busy"),
+            row("streams", "raw relay: CPU a relayed event", floor["cpu_us_an_event"], "us",
+                note=f"its core {floor['busy']:.0%} busy"),
+            row("streams", "CPU a relayed event to the raw relay's",
+                through["cpu_us_an_event"] / floor["cpu_us_an_event"], "x"),
+            row("streams", "gateway memory a stream", through["kib_grown"] / count, "KiB", 20)]
 
     # ---- idle connections, start --------------------------------------------------------------
 

@@ -128,7 +128,10 @@ def check(parser, args, wanted):
         raise Failure("two cores are needed: one for the server, one for the load")
     penstock = args.penstock or os.path.join(args.build, "penstock")
     yardstick = os.path.join(args.build, "bench", "yardstick")
+    relay = os.path.join(args.build, "bench", "relay")
     programs = [penstock]
+    if {"misses", "streams"} & set(wanted):
+        programs.append(relay)
     if "hits" in wanted:
         programs.append(yardstick)
         for name in ("wrk", "nginx"):
@@ -140,7 +143,7 @@ def check(parser, args, wanted):
     files = allow_files()
     if "idle" in wanted and files < 25_000:
         say(f"open files are limited to {files}: 10,000 connections may not all be let in")
-    return penstock, yardstick
+    return penstock, yardstick, relay
 
 
 def main():
@@ -150,10 +153,10 @@ def main():
             micro(args.build, args.rest)
             return 0
         wanted = args.only.split(",")
-        penstock, yardstick = check(parser, args, wanted)
+        penstock, yardstick, relay = check(parser, args, wanted)
         rounds = args.rounds or (1 if args.quick else 3)
         seconds = args.seconds or (2 if args.quick else 8)
-        bench = Bench(penstock, yardstick, args.quick, rounds, seconds)
+        bench = Bench(penstock, yardstick, relay, args.quick, rounds, seconds)
         try:
             rows = []
             for part in wanted:
