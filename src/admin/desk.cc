@@ -165,7 +165,7 @@ void Admin::Desk::refuse(const http::BadMessage& bad, http::Reply& reply) {
 // The client's own id where it is usable, as on the public listener.
 void Admin::Desk::take_id(const http::RequestHead& head) {
   Uuid own;
-  request_id_ = gateway::request_id_of(head, random_, own);
+  request_id_ = gateway::request_id_of(head.find("x-request-id"), random_, own);
 }
 
 bool Admin::Desk::admit(const http::RequestHead& head, http::Reply& reply) {
