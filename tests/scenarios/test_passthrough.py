@@ -1,0 +1,50 @@
+"""Names of models, and what only passes through: forms, other paths, encodings, ranges."""
+
+import json
+import socket
+
+from harness.penstock import Scenario, answering, completion, plain, question
+
+LIST = plain(json.dumps({"object": "list", "data": [{"id": "org/own", "object": "model"}]}).encode())
+
+
+def form(disposition, model="m"):
+    return (f"--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"model\"\r\n\r\nsound\r\n"
+            f"--b\r\nContent-Disposition: {disposition}\r\n\r\n{model}\r\n--b--\r\n").encode()
+
+
+class Passthrough(Scenario):
+    def to_large(self, engine, **more):
+        return {**self.to(engine), "models": [
+            {"name": "meta/Llama", "engines": ["e"], "upstream_name": "large", "aliases": ["small"]}],
+            **more}
+
+    def test_a_model_is_found_by_its_escaped_name_and_by_its_alias(self):
+        gateway = self.gateway(self.to_large(self.engine()))
+        for path in ("meta/Llama", "meta%2FLlama", "meta%2fLlama"):
+            answer = gateway.get(f"/v1/models/{path}")
+            self.assertEqual((answer.status, answer.json.get("id")), (200, "meta/Llama"), answer)
+        self.assertEqual(gateway.get("/v1/models/small").json["id"], "small")
+        self.assertEqual([one["id"] for one in gateway.get("/v1/models").json["data"]],
+                         ["meta/Llama", "small"])
+        self.assertEqual(gateway.get("/v1/models/meta%252FLlama").status, 404)
+        self.assertEqual(gateway.get("/v1/models/..%2F..%2Flivez").status, 400)
+
+    def test_an_engine_that_is_away_is_named_without_its_address(self):
+        with socket.create_server(("127.0.0.1", 0)) as closed:
+            port = closed.getsockname()[1]
+        gateway = self.gateway({
+            "engines": [{"name": "away", "kind": "openai", "url": f"http://127.0.0.1:{port}/v1"}],
+            "models": [{"name": "*", "engines": ["away"]}]})
+        for path in ("/v1/models/x", "/v1/models"):
+            answer = gateway.get(path)
+            self.assertEqual((answer.status, answer.error["code"]), (503, "engine_unavailable"))
+            self.assertIn("away", answer.error["message"])
+            self.assertNotIn(str(port), answer.body.decode())
+
+    def test_a_model_that_an_engine_lists_without_an_owner_has_one(self):
+        engine = self.engine(answering(lambda _: LIST))
+        gateway = self.gateway({**self.to(engine), "models": [{"name": "*", "engines": ["e"]}]})
+        model = gateway.get("/v1/models/org%2Fown").json
+        self.assertEqual((model["id"], model["owned_by"]), ("org/own", "e"))
+        self.assertGreater(model["created"], 1_600_000_000)
