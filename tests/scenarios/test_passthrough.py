@@ -48,3 +48,13 @@ class Passthrough(Scenario):
         model = gateway.get("/v1/models/org%2Fown").json
         self.assertEqual((model["id"], model["owned_by"]), ("org/own", "e"))
         self.assertGreater(model["created"], 1_600_000_000)
+
+    def test_a_form_goes_on_with_the_name_that_the_engine_knows(self):
+        engine = self.engine(answering(lambda _: plain(b"{}")))
+        gateway = self.gateway(self.to_large(engine))
+        for disposition in ('form-data; name="model"', "form-data; NAME=model"):
+            for name in ("small", "meta/Llama"):
+                answer = gateway.request("POST", "/v1/audio/transcriptions", form(disposition, name), {
+                    "content-type": "multipart/form-data; boundary=b"})
+                self.assertEqual(answer.status, 200, answer)
+                self.assertEqual(engine.calls[-1].body, form(disposition, "large"))
