@@ -241,6 +241,30 @@ TEST(Passthrough, PutsAnotherNameIntoAForm) {
   EXPECT_EQ(form_with_model(question, "org/large"), std::nullopt);
 }
 
+TEST(Passthrough, RefusesABodyInAnEncodingByItsName) {
+  dialect::QuestionReader reader;
+  const auto refused = [&](std::string_view encoding, Endpoint endpoint) {
+    http::RequestHead head;
+    head.method = "POST";
+    head.fields = {{"content-type", "application/json"}, {"content-encoding", encoding}};
+    Question question;
+    question.endpoint = endpoint;
+    const std::string body = "{}" + std::string(64, ' ');
+    question.body = std::string_view(body).substr(0, 2);
+    return read_question(question, head, reader, false);
+  };
+  for (const Endpoint endpoint : {Endpoint::chat, Endpoint::other}) {
+    const auto gzip = refused("gzip", endpoint);
+    ASSERT_TRUE(gzip);
+    EXPECT_EQ(gzip->status, 415);
+    EXPECT_EQ(gzip->message, "The body's content-encoding is gzip; it must be sent without one.");
+    EXPECT_EQ(refused("\x1b[31m", endpoint)->message,
+              "The body's content-encoding is not known; it must be sent without one.");
+  }
+  EXPECT_FALSE(refused("Identity", Endpoint::other));
+  EXPECT_EQ(refused("identity", Endpoint::chat)->status, 400);
+}
+
 TEST(Passthrough, KnowsJsonByItsType) {
   EXPECT_TRUE(is_json("application/json"));
   EXPECT_TRUE(is_json("Application/JSON; charset=utf-8"));

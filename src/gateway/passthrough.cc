@@ -67,6 +67,28 @@ bool is_form(std::string_view content_type) {
   return http::equal_lower(media_type(content_type), "multipart/form-data");
 }
 
+// A body in an encoding is no text that could be read here, and whoever passes it on could not say
+// what model it is for.
+std::optional<Refusal> refuse_encoding(const http::RequestHead& head, std::string_view body) {
+  const std::string_view encoding = head.find("content-encoding");
+  if (body.empty() || encoding.empty() || http::equal_lower(encoding, "identity")) {
+    return std::nullopt;
+  }
+  // What a client sends is not repeated raw.
+  const bool plain =
+      encoding.size() <= 32 && std::all_of(encoding.begin(), encoding.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               c == '-' || c == ',' || c == ' ';
+      });
+  Refusal refusal;
+  refusal.status = 415;
+  refusal.message = "The body's content-encoding " +
+                    (plain ? "is " + std::string(encoding) : "is not known") +
+                    "; it must be sent without one.";
+  refusal.code = "unsupported_content_encoding";
+  return refusal;
+}
+
 }  // namespace
 
 Refusal method_not_allowed(std::string_view method, std::string_view path,
@@ -130,7 +152,10 @@ std::optional<Refusal> read_question(Question& question, const http::RequestHead
     return method_not_allowed(head.method, head.path, "GET, HEAD");
   }
   question.content_type = head.find("content-type");
-  if (question.endpoint == Endpoint::other) return read_passthrough(question, reader);
+  if (question.endpoint == Endpoint::other) {
+    if (auto refusal = refuse_encoding(head, question.body)) return refusal;
+    return read_passthrough(question, reader);
+  }
   if (head.method != "POST") return method_not_allowed(head.method, head.path, "POST");
   if (!is_json(question.content_type)) {
     Refusal refusal;
@@ -139,6 +164,7 @@ std::optional<Refusal> read_question(Question& question, const http::RequestHead
     refusal.code = "unsupported_content_type";
     return refusal;
   }
+  if (auto refusal = refuse_encoding(head, question.body)) return refusal;
   return reader.read(question, canonical);
 }
 

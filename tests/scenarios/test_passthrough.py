@@ -58,3 +58,33 @@ class Passthrough(Scenario):
                     "content-type": "multipart/form-data; boundary=b"})
                 self.assertEqual(answer.status, 200, answer)
                 self.assertEqual(engine.calls[-1].body, form(disposition, "large"))
+
+    def test_ranges_of_parameters_are_the_engines_to_judge(self):
+        engine = self.engine(answering(lambda _: plain(completion())))
+        gateway = self.gateway(self.to(engine))
+        for more in ({"max_tokens": -1}, {"max_tokens": 0}, {"temperature": 5}):
+            self.assertEqual(gateway.ask(**more).status, 200, more)
+            self.assertEqual(engine.calls[-1].json | more, engine.calls[-1].json)
+            answer = gateway.post("/v1/completions", {"model": "m", "prompt": "x", **more})
+            self.assertEqual(answer.status, 200, answer)
+        self.assertEqual(gateway.ask(n=129).error["param"], "n")
+
+    def test_other_paths_take_any_json(self):
+        engine = self.engine(answering(lambda _: plain(b"{}")))
+        gateway = self.gateway(self.to(engine))
+        for body in ({"model": "m", "store": "x"}, [{"model": 7}], {"model": 7}):
+            answer = gateway.post("/v1/files", body)
+            self.assertEqual(answer.status, 200, answer)
+            self.assertEqual(engine.calls[-1].json, body)
+
+    def test_a_body_in_an_encoding_is_a_415_that_names_it(self):
+        engine = self.engine()
+        gateway = self.gateway(self.to(engine))
+        for path in ("/v1/chat/completions", "/v1/files"):
+            answer = gateway.request("POST", path, b"\x1f\x8b\x08", {
+                "content-type": "application/json", "content-encoding": "gzip"})
+            self.assertEqual(answer.status, 415, answer)
+            self.assertIn("gzip", answer.error["message"])
+        answer = gateway.request("POST", "/v1/chat/completions", json.dumps(question()).encode(), {
+            "content-type": "application/json", "content-encoding": "identity"})
+        self.assertEqual(answer.status, 200, answer)
