@@ -6,6 +6,7 @@
 
 #include "settings/checks.h"
 #include "settings/settings.h"
+#include "settings/switches.h"
 #include "settings/table.h"
 #include "settings/text.h"
 
@@ -122,7 +123,10 @@ Result<Embedded, Problems> embedded_defaults(const Overrides& overrides,
         fmt::format("{} is set, but this version has no {}: ignored", ignored.name, ignored.lacks));
   }
 
+  for (std::string& warning : switch_warnings(environment)) warnings.push_back(std::move(warning));
+
   complete(*settings, false);
+  apply_switches(environment, *settings, problems);
   Report report("the command line");
   check(*settings, report);
   for (Problem& problem : report.take()) {

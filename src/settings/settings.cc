@@ -8,6 +8,7 @@
 #include "settings/files.h"
 #include "settings/reader.h"
 #include "settings/report.h"
+#include "settings/switches.h"
 
 namespace penstock::settings {
 namespace {
@@ -46,7 +47,9 @@ Result<SettingsPtr, Problems> parse(std::string_view yaml, std::string_view file
     }
     check(*settings, report);
   }
-  if (!report.empty()) return report.take();
+  Problems problems = report.take();
+  apply_switches(environment, *settings, problems);
+  if (!problems.empty()) return problems;
   return SettingsPtr(settings);
 }
 
