@@ -40,20 +40,30 @@ void check_addresses(const Settings& settings, Report& report) {
   }
 }
 
+// What is in an engine's reach in place of an option that is for another kind.
+std::string_view instead_of(const Key& key) {
+  if (key.parent() == "engines[].timeout") return "timeout.total, which engines of every kind have";
+  return {};
+}
+
 // The table's keys of engines that this engine's kind does not have.
 void check_kind(const EngineSettings& engine, const std::string& path, Report& report) {
+  constexpr std::string_view kEngine = "engines[]";
   const Key& kind = *find("engines[].kind");
   if (!report.given(path + ".kind") || report.faulty(path + ".kind")) return;
-  for (const Key* key : keys_in("engines[]")) {
-    if (key->kinds == 0 || (key->kinds & only(engine.kind)) != 0) continue;
-    const std::string inner = fmt::format("{}.{}", path, key->leaf());
+  for (const Key& key : table()) {
+    if (key.kinds == 0 || (key.kinds & only(engine.kind)) != 0) continue;
+    // A section that is of one kind speaks for what is in it.
+    const Key* const around = find(key.parent());
+    if (around != nullptr && around->kinds == key.kinds) continue;
+    const std::string inner = path + std::string(key.path.substr(kEngine.size()));
     if (!report.given(inner)) continue;
     for (std::size_t i = 0; i < kind.words.size(); ++i) {
-      if (key->kinds != only(static_cast<EngineKind>(i))) continue;
-      report.add_at_key(
-          inner,
-          {fmt::format("is for engines of kind {}; this one is of kind {}", kind.words[i].name,
-                       kind.words[static_cast<std::size_t>(engine.kind)].name)});
+      if (key.kinds != only(static_cast<EngineKind>(i))) continue;
+      report.add_at_key(inner, {fmt::format("is for engines of kind {}; this one is of kind {}",
+                                            kind.words[i].name,
+                                            kind.words[static_cast<std::size_t>(engine.kind)].name),
+                                std::string(instead_of(key))});
     }
   }
 }

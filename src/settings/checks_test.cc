@@ -62,6 +62,22 @@ TEST(Checks, AnEngineHasWhatItsKindNeedsAndNothingOfAnother) {
               ElementsAre(HasSubstr("engines[0].path: is for engines of kind documents")));
 }
 
+TEST(Checks, TimeoutsThatAnEngineDoesNotHaveAreRefusedWithTheCure) {
+  const auto with = [](const std::string& kind, const std::string& timeout) {
+    return problems_of("engines: [{name: a, " + kind + ", timeout: {" + timeout + "}}]");
+  };
+  EXPECT_THAT(with("kind: simulated", "first_token: 1s, total: 5s"),
+              ElementsAre("f:1:48: engines[0].timeout.first_token: is for engines of kind openai; "
+                          "this one is of kind simulated; expected timeout.total, which engines of "
+                          "every kind have"));
+  EXPECT_THAT(with("kind: documents, path: x", "between_tokens: 1s"),
+              ElementsAre(HasSubstr("engines[0].timeout.between_tokens: is for engines of kind")));
+  EXPECT_THAT(with("kind: openai, url: http://a", "first_token: 1s, between_tokens: 2s"),
+              IsEmpty());
+  EXPECT_THAT(with("kind: openai, url: http://a", "total: 1s}, simulated: {seed: 1, slots: 2"),
+              testing::SizeIs(1));
+}
+
 TEST(Checks, AnEmptyListOfEnginesIsAMistake) {
   EXPECT_THAT(problems_of("engines: []"),
               ElementsAre("f:1:10: engines: has no element; expected at least one engine, or no "

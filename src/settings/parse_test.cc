@@ -75,7 +75,7 @@ engines:
   - name: handbook
     kind: documents
     path: ./docs
-    timeout: {first_token: 120s, between_tokens: 60s, total: 10m}
+    timeout: {total: 10m}
 models:
   - name: handbook
     engines: [handbook]
