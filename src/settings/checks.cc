@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <unordered_map>
 
+#include "settings/files.h"
 #include "settings/table.h"
 #include "settings/text.h"
 
@@ -107,6 +109,12 @@ void check_engine(const EngineSettings& engine, const std::string& path, Report&
   }
   if (engine.kind == EngineKind::openai && engine.url.empty() && !report.faulty(path + ".url")) {
     report.add_at_value(path, {"`url` is missing", expected(*find("engines[].url"))});
+  }
+  const EngineSettings::Simulated& fates = engine.simulated;
+  // A little more: shares that add up to 100% need not do so in doubles.
+  if (fates.errors + fates.stalls + fates.disconnects + fates.rate_limited > 1 + 1e-9) {
+    report.add_at_value(path + ".simulated",
+                        {"errors, stalls, disconnects and rate_limited are over 100% together"});
   }
 }
 
@@ -222,6 +230,30 @@ void check(const Settings& settings, Report& report) {
   if (settings.cache.memory.max_entry > settings.cache.memory.size &&
       !report.faulty("cache.memory")) {
     report.add_at_value("cache.memory.max_entry", {"is larger than cache.memory.size"});
+  }
+}
+
+void check_files(const Settings& settings, Report& report) {
+  constexpr std::size_t kLargest = 16u << 20;
+  for (std::size_t i = 0; i < settings.engines.size(); ++i) {
+    const EngineSettings& engine = settings.engines[i];
+    const std::string path = element("engines", i);
+    const std::string folder = path + ".path";
+    if (engine.kind == EngineKind::documents && report.given(folder) && !engine.path.empty() &&
+        !report.faulty(folder)) {
+      std::error_code ec;
+      const std::filesystem::directory_iterator look(engine.path, ec);
+      if (ec) {
+        report.add_at_value(folder, {fmt::format("the folder {} cannot be read: {}",
+                                                 report.named(folder, engine.path), ec.message())});
+      }
+    }
+    const std::string ca = path + ".tls.ca";
+    if (engine.tls.ca.empty() || report.faulty(ca)) continue;
+    if (const FileText file = read_file(engine.tls.ca, kLargest); !file.error.empty()) {
+      report.add_at_value(ca, {fmt::format("the file {} cannot be read: {}",
+                                           report.named(ca, engine.tls.ca), file.error)});
+    }
   }
 }
 
