@@ -106,7 +106,8 @@ Result<Embedded, Problems> embedded_defaults(const Overrides& overrides,
     settings->engines.push_back(std::move(vendor));
   }
   add_documents(overrides, *settings);
-  if (const auto port = given(environment, "PORT")) take_port(*port, *settings, problems);
+  const std::optional<std::string> port = given(environment, "PORT");
+  if (port) take_port(*port, *settings, problems);
 
   struct Ignored {
     const char* name;
@@ -131,6 +132,11 @@ Result<Embedded, Problems> embedded_defaults(const Overrides& overrides,
   check(*settings, report);
   for (Problem& problem : report.take()) {
     problem.line = problem.column = 0;
+    if (problem.path == "listen.address" && port) {
+      problem.file = "PORT";
+      problem.path.clear();
+      problem.expected = "another port";
+    }
     problems.push_back(std::move(problem));
   }
   if (!problems.empty()) return problems;
