@@ -229,6 +229,12 @@ TEST(Parse, AKeyInTheWrongPlaceIsToldTheRightOne) {
   EXPECT_THAT(problems_of("xyzzyplugh: 1\n"), ElementsAre("f:1:1: xyzzyplugh: no such key"));
 }
 
+TEST(Parse, AKeyThatIsRefusedItselfIsNotSuggested) {
+  EXPECT_THAT(problems_of("foo: 1\n"), ElementsAre("f:1:1: foo: no such key"));
+  EXPECT_THAT(problems_of("listen: {htp2: true}\n"),
+              ElementsAre("f:1:10: listen.htp2: no such key"));
+}
+
 TEST(Parse, APathIsNoKey) {
   EXPECT_THAT(problems_of("listen.address: 127.0.0.1:1\n"),
               ElementsAre(StartsWith("f:1:1: listen.address: no such key")));
