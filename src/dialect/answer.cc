@@ -125,7 +125,7 @@ std::optional<Facts> answer_facts(std::string_view body, Endpoint endpoint) {
 
 std::optional<Facts> stream_facts(std::string_view frames) {
   StreamReader reader;
-  if (!reader.feed(frames)) return std::nullopt;
+  if (!reader.feed(frames) || reader.broken()) return std::nullopt;
   Facts facts;
   facts.has_usage = reader.usage().has_value();
   facts.usage = reader.usage().value_or(Usage{});

@@ -299,6 +299,7 @@ Result<std::string> assemble(std::string_view frames) {
   StreamReader reader;
   const Result<std::string_view> passed = reader.feed(frames);
   if (!passed) return passed.error();
+  if (reader.broken()) return reader.fault();
   if (!reader.whole()) return fault("the engine's stream is not whole");
 
   EventSplitter splitter;

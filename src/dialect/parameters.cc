@@ -36,24 +36,20 @@ std::string_view kind_of(const Seen& seen) {
   return "an object";
 }
 
-Refusal below_minimum(std::string_view param, const Seen& seen, bool integer,
-                      std::string_view least) {
-  std::string message = "Invalid '" + std::string(param) + "': ";
-  message += integer ? "integer" : "decimal";
-  message += " below minimum value. Expected a value >= " + std::string(least) + ", but got " +
-             shown(seen.text) + " instead.";
-  return refuse(std::string(param), std::move(message),
-                integer ? "integer_below_min_value" : "decimal_below_min_value");
+Refusal below_minimum(std::string_view param, const Seen& seen, std::string_view least) {
+  return refuse(std::string(param),
+                "Invalid '" + std::string(param) +
+                    "': integer below minimum value. Expected a value >= " + std::string(least) +
+                    ", but got " + shown(seen.text) + " instead.",
+                "integer_below_min_value");
 }
 
-Refusal above_maximum(std::string_view param, const Seen& seen, bool integer,
-                      std::string_view most) {
-  std::string message = "Invalid '" + std::string(param) + "': ";
-  message += integer ? "integer" : "decimal";
-  message += " above maximum value. Expected a value <= " + std::string(most) + ", but got " +
-             shown(seen.text) + " instead.";
-  return refuse(std::string(param), std::move(message),
-                integer ? "integer_above_max_value" : "decimal_above_max_value");
+Refusal above_maximum(std::string_view param, const Seen& seen, std::string_view most) {
+  return refuse(std::string(param),
+                "Invalid '" + std::string(param) +
+                    "': integer above maximum value. Expected a value <= " + std::string(most) +
+                    ", but got " + shown(seen.text) + " instead.",
+                "integer_above_max_value");
 }
 
 std::string_view name_of(Field field) {
@@ -152,34 +148,37 @@ std::optional<Refusal> check_model(std::string_view model) {
   return std::nullopt;
 }
 
-void take_count(Parameters& parameters, Field field, const Seen& seen) {
-  constexpr std::uint64_t kMostTokens = std::numeric_limits<std::uint32_t>::max();
-  const std::string_view name = name_of(field);
-  if (seen.number.negative || seen.number.is_zero()) {
-    parameters.refusal = below_minimum(name, seen, true, "1");
-    return;
-  }
+// A stream's choices are watched in so many bits (outline.h).
+void take_n(Parameters& parameters, const Seen& seen) {
   std::uint64_t count = 0;
-  const bool small = to_unsigned(seen.number, count);
-  if (field == Field::n) {
-    if (!small || count > 128) parameters.refusal = above_maximum(name, seen, true, "128");
-    return;
+  if (seen.number.negative || seen.number.is_zero()) {
+    parameters.refusal = below_minimum("n", seen, "1");
+  } else if (!to_unsigned(seen.number, count) || count > 128) {
+    parameters.refusal = above_maximum("n", seen, "128");
   }
-  if (!small || count > kMostTokens) {
-    parameters.refusal = above_maximum(name, seen, true, std::to_string(kMostTokens));
-    return;
-  }
-  (field == Field::max_tokens ? parameters.max_tokens : parameters.max_completion_tokens) =
-      static_cast<std::uint32_t>(count);
 }
 
-void take_temperature(Parameters& parameters, const Seen& seen) {
-  if (seen.number.negative) {
-    parameters.refusal = below_minimum("temperature", seen, false, "0");
-  } else if (to_double(seen.text, seen.number) > 2) {
-    parameters.refusal = above_maximum("temperature", seen, false, "2");
+// Which numbers have a meaning is the engine's to say: to some -1 is no limit, to others 0 is a
+// question about the prompt alone.
+void take_limit(std::optional<std::uint32_t>& limit, const Decimal& number) {
+  constexpr std::uint64_t kMost = std::numeric_limits<std::uint32_t>::max();
+  std::uint64_t count = 0;
+  if (number.is_zero()) {
+    limit = 0;
+  } else if (!number.negative) {
+    limit = static_cast<std::uint32_t>(to_unsigned(number, count) ? std::min(count, kMost) : kMost);
   }
-  parameters.temperature_zero = seen.number.is_zero();
+}
+
+// Of what only passes through the gateway takes the model, where there is one that it can use. The
+// rest is between the client and the engine.
+void take_leniently(Parameters& parameters, Field field, const Seen& seen) {
+  if (field == Field::stream)
+    parameters.stream = seen.text == "true" && seen.shape == Shape::boolean;
+  if (field != Field::model || seen.shape != Shape::string || seen.text.empty()) return;
+  parameters.model = seen.text;
+  parameters.has_model = true;
+  parameters.refusal = check_model(seen.text);
 }
 
 }  // namespace
@@ -228,6 +227,9 @@ Refusal empty_array(std::string param) {
 Field field_of(std::string_view name, Endpoint endpoint) {
   const bool chat = endpoint == Endpoint::chat;
   const bool text = chat || endpoint == Endpoint::completions;
+  if (endpoint == Endpoint::other) {
+    return name == "model" ? Field::model : name == "stream" ? Field::stream : Field::unknown;
+  }
   const auto is = [&](std::string_view known, Field field, bool applies = true) {
     return applies && name == known ? field : Field::unknown;
   };
@@ -266,6 +268,10 @@ void take(Parameters& parameters, Field field, const Seen& seen) {
   if (parameters.refusal) return;
   // OpenAI takes null for absent, but where the parameter is required.
   if (seen.shape == Shape::null) return;
+  if (parameters.lenient) {
+    take_leniently(parameters, field, seen);
+    return;
+  }
   if (!fits(field, seen)) {
     parameters.refusal = invalid_type(std::string(name_of(field)), expected_of(field), seen);
     return;
@@ -288,11 +294,13 @@ void take(Parameters& parameters, Field field, const Seen& seen) {
       return;
     case Field::stream: parameters.stream = truth; return;
     case Field::stream_options: parameters.stream_options = true; return;
-    case Field::temperature: take_temperature(parameters, seen); return;
+    case Field::temperature: parameters.temperature_zero = seen.number.is_zero(); return;
     case Field::seed: parameters.seed = true; return;
-    case Field::n:
-    case Field::max_tokens:
-    case Field::max_completion_tokens: take_count(parameters, field, seen); return;
+    case Field::n: take_n(parameters, seen); return;
+    case Field::max_tokens: take_limit(parameters.max_tokens, seen.number); return;
+    case Field::max_completion_tokens:
+      take_limit(parameters.max_completion_tokens, seen.number);
+      return;
     case Field::store: parameters.stored |= truth; return;
     case Field::previous_response_id: parameters.stored = true; return;
     case Field::tools:

@@ -49,6 +49,7 @@ struct Seen {
 
 // What the fields of one request have come to.
 struct Parameters {
+  bool lenient = false;    // what only passes through: see take()
   std::string_view model;  // may be within the scratch: copied at the end
   bool has_model = false;
   bool has_subject = false;  // messages, prompt or input
@@ -65,6 +66,7 @@ struct Parameters {
 };
 
 // Takes a scalar field's value, or of any field the fact that it is null or of the wrong shape.
+// Leniently: a value that the gateway cannot use is as good as none.
 void take(Parameters& parameters, Field field, const Seen& seen);
 
 // What is still to say at the end of the object; fills `question`.

@@ -79,7 +79,9 @@ class QuestionReader::Walk {
         backslash_(text_ - 1),
         writer_(scratch.out.data()),
         members_(scratch.members.get()),
-        room_(scratch.members_capacity) {}
+        room_(scratch.members_capacity) {
+    parameters_.lenient = question.endpoint == Endpoint::other;
+  }
 
   // False if there is something to say against it: refusal().
   template <bool Canonical>
@@ -380,7 +382,7 @@ Place QuestionReader::Walk::place_within(const Frame& frame, bool object) const 
 template <bool Canonical>
 bool QuestionReader::Walk::open(const char* at, bool object) {
   if (depth_ == kMostDepth) return defect("it is nested deeper than 64 levels", at);
-  Place place = Place::top;
+  Place place = object ? Place::top : Place::other;
   if (depth_ > 0) {
     if (looked_at()) met({object ? Shape::object : Shape::array, {}, {}});
     place = place_within(top(), object);
@@ -451,7 +453,8 @@ bool QuestionReader::Walk::sort(const Frame& frame) {
 
 template <bool Canonical>
 bool QuestionReader::Walk::run() {
-  if (peek() != '{') {
+  const bool list = parameters_.lenient && peek() == '[';
+  if (peek() != '{' && !list) {
     refusal_ = not_json("The body must be a JSON object.");
     return false;
   }

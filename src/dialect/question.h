@@ -32,7 +32,8 @@ class QuestionReader {
 
   // Reads question.body into the other fields of `question`, all of which are set anew. What
   // there is to say against the body is returned: a 400 in OpenAI's words, with a param where the
-  // JSON is sound and one of its fields is not. Of Endpoint::other only the model is looked for.
+  // JSON is sound and one of its fields is not. Of Endpoint::other
+  // only model and stream are looked for, and no value of theirs is refused for its type.
   //
   // `canonical`: also fills question.canonical. Equal bytes mean equal questions: the order of
   // members and white space do not count, strings are compared as they read unescaped, numbers

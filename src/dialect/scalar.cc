@@ -9,11 +9,6 @@
 namespace penstock::dialect {
 namespace {
 
-// Powers of ten that a double holds exactly.
-constexpr std::array<double, 23> kPowers = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                            1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-                                            1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
-
 // An exponent beyond this is out of range whatever the digits, and sums of two stay in 64 bits.
 constexpr std::int64_t kMostExponent = 1'000'000'000'000;
 
@@ -166,24 +161,6 @@ void copy_digits(std::string_view text, const Decimal& value, char* out) {
     if (copied == value.digits) return;
     out[copied++] = c;
   }
-}
-
-double to_double(std::string_view text, const Decimal& value) {
-  constexpr std::uint64_t kExact = std::uint64_t{1} << 53;
-  // Both operands are exact, so their one operation rounds correctly (Clinger, PLDI 1990).
-  if (value.digits <= Decimal::kFits && value.mantissa <= kExact && value.exponent >= -22 &&
-      value.exponent <= 22) {
-    auto number = static_cast<double>(value.mantissa);
-    if (value.exponent < 0) {
-      number /= kPowers[static_cast<std::size_t>(-value.exponent)];
-    } else {
-      number *= kPowers[static_cast<std::size_t>(value.exponent)];
-    }
-    return value.negative ? -number : number;
-  }
-  double number = 0;  // what is too small for a double stays zero
-  std::from_chars(text.data(), text.data() + text.size(), number);
-  return number;
 }
 
 bool to_unsigned(const Decimal& value, std::uint64_t& out) {

@@ -36,9 +36,6 @@ ParsedNumber parse_number(const char* at, const char* end);
 // REQUIRES: `text` is what `value` was parsed from.
 void copy_digits(std::string_view text, const Decimal& value, char* out);
 
-// The nearest double. REQUIRES: `text` is what `value` was parsed from.
-double to_double(std::string_view text, const Decimal& value);
-
 // The value, where it is an integer in [0, 10^19); false else.
 bool to_unsigned(const Decimal& value, std::uint64_t& out);
 

@@ -219,6 +219,7 @@ bool StreamReader::take(const Event& event) {
 }
 
 Result<std::string_view> StreamReader::feed(std::string_view bytes) {
+  if (!fault_.empty()) return fault();
   fed_ = bytes;
   plain_ = {};
   copied_ = false;
@@ -229,14 +230,16 @@ Result<std::string_view> StreamReader::feed(std::string_view bytes) {
   }
   splitter_.feed(bytes);
   while (const auto event = splitter_.next()) {
-    if (!take(*event)) {
-      return Error{Kind::broken, Source::engine, false,
-                   "an event of the engine's stream is not a JSON object"};
-    }
+    if (take(*event)) continue;
+    fault_ = "an event of the engine's stream is not a JSON object";
+    break;
   }
-  if (splitter_.too_large()) {
-    return Error{Kind::broken, Source::engine, false,
-                 "an event of the engine's stream is larger than 1 MiB"};
+  if (splitter_.too_large()) fault_ = "an event of the engine's stream is larger than 1 MiB";
+  if (!fault_.empty()) {
+    // What came before it passes first.
+    const std::string_view before = copied_ ? std::string_view(out_) : plain_;
+    if (before.empty()) return fault();
+    return before;
   }
   // Some engines end with this line and without the empty one behind it.
   if (!done_ && is_done_line(splitter_.rest())) {
@@ -250,6 +253,7 @@ Result<std::string> frames_without_usage(std::string_view frames) {
   StreamReader reader(true);
   const Result<std::string_view> passed = reader.feed(frames);
   if (!passed) return passed.error();
+  if (reader.broken()) return reader.fault();
   return std::string(*passed);
 }
 

@@ -73,9 +73,12 @@ class StreamReader {
   explicit StreamReader(bool strip_usage = false) : strip_usage_(strip_usage) {}
 
   // What may pass now, perhaps nothing; valid until the next call and as long as `bytes`. An
-  // Error (broken, source engine) if an event is no chunk, or too large. After [DONE] nothing but
-  // empty lines passes.
+  // Error (broken, source engine) if an event is no chunk, or too large; where good events came in
+  // the same bytes those pass, and each later call is the Error. After [DONE] nothing but empty
+  // lines passes.
   Result<std::string_view> feed(std::string_view bytes);
+  bool broken() const { return !fault_.empty(); }  // there was such an event
+  Error fault() const { return {Kind::broken, Source::engine, false, std::string(fault_)}; }
 
   bool done() const { return done_; }                          // [DONE] was there
   bool failed() const { return failed_; }                      // a chunk had a top-level error
@@ -99,6 +102,7 @@ class StreamReader {
   std::string_view plain_;  // what passes, while it is a part of them
   std::string out_;         // what passes, once it is not
   bool copied_ = false;     // it is not
+  std::string_view fault_;  // a literal: why there is no going on
   bool strip_usage_;
   bool dropped_ = false;  // the last event did not pass
   bool done_ = false;

@@ -147,6 +147,26 @@ Watched watch(std::string_view text, bool strip, std::size_t step = 0) {
   return watched;
 }
 
+TEST(StreamReader, PassesWhatCameBeforeAMalformedEventThenFails) {
+  const std::string good = chunk(R"([{"index":0,"delta":{"content":"a"}}])");
+  const std::string behind = good + "data: [DONE]\n\n";
+  for (const std::string& bad : {std::string("data: {\"choices\":[\n\n"),
+                                 "data: " + std::string(EventSplitter::kMostBytes, 'x') + "\n\n"}) {
+    StreamReader reader;
+    const std::string together = good + good + bad + behind;
+    const auto passed = reader.feed(together);
+    ASSERT_TRUE(passed);
+    EXPECT_EQ(*passed, good + good);
+    EXPECT_TRUE(reader.broken());
+    EXPECT_FALSE(reader.done());
+    EXPECT_FALSE(reader.feed(behind));
+    EXPECT_FALSE(reader.feed(behind));
+    EXPECT_FALSE(frames_without_usage(together));
+    EXPECT_FALSE(assemble(together));
+    EXPECT_TRUE(watch(bad, false).failed) << "nothing came before";
+  }
+}
+
 TEST(StreamReader, PassesEveryByteAndSeesWhatTheStreamWas) {
   for (std::size_t step = 1; step <= kStream.size(); ++step) {
     const Watched watched = watch(kStream, false, step);

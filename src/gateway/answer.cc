@@ -103,6 +103,13 @@ std::optional<Refusal> Gateway::route(Exchange& x) {
   x.plan = *std::move(plan);
   x.recorder.model = x.question.model;
   x.recorder.engine = x.settings().engines[x.plan.engine].name;
+  if (x.question.endpoint == Endpoint::other && !x.question.model.empty()) {
+    // In JSON the engine's own edit puts the name in.
+    if (auto form = form_with_model(x.question, x.plan.upstream_model)) {
+      x.form = *std::move(form);
+      x.question.body = x.form;
+    }
+  }
   return std::nullopt;
 }
 

@@ -210,6 +210,61 @@ TEST(Passthrough, FindsTheModelOfAForm) {
   EXPECT_EQ(multipart_field("multipart/form-data", body, "model"), "");
 }
 
+TEST(Passthrough, FindsTheModelOfAFormHoweverItsNameIsWritten) {
+  const std::string type = "Multipart/Form-Data; charset=utf-8; Boundary=xyz";
+  const auto model = [&](const std::string& disposition) {
+    return std::string(multipart_field(
+        type, "--xyz\r\nX-A: b\r\n" + disposition + "\r\n\r\nm\r\n--xyz--\r\n", "model"));
+  };
+  EXPECT_EQ(model("Content-Disposition: form-data; name=model"), "m");
+  EXPECT_EQ(model("content-disposition: form-data;NAME=\"model\""), "m");
+  EXPECT_EQ(model("CONTENT-DISPOSITION: form-data; a=\"; name=x\"; Name=model ; b"), "m");
+  EXPECT_EQ(model("Content-Disposition: form-data; name=models"), "");
+  EXPECT_EQ(model("Content-Disposition: form-data; xname=model"), "");
+  EXPECT_EQ(model("Content-Disposition: form-data; a=\"; name=model\""), "");
+  EXPECT_EQ(model("Content-Disposition: form-data; name=\"model"), "");
+  EXPECT_EQ(model("Content-Disposition: form-data; name=model; filename=a"), "");
+  EXPECT_EQ(model("Content-Disposition: form-data; name=model; FileName*=UTF-8''a"), "");
+  EXPECT_EQ(model("X-Other: form-data; name=model"), "");
+}
+
+TEST(Passthrough, PutsAnotherNameIntoAForm) {
+  Question question;
+  question.content_type = "multipart/form-data; boundary=xyz";
+  const std::string head = "--xyz\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\n";
+  const std::string body = head + "small\r\n--xyz--\r\n";
+  question.body = body;
+  question.model = "small";
+  EXPECT_EQ(form_with_model(question, "org/large"), head + "org/large\r\n--xyz--\r\n");
+  EXPECT_EQ(form_with_model(question, "small"), std::nullopt);
+  question.content_type = "application/json";
+  EXPECT_EQ(form_with_model(question, "org/large"), std::nullopt);
+}
+
+TEST(Passthrough, RefusesABodyInAnEncodingByItsName) {
+  dialect::QuestionReader reader;
+  const auto refused = [&](std::string_view encoding, Endpoint endpoint) {
+    http::RequestHead head;
+    head.method = "POST";
+    head.fields = {{"content-type", "application/json"}, {"content-encoding", encoding}};
+    Question question;
+    question.endpoint = endpoint;
+    const std::string body = "{}" + std::string(64, ' ');
+    question.body = std::string_view(body).substr(0, 2);
+    return read_question(question, head, reader, false);
+  };
+  for (const Endpoint endpoint : {Endpoint::chat, Endpoint::other}) {
+    const auto gzip = refused("gzip", endpoint);
+    ASSERT_TRUE(gzip);
+    EXPECT_EQ(gzip->status, 415);
+    EXPECT_EQ(gzip->message, "The body's content-encoding is gzip; it must be sent without one.");
+    EXPECT_EQ(refused("\x1b[31m", endpoint)->message,
+              "The body's content-encoding is not known; it must be sent without one.");
+  }
+  EXPECT_FALSE(refused("Identity", Endpoint::other));
+  EXPECT_EQ(refused("identity", Endpoint::chat)->status, 400);
+}
+
 TEST(Passthrough, KnowsJsonByItsType) {
   EXPECT_TRUE(is_json("application/json"));
   EXPECT_TRUE(is_json("Application/JSON; charset=utf-8"));

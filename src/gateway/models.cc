@@ -1,4 +1,4 @@
-// GET /v1/models: the configured names, and what the engine behind "*" lists.
+// GET /v1/models: the configured names and their aliases, and what the engine behind "*" lists.
 
 #include <algorithm>
 
@@ -28,20 +28,26 @@ Task<Result<Answer, Refusal>> Gateway::list_models(Exchange& x) {
     models.push_back({name, x.settings().engines[plan->engine].name, since});
   }
   Result<std::vector<engine::Model>> listed = std::vector<engine::Model>{};
-  const bool known = std::any_of(models.begin(), models.end(),
-                                 [&](const dialect::ModelView& model) { return model.id == one; });
-  if (routes.wildcard() && !known) {
+  const auto is_known = [&](std::string_view id) {
+    return std::find(routes.names().begin(), routes.names().end(), id) != routes.names().end();
+  };
+  if (routes.wildcard() && !is_known(one)) {
+    const std::string& engine = x.settings().engines[*routes.wildcard()].name;
     Deadline deadline(x.deadline, Clock::now() + kListWait);
     listed = co_await x.with->engines[*routes.wildcard()]->models(deadline);
     if (!listed) {
       // The configured ones are still true; one alone that is asked for is not known to be absent.
+      if (!one.empty() || models.empty()) {
+        x.recorder.engine = engine;
+        co_return refusal_of(x, std::move(listed).error());
+      }
       house_.log.warning("an engine did not list its models",
-                         {{"engine", x.settings().engines[*routes.wildcard()].name},
-                          {"reason", listed.error().detail}});
-      if (!one.empty() || models.empty()) co_return dialect::refusal_of(listed.error());
+                         {{"engine", engine}, {"reason", listed.error().detail}});
     } else {
       for (const engine::Model& model : *listed) {
-        models.push_back({model.id, model.owned_by, model.created});
+        if (is_known(model.id)) continue;  // that name goes elsewhere
+        models.push_back({model.id, model.owned_by.empty() ? engine : model.owned_by,
+                          model.created == 0 ? since : model.created});
       }
     }
   }

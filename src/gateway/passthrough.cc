@@ -1,5 +1,7 @@
 #include "gateway/passthrough.h"
 
+#include <algorithm>
+
 #include "http/head.h"
 
 namespace penstock::gateway {
@@ -11,41 +13,80 @@ std::string_view media_type(std::string_view content_type) {
   return type;
 }
 
-// The boundary parameter of RFC 2046: at most 70 characters, perhaps quoted.
-std::string_view boundary_of(std::string_view content_type) {
-  std::size_t at = content_type.find(';');
-  while (at != std::string_view::npos) {
-    std::string_view parameter = content_type.substr(at + 1);
-    while (!parameter.empty() && parameter.front() == ' ') parameter.remove_prefix(1);
-    constexpr std::string_view kName = "boundary=";
-    if (parameter.size() > kName.size() &&
-        http::equal_lower(parameter.substr(0, kName.size()), kName)) {
-      parameter.remove_prefix(kName.size());
-      if (parameter.front() == '"') {
-        parameter.remove_prefix(1);
-        parameter = parameter.substr(0, parameter.find('"'));
-      } else {
-        parameter = parameter.substr(0, parameter.find_first_of("; "));
-      }
-      return parameter.size() <= 70 ? parameter : std::string_view{};
+// A parameter of a field's value such as `form-data; name="model"` (RFC 9110 section 5.6.6), its
+// name in any letter case, its value perhaps quoted (an escape in it stays one); nothing if it is
+// not there.
+std::optional<std::string_view> parameter_of(std::string_view value, std::string_view lower_name) {
+  std::size_t at = value.find(';');
+  while (at < value.size()) {
+    at = value.find_first_not_of("; \t", at);
+    if (at == std::string_view::npos) break;
+    const std::size_t equals = value.find_first_of("=;", at);
+    const std::string_view name = value.substr(at, equals - at);
+    if (equals == std::string_view::npos || value[equals] == ';') {
+      at = equals;
+      continue;
     }
-    at = content_type.find(';', at + 1);
+    at = equals + 1;
+    std::string_view content;
+    if (value.substr(at).starts_with('"')) {
+      std::size_t end = ++at;
+      while (end < value.size() && value[end] != '"') end += value[end] == '\\' ? 2U : 1U;
+      if (end >= value.size()) break;  // without an end it is nothing
+      content = value.substr(at, end - at);
+      at = value.find(';', end);
+    } else {
+      content = value.substr(at, value.find_first_of("; \t", at) - at);
+      at = value.find(';', at);
+    }
+    if (http::equal_lower(name, lower_name)) return content;
   }
-  return {};
+  return std::nullopt;
 }
 
-// One part's head, and where its content begins.
-struct Part {
-  std::string_view head;
-  std::string_view content;
-};
+// The boundary parameter of RFC 2046: at most 70 characters, perhaps quoted.
+std::string_view boundary_of(std::string_view content_type) {
+  const std::string_view boundary = parameter_of(content_type, "boundary").value_or("");
+  return boundary.size() <= 70 ? boundary : std::string_view{};
+}
 
+// Whether a part's head says that it is a text field of this name.
 bool names_field(std::string_view head, std::string_view name) {
-  const std::string quoted = "name=\"" + std::string(name) + "\"";
-  const std::size_t at = head.find(quoted);
-  // `filename="model"` ends in the same letters.
-  return at != std::string_view::npos && at > 0 && (head[at - 1] == ' ' || head[at - 1] == ';') &&
-         head.find("filename") == std::string_view::npos;
+  constexpr std::string_view kField = "content-disposition:";
+  while (!head.empty()) {
+    const std::string_view line = head.substr(0, head.find("\r\n"));
+    head.remove_prefix(std::min(head.size(), line.size() + 2));
+    if (!http::equal_lower(line.substr(0, kField.size()), kField)) continue;
+    return parameter_of(line, "name") == name && !parameter_of(line, "filename") &&
+           !parameter_of(line, "filename*");
+  }
+  return false;
+}
+
+bool is_form(std::string_view content_type) {
+  return http::equal_lower(media_type(content_type), "multipart/form-data");
+}
+
+// A body in an encoding is no text that could be read here, and whoever passes it on could not say
+// what model it is for.
+std::optional<Refusal> refuse_encoding(const http::RequestHead& head, std::string_view body) {
+  const std::string_view encoding = head.find("content-encoding");
+  if (body.empty() || encoding.empty() || http::equal_lower(encoding, "identity")) {
+    return std::nullopt;
+  }
+  // What a client sends is not repeated raw.
+  const bool plain =
+      encoding.size() <= 32 && std::all_of(encoding.begin(), encoding.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               c == '-' || c == ',' || c == ' ';
+      });
+  Refusal refusal;
+  refusal.status = 415;
+  refusal.message = "The body's content-encoding " +
+                    (plain ? "is " + std::string(encoding) : "is not known") +
+                    "; it must be sent without one.";
+  refusal.code = "unsupported_content_encoding";
+  return refusal;
 }
 
 }  // namespace
@@ -111,7 +152,10 @@ std::optional<Refusal> read_question(Question& question, const http::RequestHead
     return method_not_allowed(head.method, head.path, "GET, HEAD");
   }
   question.content_type = head.find("content-type");
-  if (question.endpoint == Endpoint::other) return read_passthrough(question, reader);
+  if (question.endpoint == Endpoint::other) {
+    if (auto refusal = refuse_encoding(head, question.body)) return refusal;
+    return read_passthrough(question, reader);
+  }
   if (head.method != "POST") return method_not_allowed(head.method, head.path, "POST");
   if (!is_json(question.content_type)) {
     Refusal refusal;
@@ -120,13 +164,14 @@ std::optional<Refusal> read_question(Question& question, const http::RequestHead
     refusal.code = "unsupported_content_type";
     return refusal;
   }
+  if (auto refusal = refuse_encoding(head, question.body)) return refusal;
   return reader.read(question, canonical);
 }
 
 std::optional<Refusal> read_passthrough(Question& question, dialect::QuestionReader& reader) {
   if (question.body.empty()) return std::nullopt;
   if (is_json(question.content_type)) return reader.read(question, false);
-  if (http::equal_lower(media_type(question.content_type), "multipart/form-data")) {
+  if (is_form(question.content_type)) {
     const std::string_view model = multipart_field(question.content_type, question.body, "model");
     if (model.size() > 256) {
       Refusal refusal;
@@ -137,6 +182,21 @@ std::optional<Refusal> read_passthrough(Question& question, dialect::QuestionRea
     question.model = model;
   }
   return std::nullopt;
+}
+
+std::optional<std::string> form_with_model(const Question& question, std::string_view name) {
+  if (question.model == name || !is_form(question.content_type)) return std::nullopt;
+  const std::string_view body = question.body;
+  const std::string_view model = multipart_field(question.content_type, body, "model");
+  if (model.empty()) return std::nullopt;
+  constexpr std::size_t kPadding = 64;  // behind a question's body: see Question
+  std::string other;
+  other.reserve(body.size() - model.size() + name.size() + kPadding);
+  const auto begin = static_cast<std::size_t>(model.data() - body.data());
+  other += body.substr(0, begin);
+  other += name;
+  other += body.substr(begin + model.size());
+  return other;
 }
 
 }  // namespace penstock::gateway

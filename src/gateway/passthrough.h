@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "dialect/question.h"
@@ -24,6 +25,10 @@ std::optional<Refusal> read_question(Question& question, const http::RequestHead
 // Finds the model of a request to any other /v1/*: in a JSON body, or in the `model` field of a
 // multipart form (RFC 7578). None is no error: there may be one engine only.
 std::optional<Refusal> read_passthrough(Question& question, dialect::QuestionReader& reader);
+
+// The body of a multipart form with another name of its model, as the engine calls it; nothing
+// where the form stays as it is, or where the body is none.
+std::optional<std::string> form_with_model(const Question& question, std::string_view name);
 
 // The value of a form's text field, or empty.
 std::string_view multipart_field(std::string_view content_type, std::string_view body,

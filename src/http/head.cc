@@ -1,5 +1,6 @@
 #include "http/head.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -68,27 +69,38 @@ std::string_view trim(const char* begin, const char* end) {
 
 Parsed bad(int status, std::string_view what) { return {Progress::bad, 0, {status, what}}; }
 
+// Models have slashes in their names, and SDKs escape them there: `meta%2FLlama`. Nothing below
+// this is routed any further, so that here alone an escaped slash has one meaning.
+constexpr std::string_view kNamesBelow = "/v1/models/";
+
 // "/v1/./x", "/v1/%2e%2e/x", "//x": one program resolves them, the next does not.
 bool path_is_ambiguous(std::string_view path) {
+  const bool names = path.starts_with(kNamesBelow);
   std::size_t segment = 1;
   for (std::size_t i = 1; i <= path.size(); ++i) {
+    std::size_t slash = i < path.size() && path[i] == '/' ? 1 : 0;  // its length
     if (i < path.size() && path[i] == '%') {
       const std::string_view code = path.substr(i + 1, 2);
       const auto hex = [](char c) {
         return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
       };
       if (code.size() < 2 || !hex(code[0]) || !hex(code[1])) return true;
-      if (equal_lower(code, "2e") || equal_lower(code, "2f") || equal_lower(code, "5c") ||
-          code[0] == '0' || code[0] == '1' || equal_lower(code, "7f")) {
+      if (equal_lower(code, "2e") || equal_lower(code, "5c") || code[0] == '0' || code[0] == '1' ||
+          equal_lower(code, "7f")) {
         return true;
+      }
+      if (equal_lower(code, "2f")) {
+        if (!names) return true;
+        slash = 3;
       }
     }
     if (i < path.size() && path[i] == '\\') return true;
-    if (i < path.size() && path[i] != '/') continue;
+    if (i < path.size() && slash == 0) continue;
     const std::string_view name = path.substr(segment, i - segment);
     const bool last = i == path.size();
     if (name == "." || name == ".." || (name.empty() && !last)) return true;
-    segment = i + 1;
+    segment = i + std::max<std::size_t>(slash, 1);
+    i = segment - 1;
   }
   return false;
 }

@@ -103,10 +103,34 @@ TEST(RequestHead, WithAPathThatHasTwoReadingsIsRefused) {
   EXPECT_EQ(path("/v1/models"), 200);
   EXPECT_EQ(path("/v1/models/org%20a"), 200);
   EXPECT_EQ(path("/v1/"), 200);
+  EXPECT_EQ(path("/v1/models/meta/llama"), 200);
+  EXPECT_EQ(path("/v1/models/meta%2FLlama"), 200);
+  EXPECT_EQ(path("/v1/models/a%2fb%2Fc"), 200);
   EXPECT_EQ(path("http://h/v1/models"), 200);
-  for (const char* bad :
-       {"/v1/../admin", "/v1/./x", "//x", "/v1//x", "/v1/%2e%2e/x", "/v1/%2Fx", "/a%00", "/a%0d",
-        "/a%", "/a%4", "/a%zz", "/a\\b", "x", "ftp://h/x", "*"}) {
+  for (const char* bad : {"/v1/../admin",
+                          "/v1/./x",
+                          "//x",
+                          "/v1//x",
+                          "/v1/%2e%2e/x",
+                          "/v1/%2Fx",
+                          "/v1/models%2Fx",
+                          "/v1/files/a%2Fb",
+                          "/v1/models/%2Fx",
+                          "/v1/models/a%2F%2Fb",
+                          "/v1/models/a%2F/b",
+                          "/v1/models/..%2Fx",
+                          "/v1/models/a%2F..",
+                          "/v1/models/a%2F.%2Fb",
+                          "/v1/models/a%5Cb",
+                          "/a%00",
+                          "/a%0d",
+                          "/a%",
+                          "/a%4",
+                          "/a%zz",
+                          "/a\\b",
+                          "x",
+                          "ftp://h/x",
+                          "*"}) {
     EXPECT_EQ(path(bad), 400) << bad;
   }
 }

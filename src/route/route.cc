@@ -30,7 +30,10 @@ Table::Table(const settings::Settings& settings) {
     plan.metrics = pairs_.size();
     pairs_.push_back({engine, model.name});
     names_.push_back(model.name);
-    for (const std::string& alias : model.aliases) plans_.emplace(alias, plan);
+    for (const std::string& alias : model.aliases) {
+      names_.push_back(alias);
+      plans_.emplace(alias, plan);
+    }
     plans_.emplace(model.name, std::move(plan));
   }
 

@@ -38,7 +38,7 @@ class Table {
   };
   // Every (engine, model) that a plan can name; a plan's `metrics` is an index into it.
   const std::vector<Pair>& pairs() const { return pairs_; }
-  // The configured names, in their order, without "*" and aliases.
+  // The configured names in their order, each with its aliases behind it; without "*".
   const std::vector<std::string>& names() const { return names_; }
   // The engine behind "*".
   std::optional<std::size_t> wildcard() const { return wildcard_; }

@@ -28,7 +28,7 @@ TEST(Table, ResolvesNamesAndAliases) {
   EXPECT_EQ(plan->model, "small");
   EXPECT_EQ(plan->upstream_model, "llama-8b");
   EXPECT_EQ(table.pairs()[plan->metrics].model, "small");
-  EXPECT_EQ(table.names(), (std::vector<std::string>{"handbook", "small"}));
+  EXPECT_EQ(table.names(), (std::vector<std::string>{"handbook", "small", "gpt-4o-mini"}));
 }
 
 TEST(Table, RefusesAnUnknownModelByName) {

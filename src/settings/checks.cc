@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <unordered_map>
 
+#include "settings/files.h"
 #include "settings/table.h"
 #include "settings/text.h"
 
@@ -40,20 +42,30 @@ void check_addresses(const Settings& settings, Report& report) {
   }
 }
 
+// What is in an engine's reach in place of an option that is for another kind.
+std::string_view instead_of(const Key& key) {
+  if (key.parent() == "engines[].timeout") return "timeout.total, which engines of every kind have";
+  return {};
+}
+
 // The table's keys of engines that this engine's kind does not have.
 void check_kind(const EngineSettings& engine, const std::string& path, Report& report) {
+  constexpr std::string_view kEngine = "engines[]";
   const Key& kind = *find("engines[].kind");
   if (!report.given(path + ".kind") || report.faulty(path + ".kind")) return;
-  for (const Key* key : keys_in("engines[]")) {
-    if (key->kinds == 0 || (key->kinds & only(engine.kind)) != 0) continue;
-    const std::string inner = fmt::format("{}.{}", path, key->leaf());
+  for (const Key& key : table()) {
+    if (key.kinds == 0 || (key.kinds & only(engine.kind)) != 0) continue;
+    // A section that is of one kind speaks for what is in it.
+    const Key* const around = find(key.parent());
+    if (around != nullptr && around->kinds == key.kinds) continue;
+    const std::string inner = path + std::string(key.path.substr(kEngine.size()));
     if (!report.given(inner)) continue;
     for (std::size_t i = 0; i < kind.words.size(); ++i) {
-      if (key->kinds != only(static_cast<EngineKind>(i))) continue;
-      report.add_at_key(
-          inner,
-          {fmt::format("is for engines of kind {}; this one is of kind {}", kind.words[i].name,
-                       kind.words[static_cast<std::size_t>(engine.kind)].name)});
+      if (key.kinds != only(static_cast<EngineKind>(i))) continue;
+      report.add_at_key(inner, {fmt::format("is for engines of kind {}; this one is of kind {}",
+                                            kind.words[i].name,
+                                            kind.words[static_cast<std::size_t>(engine.kind)].name),
+                                std::string(instead_of(key))});
     }
   }
 }
@@ -97,6 +109,12 @@ void check_engine(const EngineSettings& engine, const std::string& path, Report&
   }
   if (engine.kind == EngineKind::openai && engine.url.empty() && !report.faulty(path + ".url")) {
     report.add_at_value(path, {"`url` is missing", expected(*find("engines[].url"))});
+  }
+  const EngineSettings::Simulated& fates = engine.simulated;
+  // A little more: shares that add up to 100% need not do so in doubles.
+  if (fates.errors + fates.stalls + fates.disconnects + fates.rate_limited > 1 + 1e-9) {
+    report.add_at_value(path + ".simulated",
+                        {"errors, stalls, disconnects and rate_limited are over 100% together"});
   }
 }
 
@@ -212,6 +230,30 @@ void check(const Settings& settings, Report& report) {
   if (settings.cache.memory.max_entry > settings.cache.memory.size &&
       !report.faulty("cache.memory")) {
     report.add_at_value("cache.memory.max_entry", {"is larger than cache.memory.size"});
+  }
+}
+
+void check_files(const Settings& settings, Report& report) {
+  constexpr std::size_t kLargest = 16u << 20;
+  for (std::size_t i = 0; i < settings.engines.size(); ++i) {
+    const EngineSettings& engine = settings.engines[i];
+    const std::string path = element("engines", i);
+    const std::string folder = path + ".path";
+    if (engine.kind == EngineKind::documents && report.given(folder) && !engine.path.empty() &&
+        !report.faulty(folder)) {
+      std::error_code ec;
+      const std::filesystem::directory_iterator look(engine.path, ec);
+      if (ec) {
+        report.add_at_value(folder, {fmt::format("the folder {} cannot be read: {}",
+                                                 report.named(folder, engine.path), ec.message())});
+      }
+    }
+    const std::string ca = path + ".tls.ca";
+    if (engine.tls.ca.empty() || report.faulty(ca)) continue;
+    if (const FileText file = read_file(engine.tls.ca, kLargest); !file.error.empty()) {
+      report.add_at_value(ca, {fmt::format("the file {} cannot be read: {}",
+                                           report.named(ca, engine.tls.ca), file.error)});
+    }
   }
 }
 

@@ -14,4 +14,7 @@ void complete(Settings& settings, bool entry_given);
 // Settings made without a file are checked too: their problems then have no places.
 void check(const Settings& settings, Report& report);
 
+// Whether the folders and files are there that the file names.
+void check_files(const Settings& settings, Report& report);
+
 }  // namespace penstock::settings

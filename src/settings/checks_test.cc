@@ -2,6 +2,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
 
 #include "settings/testing.h"
 
@@ -60,6 +64,59 @@ TEST(Checks, AnEngineHasWhatItsKindNeedsAndNothingOfAnother) {
               ElementsAre(HasSubstr("engines[0].simulated: is for engines of kind simulated")));
   EXPECT_THAT(problems_of("engines: [{name: a, kind: openai, url: http://a, path: x}]"),
               ElementsAre(HasSubstr("engines[0].path: is for engines of kind documents")));
+}
+
+TEST(Checks, TimeoutsThatAnEngineDoesNotHaveAreRefusedWithTheCure) {
+  const auto with = [](const std::string& kind, const std::string& timeout) {
+    return problems_of("engines: [{name: a, " + kind + ", timeout: {" + timeout + "}}]");
+  };
+  EXPECT_THAT(with("kind: simulated", "first_token: 1s, total: 5s"),
+              ElementsAre("f:1:48: engines[0].timeout.first_token: is for engines of kind openai; "
+                          "this one is of kind simulated; expected timeout.total, which engines of "
+                          "every kind have"));
+  EXPECT_THAT(with("kind: documents, path: x", "between_tokens: 1s"),
+              ElementsAre(HasSubstr("engines[0].timeout.between_tokens: is for engines of kind")));
+  EXPECT_THAT(with("kind: openai, url: http://a", "first_token: 1s, between_tokens: 2s"),
+              IsEmpty());
+  EXPECT_THAT(with("kind: openai, url: http://a", "total: 1s}, simulated: {seed: 1, slots: 2"),
+              testing::SizeIs(1));
+}
+
+TEST(Checks, TheSharesOfASimulatedEngineAreAtMostAll) {
+  const auto with = [](const std::string& shares) {
+    return problems_of("engines: [{name: a, kind: simulated, simulated: {" + shares + "}}]");
+  };
+  EXPECT_THAT(with("errors: 10%, stalls: 20%, disconnects: 30%, rate_limited: 40%"), IsEmpty());
+  EXPECT_THAT(with("errors: 60%, stalls: 41%"),
+              ElementsAre("f:1:49: engines[0].simulated: errors, stalls, disconnects and "
+                          "rate_limited are over 100% together"));
+}
+
+TEST(Checks, AFileThatIsLoadedNamesWhatIsThere) {
+  const std::filesystem::path folder =
+      std::filesystem::temp_directory_path() / ("checks_test." + std::to_string(::getpid()));
+  std::filesystem::create_directory(folder);
+  const std::string file = folder / "f.yaml";
+  const auto problems = [&](const std::string& path, const std::string& ca) {
+    std::ofstream(file) << "engines:\n  - {name: a, kind: documents, path: " << path
+                        << "}\n  - {name: b, kind: openai, url: https://b, tls: {ca: " << ca
+                        << "}}\n";
+    const auto loaded = load_file(file, variables());
+    std::vector<std::string> lines;
+    if (!loaded) {
+      for (const Problem& problem : loaded.error().problems) lines.push_back(to_string(problem));
+    }
+    return lines;
+  };
+  EXPECT_THAT(problems(folder, file), IsEmpty());
+  EXPECT_THAT(problems("/nowhere/docs", "/nowhere/ca.pem"),
+              ElementsAre(file + ":2:38: engines[0].path: the folder \"/nowhere/docs\" cannot be "
+                                 "read: No such file or directory",
+                          file + ":3:55: engines[1].tls.ca: the file \"/nowhere/ca.pem\" cannot "
+                                 "be read: No such file or directory"));
+  EXPECT_THAT(problems(file, folder),
+              ElementsAre(HasSubstr("Not a directory"), HasSubstr("Is a directory")));
+  std::filesystem::remove_all(folder);
 }
 
 TEST(Checks, AnEmptyListOfEnginesIsAMistake) {

@@ -6,6 +6,7 @@
 
 #include "settings/checks.h"
 #include "settings/settings.h"
+#include "settings/switches.h"
 #include "settings/table.h"
 #include "settings/text.h"
 
@@ -105,7 +106,8 @@ Result<Embedded, Problems> embedded_defaults(const Overrides& overrides,
     settings->engines.push_back(std::move(vendor));
   }
   add_documents(overrides, *settings);
-  if (const auto port = given(environment, "PORT")) take_port(*port, *settings, problems);
+  const std::optional<std::string> port = given(environment, "PORT");
+  if (port) take_port(*port, *settings, problems);
 
   struct Ignored {
     const char* name;
@@ -122,11 +124,19 @@ Result<Embedded, Problems> embedded_defaults(const Overrides& overrides,
         fmt::format("{} is set, but this version has no {}: ignored", ignored.name, ignored.lacks));
   }
 
+  for (std::string& warning : switch_warnings(environment)) warnings.push_back(std::move(warning));
+
   complete(*settings, false);
+  apply_switches(environment, *settings, problems);
   Report report("the command line");
   check(*settings, report);
   for (Problem& problem : report.take()) {
     problem.line = problem.column = 0;
+    if (problem.path == "listen.address" && port) {
+      problem.file = "PORT";
+      problem.path.clear();
+      problem.expected = "another port";
+    }
     problems.push_back(std::move(problem));
   }
   if (!problems.empty()) return problems;

@@ -75,7 +75,7 @@ engines:
   - name: handbook
     kind: documents
     path: ./docs
-    timeout: {first_token: 120s, between_tokens: 60s, total: 10m}
+    timeout: {total: 10m}
 models:
   - name: handbook
     engines: [handbook]
@@ -229,6 +229,32 @@ TEST(Parse, AKeyInTheWrongPlaceIsToldTheRightOne) {
   EXPECT_THAT(problems_of("xyzzyplugh: 1\n"), ElementsAre("f:1:1: xyzzyplugh: no such key"));
 }
 
+TEST(Parse, AKeyThatIsRefusedItselfIsNotSuggested) {
+  EXPECT_THAT(problems_of("foo: 1\n"), ElementsAre("f:1:1: foo: no such key"));
+  EXPECT_THAT(problems_of("listen: {htp2: true}\n"),
+              ElementsAre("f:1:10: listen.htp2: no such key"));
+}
+
+TEST(Parse, TakesNoneForNoLimit) {
+  const std::string none =
+      "listen: {limits: {connections: none, headers: none, first_header: none, body: none, "
+      "write_stall: none, idle: none, drain: none}}";
+  const auto parsed = parse(none, "f", variables());
+  ASSERT_TRUE(parsed) << to_string(parsed.error().front());
+  const Listen::Limits& limits = (*parsed)->listen.limits;
+  EXPECT_EQ(limits.connections, 4294967295u);
+  EXPECT_EQ(limits.headers, 4294967295u);
+  for (const Duration one :
+       {limits.first_header, limits.body, limits.write_stall, limits.idle, limits.drain}) {
+    EXPECT_GT(one, 24h * 365);
+    EXPECT_LT(Clock::now(), Clock::now() + one) << "sums stay in range";
+  }
+  const auto again = parse(describe(**parsed), "again", variables());
+  ASSERT_TRUE(again) << to_string(again.error().front());
+  EXPECT_EQ(**again, **parsed);
+  EXPECT_THAT(problems_of("listen: {limits: {drain_delay: none}}"), testing::SizeIs(1));
+}
+
 TEST(Parse, APathIsNoKey) {
   EXPECT_THAT(problems_of("listen.address: 127.0.0.1:1\n"),
               ElementsAre(StartsWith("f:1:1: listen.address: no such key")));
@@ -265,7 +291,7 @@ TEST(Parse, EachTypeOfValueSaysWhatItExpects) {
                   "expected a size such as 32KiB, from 1KiB to 4GiB"));
   EXPECT_THAT(problems_of("listen: {limits: {drain: 2h}}"),
               ElementsAre("f:1:26: listen.limits.drain: cannot be \"2h\": it is too large; "
-                          "expected a time such as 250ms or 10s, from 0 to 1h"));
+                          "expected a time such as 250ms or 10s, from 0 to 1h, or none"));
   EXPECT_THAT(problems_of("cache: {ttl: {jitter: 0.1}}"),
               ElementsAre("f:1:23: cache.ttl.jitter: cannot be \"0.1\": the % is missing; expected "
                           "a percentage such as 10%"));

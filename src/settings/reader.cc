@@ -27,16 +27,20 @@ std::string join(std::string_view section, std::string_view name) {
 }
 
 // The key that was probably meant by `name` in `section`: one beside it, else the same or nearly
-// the same name elsewhere, which is given with its whole path.
+// the same name elsewhere, which is given with its whole path. None that would be refused itself.
 std::string nearest_key(std::string_view section, std::string_view name) {
   std::vector<std::string_view> names;
-  for (const Key* key : keys_in(section)) names.push_back(key->leaf());
+  for (const Key* key : keys_in(section)) {
+    if (key->later.empty()) names.push_back(key->leaf());
+  }
   if (const auto beside = nearest(name, names)) return std::string(*beside);
   names.clear();
-  for (const Key& key : table()) names.push_back(key.leaf());
+  for (const Key& key : table()) {
+    if (key.later.empty()) names.push_back(key.leaf());
+  }
   if (const auto elsewhere = nearest(name, names)) {
     for (const Key& key : table()) {
-      if (key.leaf() == *elsewhere) return std::string(key.path);
+      if (key.leaf() == *elsewhere && key.later.empty()) return std::string(key.path);
     }
   }
   return {};

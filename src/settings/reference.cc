@@ -40,6 +40,15 @@ The documents engine over ./docs (`--docs DIR`), as the model `handbook`, on 127
 | `REDIS_URL`, `DATABASE_URL`, `ANTHROPIC_API_KEY` | not in this version: a warning |
 
 With an engine of that kind the documents are served where ./docs exists or `--docs` is given.
+
+## Switches in the environment
+
+With a file or without; they win over the file, and are read again at a reload.
+
+| given | means |
+|---|---|
+| `CACHING_ENABLED=false` | `cache.answers: off` |
+| `PERFORMANCE_OPTIMIZATION_ENABLED`, `REDIS_CACHING_ENABLED`, `PROMETHEUS_METRICS_ENABLED`, `OPENTELEMETRY_TRACING_ENABLED` | not in this version: a warning, unless it is `true` |
 )";
 
 std::string_view short_name(Type type) {

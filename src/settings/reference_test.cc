@@ -78,7 +78,7 @@ TEST(Reference, NamesEveryOption) {
   EXPECT_THAT(text, HasSubstr("- `breaker`: circuit breakers are still to come."));
   EXPECT_THAT(text, Not(HasSubstr("`breaker.window`")));
   EXPECT_THAT(text, HasSubstr("- `engines[].kind: anthropic`: "));
-  EXPECT_THAT(text, HasSubstr("- `listen.limits.drain`: time, 0 to 1h; default `30s`.\n"));
+  EXPECT_THAT(text, HasSubstr("- `listen.limits.drain`: time, 0 to 1h, or none; default `30s`.\n"));
 }
 
 TEST(Reference, IsTheOneInTheDocumentation) {

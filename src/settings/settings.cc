@@ -8,6 +8,7 @@
 #include "settings/files.h"
 #include "settings/reader.h"
 #include "settings/report.h"
+#include "settings/switches.h"
 
 namespace penstock::settings {
 namespace {
@@ -23,6 +24,27 @@ void normalise(Settings& settings) {
   }
 }
 
+// `files`: also looks whether the files are there that the settings name.
+Result<SettingsPtr, Problems> read(std::string_view yaml, std::string_view file_name,
+                                   const Environment& environment, bool files) {
+  Report report(file_name);
+  const auto settings = std::make_shared<Settings>();
+  if (const std::optional<Node> document = read_document(yaml, report)) {
+    read_settings(*document, environment, *settings, report);
+    normalise(*settings);
+    // A list that is there and empty is a mistake; one that is not there has its defaults.
+    if (!report.given("engines") || !settings->engines.empty()) {
+      complete(*settings, report.given("cache.memory.max_entry"));
+    }
+    check(*settings, report);
+    if (files) check_files(*settings, report);
+  }
+  Problems problems = report.take();
+  apply_switches(environment, *settings, problems);
+  if (!problems.empty()) return problems;
+  return SettingsPtr(settings);
+}
+
 }  // namespace
 
 Environment process_environment() {
@@ -35,19 +57,7 @@ Environment process_environment() {
 
 Result<SettingsPtr, Problems> parse(std::string_view yaml, std::string_view file_name,
                                     const Environment& environment) {
-  Report report(file_name);
-  const auto settings = std::make_shared<Settings>();
-  if (const std::optional<Node> document = read_document(yaml, report)) {
-    read_settings(*document, environment, *settings, report);
-    normalise(*settings);
-    // A list that is there and empty is a mistake; one that is not there has its defaults.
-    if (!report.given("engines") || !settings->engines.empty()) {
-      complete(*settings, report.given("cache.memory.max_entry"));
-    }
-    check(*settings, report);
-  }
-  if (!report.empty()) return report.take();
-  return SettingsPtr(settings);
+  return read(yaml, file_name, environment, false);
 }
 
 Result<SettingsPtr, LoadFailure> load_file(const std::string& path,
@@ -59,7 +69,7 @@ Result<SettingsPtr, LoadFailure> load_file(const std::string& path,
     problem.message = (file.too_large ? "" : "cannot be read: ") + file.error;
     return LoadFailure{!file.too_large, {std::move(problem)}};
   }
-  Result<SettingsPtr, Problems> settings = parse(file.text, path, environment);
+  Result<SettingsPtr, Problems> settings = read(file.text, path, environment, true);
   if (!settings) return LoadFailure{false, std::move(settings).error()};
   return *std::move(settings);
 }

@@ -212,7 +212,8 @@ using Environment = std::function<std::optional<std::string>(const std::string& 
 Environment process_environment();
 
 // Reads settings from YAML; `file_name` is for messages only. All problems are reported, not the
-// first. `${file:...}` and `path` are relative to the working directory.
+// first. `${file:...}` and `path` are relative to the working directory. The switches of the
+// environment win over the text (switches.h).
 Result<SettingsPtr, Problems> parse(std::string_view yaml, std::string_view file_name,
                                     const Environment& environment);
 
@@ -220,6 +221,7 @@ struct LoadFailure {
   bool unreadable = false;  // there was nothing to parse: no such file, no permission
   Problems problems;        // at least one
 };
+// Looks too whether the folders and files are there that the settings name.
 Result<SettingsPtr, LoadFailure> load_file(const std::string& path, const Environment& environment);
 
 // The command line of a start without a file.

@@ -5,12 +5,16 @@
 #include <algorithm>
 #include <array>
 #include <concepts>
+#include <limits>
 #include <unordered_map>
 
 #include "settings/text.h"
 
 namespace penstock::settings {
 namespace {
+
+// "none" of a number.
+constexpr std::uint32_t kUncounted = std::numeric_limits<std::uint32_t>::max();
 
 template <class... Cases>
 struct Match : Cases... {
@@ -251,7 +255,8 @@ void put(const Key& key, void* object, Value value) {
   std::visit(Match{
                  [&](bool* f) { *f = std::get<bool>(value); },
                  [&](std::uint32_t* f) {
-                   *f = static_cast<std::uint32_t>(std::get<std::uint64_t>(value));
+                   const auto* number = std::get_if<std::uint64_t>(&value);
+                   *f = number != nullptr ? static_cast<std::uint32_t>(*number) : kUncounted;
                  },
                  [&](std::uint64_t* f) { *f = std::get<std::uint64_t>(value); },
                  [&](std::optional<std::uint32_t>* f) {
@@ -261,7 +266,10 @@ void put(const Key& key, void* object, Value value) {
                  },
                  [&](double* f) { *f = std::get<double>(value); },
                  [&](Bytes* f) { *f = std::get<Bytes>(value); },
-                 [&](Duration* f) { *f = std::get<Duration>(value); },
+                 [&](Duration* f) {
+                   const auto* time = std::get_if<Duration>(&value);
+                   *f = time != nullptr ? *time : kNoLimit;
+                 },
                  [&](Address* f) { *f = std::get<Address>(std::move(value)); },
                  [&](std::string* f) { *f = std::get<std::string>(std::move(value)); },
                  [&](std::vector<std::string>* f) {
@@ -287,7 +295,10 @@ std::string written(const Key& key, const void* object, bool hide) {
   };
   return std::visit(Match{
                         [](const bool* f) { return to_text(*f); },
-                        [](const std::uint32_t* f) { return fmt::format("{}", *f); },
+                        [&](const std::uint32_t* f) {
+                          const bool none = *f == kUncounted && !key.special.empty();
+                          return none ? std::string(key.special) : fmt::format("{}", *f);
+                        },
                         [](const std::uint64_t* f) { return fmt::format("{}", *f); },
                         [&](const std::optional<std::uint32_t>* f) {
                           return *f ? fmt::format("{}", **f) : std::string(key.special);
@@ -296,7 +307,10 @@ std::string written(const Key& key, const void* object, bool hide) {
                           return key.type == Type::ratio ? ratio_to_text(*f) : to_text(*f);
                         },
                         [](const Bytes* f) { return to_text(*f); },
-                        [](const Duration* f) { return to_text(*f); },
+                        [&](const Duration* f) {
+                          const bool none = *f == kNoLimit && !key.special.empty();
+                          return none ? std::string(key.special) : to_text(*f);
+                        },
                         [](const Address* f) { return quote(to_string(*f)); },
                         [&](const std::string* f) { return text(*f); },
                         [&](const std::vector<std::string>* f) {

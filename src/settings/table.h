@@ -96,8 +96,9 @@ struct Key {
   std::string_view standard = {};  // the default, as it would be written in the file
   std::string_view least = {};     // the range, written the same way; empty is open
   std::string_view most = {};
-  std::string_view special = {};  // a word that is taken in place of a value: auto, none, off
-  std::vector<Word> words = {};   // in the order of the enumeration, those to come last
+  std::string_view special =
+      {};  // a word that is taken in place of a value: auto, off; none, no limit
+  std::vector<Word> words = {};  // in the order of the enumeration, those to come last
   Form form = Form::any;
   std::string_view unit = {};  // of a number
   bool required = false;

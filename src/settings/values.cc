@@ -32,7 +32,6 @@ constexpr std::array<Unit<std::int64_t>, 6> kTimes = {{
     {"h", Duration(1h).count()},
     {"d", Duration(24h).count()},
 }};
-constexpr Duration kLongest = 24h * 36500;
 
 struct Measured {
   std::string_view digits;
@@ -163,7 +162,7 @@ Result<Duration, Fault> parse_duration(std::string_view text) {
     if (value.unit != unit.name) continue;
     const Result<std::uint64_t, Fault> count = parse_integer(value.digits);
     if (!count) return count.error();
-    if (*count > static_cast<std::uint64_t>(kLongest.count() / unit.value)) {
+    if (*count > static_cast<std::uint64_t>(kNoLimit.count() / unit.value)) {
       return Fault{"it is too large"};
     }
     return Duration(static_cast<std::int64_t>(*count) * unit.value);

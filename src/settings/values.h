@@ -34,6 +34,9 @@ Result<Address, Fault> parse_address(std::string_view text);
 // has no "/" at its end.
 Result<std::string, Fault> parse_url(std::string_view text);
 
+// What "none", no limit, is in a field: the longest time that is read; sums with it stay in range.
+inline constexpr Duration kNoLimit = 24h * 36500;
+
 std::string to_text(bool value);
 std::string to_text(double value);
 std::string to_text(Bytes value);     // in the largest unit that gives a whole number

@@ -48,7 +48,7 @@ class Start(Scenario):
     def test_a_missing_folder_is_told(self):
         config = merged(BASE, {"engines": [{"name": "d", "kind": "documents", "path": "./gone"}],
                                "models": [{"name": "d", "engines": ["d"]}]})
-        self.refused(config, 1, "gone")
+        self.refused(config, 2, "bad.yaml:1:", "engines[0].path", "gone")
 
     def test_without_a_file_a_missing_folder_is_told(self):
         code, output = run("serve", "--docs", self.folder / "gone", env={"PORT": "0"})

@@ -1,0 +1,60 @@
+#include "settings/switches.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "settings/testing.h"
+
+namespace penstock::settings {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+constexpr std::string_view kFile = "cache: {answers: all}\n";
+
+TEST(Switches, TurnTheCacheOffWhateverTheFileSays) {
+  for (const char* value : {"false", "False"}) {
+    const auto parsed = parse(kFile, "f", variables({{"CACHING_ENABLED", value}}));
+    ASSERT_TRUE(parsed);
+    EXPECT_EQ((*parsed)->cache.answers, CacheAnswers::off);
+    const auto embedded = embedded_defaults({}, variables({{"CACHING_ENABLED", value}}));
+    ASSERT_TRUE(embedded);
+    EXPECT_EQ(embedded->settings->cache.answers, CacheAnswers::off);
+  }
+  for (const char* value : {"true", ""}) {
+    const auto parsed = parse(kFile, "f", variables({{"CACHING_ENABLED", value}}));
+    ASSERT_TRUE(parsed);
+    EXPECT_EQ((*parsed)->cache.answers, CacheAnswers::all);
+  }
+}
+
+TEST(Switches, AreRefusedWhereTheySayNeither) {
+  const auto parsed = parse(kFile, "f", variables({{"CACHING_ENABLED", "maybe"}}));
+  ASSERT_FALSE(parsed);
+  EXPECT_EQ(to_string(parsed.error().front()),
+            "CACHING_ENABLED: cannot be \"maybe\"; expected true or false");
+  EXPECT_FALSE(embedded_defaults({}, variables({{"CACHING_ENABLED", "maybe"}})));
+}
+
+TEST(Switches, ThatThisVersionDoesNotHaveAreNamed) {
+  EXPECT_THAT(switch_warnings(variables()), ElementsAre());
+  EXPECT_THAT(switch_warnings(variables(
+                  {{"PROMETHEUS_METRICS_ENABLED", "true"}, {"REDIS_CACHING_ENABLED", ""}})),
+              ElementsAre());
+  const Environment all = variables({{"PERFORMANCE_OPTIMIZATION_ENABLED", "false"},
+                                     {"CACHING_ENABLED", "false"},
+                                     {"REDIS_CACHING_ENABLED", "FALSE"},
+                                     {"PROMETHEUS_METRICS_ENABLED", "0"},
+                                     {"OPENTELEMETRY_TRACING_ENABLED", "false"}});
+  EXPECT_THAT(
+      switch_warnings(all),
+      ElementsAre(HasSubstr("`cache.coalesce: false`"), HasSubstr("REDIS_CACHING_ENABLED is set"),
+                  HasSubstr("the metrics stay"), HasSubstr("no tracing")));
+  const auto embedded = embedded_defaults({}, all);
+  ASSERT_TRUE(embedded);
+  EXPECT_EQ(embedded->warnings.size(), 4u);
+}
+
+}  // namespace
+}  // namespace penstock::settings
