@@ -8,6 +8,7 @@
 
 #include "app/program.h"
 #include "observe/process.h"
+#include "settings/switches.h"
 
 namespace penstock::app {
 namespace {
@@ -39,7 +40,10 @@ settings::SettingsPtr read_settings(const ServeOptions& options,
   const settings::Environment environment = settings::process_environment();
   if (!options.config.empty()) {
     auto loaded = settings::load_file(options.config, environment);
-    if (loaded) return *loaded;
+    if (loaded) {
+      warnings = settings::switch_warnings(environment);
+      return *loaded;
+    }
     print_problems(loaded.error().problems);
     return nullptr;
   }

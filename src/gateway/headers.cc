@@ -52,6 +52,7 @@ bool listed_in(const http::RequestHead& head, std::string_view name, std::string
 
 }  // namespace
 
+// Content-Encoding is neither neutral nor dropped: what it stands on is no plain question.
 Glance glance(const http::RequestHead& head) {
   Glance seen;
   for (const http::Field& field : head.fields) {

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import threading
 import time
 
 from harness.penstock import (CANARY, DONE, KEY, LAST_CHUNK, SANITIZED, STREAM_HEAD, Scenario, answering,
@@ -67,14 +68,20 @@ class Engines(Scenario):
         self.assertEqual(engine.connections, 5)
 
     def test_bytes_that_come_late_behind_an_answer_never_reach_the_next_client(self):
+        sent = threading.Semaphore(0)
+
         def script(call):
             while call.request():
                 call.send(plain(completion("mine")))
                 call.send(plain(completion("not yours")))
+                sent.release()
         engine = self.engine(script)
         gateway = self.gateway(self.to(engine))
         for i in range(20):
             self.assertEqual(gateway.ask(f"question {i}").text, "mine")
+            # Once they are there. Bytes that cross the next request on their way are its answer, for
+            # all that HTTP/1.1 can tell.
+            self.assertTrue(sent.acquire(timeout=10))
 
     def test_a_connection_is_used_again_and_a_stale_one_costs_no_error(self):
         def script(call):
