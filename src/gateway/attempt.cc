@@ -28,7 +28,7 @@ Task<Result<Answer, Refusal>> Gateway::ask(Exchange& x) {
                           ask_usage(x.question, false)};
   const Time asked = Clock::now();
   Result<Answer> answer = co_await measured_call(x.engine(), call, x.with->pairs[x.plan.metrics],
-                                                 call.ask_usage, x.deadline);
+                                                 unwanted_usage(x.question), x.deadline);
   x.recorder.waited_for_engine(Clock::now() - asked);
   if (!answer) co_return refusal_of(x, std::move(answer).error());
   co_return *std::move(answer);

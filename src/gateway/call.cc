@@ -3,10 +3,14 @@
 #include "dialect/answer.h"
 
 namespace penstock::gateway {
-bool ask_usage(const Question& question, bool shared) {
+bool unwanted_usage(const Question& question) {
   const bool has_usage =
       question.endpoint == Endpoint::chat || question.endpoint == Endpoint::completions;
-  if (!question.stream || !has_usage || question.include_usage) return false;
+  return question.stream && has_usage && !question.include_usage;
+}
+
+bool ask_usage(const Question& question, bool shared) {
+  if (!unwanted_usage(question)) return false;
   // Else a client that set stream_options is taken at its word.
   return shared || question.stream_options_at.empty();
 }

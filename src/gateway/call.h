@@ -35,7 +35,7 @@ Outcome outcome_of(const Error& error);
 Outcome outcome_of(int status);
 
 // The stream of an engine's answer as it is passed on: measured, watched for its proper end, and
-// without the usage that only the gateway asked for.
+// without the usage that the client did not ask for.
 //
 // A chat stream that ends without `[DONE]` is an Error: it never looks complete.
 class WatchedFlow final : public Flow {
@@ -60,7 +60,7 @@ class WatchedFlow final : public Flow {
 };
 
 // Calls, and makes sure that the call is counted whatever becomes of it. `strip_usage`: the usage
-// was asked for by the gateway alone.
+// of a stream is taken out.
 Task<Result<Answer>> measured_call(engine::Engine& engine, const engine::Call& call,
                                    std::shared_ptr<EngineMetrics> metrics, bool strip_usage,
                                    Deadline& deadline);
@@ -68,5 +68,9 @@ Task<Result<Answer>> measured_call(engine::Engine& engine, const engine::Call& c
 // The gateway needs the usage of a stream for its figures, and of one that is shared or kept for
 // whoever asks for it: then the answer cannot depend on one client's stream_options.
 bool ask_usage(const Question& question, bool shared);
+
+// The client of a stream did not ask for its usage: none is passed on, whoever asked for it, or
+// though nobody did.
+bool unwanted_usage(const Question& question);
 
 }  // namespace penstock::gateway

@@ -4,8 +4,8 @@ import json
 import threading
 import time
 
-from harness.penstock import (DONE, LAST_CHUNK, SANITIZED, STREAM_HEAD, Scenario, chunk, delta, plain,
-                              completion, question, stream, wait_until)
+from harness.penstock import (DONE, LAST_CHUNK, SANITIZED, STREAM_HEAD, Scenario, answering, chunk,
+                              delta, plain, completion, question, stream, wait_until)
 
 # The promise is 100 ms; a sanitizer makes everything several times as slow.
 SOON = 1.0 if SANITIZED else 0.1
@@ -81,6 +81,23 @@ class Streams(Scenario):
         for event in answer.events[:-1]:
             self.assertNotEqual(json.loads(event)["choices"], [])
         self.assertEqual(gateway.metric("penstock_tokens_total", type="output"), 2)
+
+    def test_usage_that_nobody_asked_for_is_taken_out(self):
+        events = (delta("x", usage=None), delta(finish="stop", usage=None),
+                  b'data: {"id":"1","choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2,'
+                  b'"total_tokens":5}}\n\n', DONE)
+        engine = self.engine(answering(lambda _: stream(*events)))
+        for answers in ("off", "all"):
+            gateway = self.gateway(self.to(engine), {"cache": {"answers": answers}})
+            for options in ({"include_usage": False}, None, {}):
+                with self.subTest(answers=answers, options=options):
+                    answer = gateway.ask(stream=True, stream_options=options)
+                    self.assertEqual(answer.events[-1], "[DONE]")
+                    self.assertEqual(len(answer.events), 3)
+                    self.assertNotIn("usage", answer.body.decode())
+            whole = gateway.ask(stream=True, stream_options={"include_usage": True})
+            self.assertEqual(whole.body, b"".join(events))
+            self.end(gateway)
 
     def test_what_breaks_a_stream_is_told_and_never_looks_complete(self):
         begun = STREAM_HEAD + chunk(delta("one ")) + chunk(delta("two "))
