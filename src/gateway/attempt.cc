@@ -27,8 +27,9 @@ Task<Result<Answer, Refusal>> Gateway::ask(Exchange& x) {
   const engine::Call call{x.question, x.plan.upstream_model, headers, x.recorder.request_id(),
                           ask_usage(x.question, false)};
   const Time asked = Clock::now();
-  Result<Answer> answer = co_await measured_call(x.engine(), call, x.with->pairs[x.plan.metrics],
-                                                 unwanted_usage(x.question), x.deadline);
+  Result<Answer> answer =
+      co_await measured_call(x.with->engines[x.plan.engine], call, x.with->pairs[x.plan.metrics],
+                             unwanted_usage(x.question), x.deadline);
   x.recorder.waited_for_engine(Clock::now() - asked);
   if (!answer) co_return refusal_of(x, std::move(answer).error());
   co_return *std::move(answer);

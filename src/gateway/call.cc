@@ -15,12 +15,11 @@ bool ask_usage(const Question& question, bool shared) {
   return shared || question.stream_options_at.empty();
 }
 
-// Calls, and makes sure that the call is counted whatever becomes of it.
-Task<Result<Answer>> measured_call(engine::Engine& engine, const engine::Call& call,
+Task<Result<Answer>> measured_call(std::shared_ptr<engine::Engine> engine, const engine::Call& call,
                                    std::shared_ptr<EngineMetrics> metrics, bool strip_usage,
                                    Deadline& deadline) {
   auto record = std::make_unique<CallRecord>(std::move(metrics), Clock::now());
-  Result<Answer> answer = co_await engine.call(call, deadline);
+  Result<Answer> answer = co_await engine->call(call, deadline);
   const Time now = Clock::now();
   if (!answer) {
     record->end(outcome_of(answer.error()), now);
@@ -30,8 +29,9 @@ Task<Result<Answer>> measured_call(engine::Engine& engine, const engine::Call& c
   if (answer->rest) {
     const bool events = answer->event_stream() && answer->status == 200 &&
                         call.question.endpoint != Endpoint::other;
-    answer->rest = std::make_unique<WatchedFlow>(std::move(answer->rest), std::move(record), events,
-                                                 strip_usage);
+    auto watched = std::make_unique<WatchedFlow>(std::move(answer->rest), events, strip_usage);
+    watched->own(std::move(engine), std::move(record), deadline.loop());
+    answer->rest = std::move(watched);
   } else {
     if (answer->status == 200 && call.question.endpoint != Endpoint::other) {
       if (!answer->event_stream()) {
@@ -107,16 +107,54 @@ Outcome outcome_of(int status) {
 
 // ---- the watched stream ----------------------------------------------------------------------
 
-WatchedFlow::WatchedFlow(std::unique_ptr<Flow> inner, std::unique_ptr<CallRecord> record,
-                         bool events, bool strip_usage)
-    : inner_(std::move(inner)), record_(std::move(record)), events_(events), stream_(strip_usage) {}
+namespace {
+
+constexpr Duration kSeenOut = 1s;
+constexpr int kMostBehind = 16;  // pieces behind [DONE]
+
+struct Leaving {
+  std::shared_ptr<engine::Engine> engine;  // outlives the flow
+  std::unique_ptr<Flow> flow;
+};
+
+// The last chunk often comes in a packet of its own behind [DONE]. It is waited for here, so that
+// the connection can be used again; one that does not end soon is closed.
+Task<void> see_out(std::unique_ptr<Leaving> leaving, Loop& loop) {
+  Deadline deadline(loop, Clock::now() + kSeenOut);
+  for (int i = 0; i < kMostBehind; ++i) {
+    Result<std::string_view> piece = co_await leaving->flow->next(deadline);
+    if (!piece || piece->empty()) break;
+  }
+  leaving->flow.reset();
+}
+
+}  // namespace
+
+void WatchedFlow::own(std::shared_ptr<engine::Engine> engine, std::unique_ptr<CallRecord> record,
+                      Loop& loop) {
+  engine_ = std::move(engine);
+  record_ = std::move(record);
+  loop_ = &loop;
+}
 
 Result<std::string_view> WatchedFlow::failed(Error error) {
   if (record_) record_->end(outcome_of(error), Clock::now());
   return error;
 }
 
+Result<std::string_view> WatchedFlow::done() {
+  const std::optional<Result<std::string_view>> piece = inner_->poll();
+  const bool over = piece && (!*piece || (*piece)->empty());
+  if (!over) {
+    loop_->spawn(see_out(
+        std::unique_ptr<Leaving>(new Leaving{std::move(engine_), std::move(inner_)}), *loop_));
+  }
+  return ended();
+}
+
 std::optional<Result<std::string_view>> WatchedFlow::poll() {
+  // A shared answer ends with its driver, who comes by here.
+  if (loop_ != nullptr && stream_.done()) return done();
   for (;;) {
     std::optional<Result<std::string_view>> piece = inner_->poll();
     if (!piece) return piece;

@@ -37,11 +37,15 @@ Outcome outcome_of(int status);
 // The stream of an engine's answer as it is passed on: measured, watched for its proper end, and
 // without the usage that the client did not ask for.
 //
-// A chat stream that ends without `[DONE]` is an Error: it never looks complete.
+// A chat stream that ends without `[DONE]` is an Error: it never looks complete. One with it ends
+// there, whatever the engine still sends and however long its connection stays open.
 class WatchedFlow final : public Flow {
  public:
-  WatchedFlow(std::unique_ptr<Flow> inner, std::unique_ptr<CallRecord> record, bool events,
-              bool strip_usage);
+  WatchedFlow(std::unique_ptr<Flow> inner, bool events, bool strip_usage)
+      : inner_(std::move(inner)), events_(events), stream_(strip_usage) {}
+
+  // The flow is the engine's own: it is recorded, and its end is awaited elsewhere.
+  void own(std::shared_ptr<engine::Engine> engine, std::unique_ptr<CallRecord> record, Loop& loop);
 
   std::optional<Result<std::string_view>> poll() override;
   Task<Result<void>> wait(Deadline& deadline) override;
@@ -49,11 +53,14 @@ class WatchedFlow final : public Flow {
   const dialect::StreamReader& stream() const { return stream_; }
 
  private:
+  Result<std::string_view> done();
   Result<std::string_view> ended();
   Result<std::string_view> failed(Error error);
 
+  std::shared_ptr<engine::Engine> engine_;  // outlives inner_
   std::unique_ptr<Flow> inner_;
   std::unique_ptr<CallRecord> record_;
+  Loop* loop_ = nullptr;
   bool events_;
   bool begun_ = false;
   dialect::StreamReader stream_;
@@ -61,7 +68,7 @@ class WatchedFlow final : public Flow {
 
 // Calls, and makes sure that the call is counted whatever becomes of it. `strip_usage`: the usage
 // of a stream is taken out.
-Task<Result<Answer>> measured_call(engine::Engine& engine, const engine::Call& call,
+Task<Result<Answer>> measured_call(std::shared_ptr<engine::Engine> engine, const engine::Call& call,
                                    std::shared_ptr<EngineMetrics> metrics, bool strip_usage,
                                    Deadline& deadline);
 

@@ -98,7 +98,7 @@ Task<Result<void>> drive_to_end(Order& order, Deadline& deadline) {
   engine::Call call{question, order.plan.upstream_model, order.own.headers, order.own.request_id,
                     ask_usage(question, true)};
   Result<Answer> answer =
-      co_await measured_call(*order.with->engines[order.plan.engine], call,
+      co_await measured_call(order.with->engines[order.plan.engine], call,
                              order.with->pairs[order.plan.metrics], false, deadline);
   if (!answer) co_return std::move(answer).error();
 
@@ -196,7 +196,7 @@ Task<Result<Answer, Refusal>> Gateway::ask_once_for_all(Exchange& x) {
   if (stream && x.question.stream) {
     if (!x.question.include_usage) {
       answer.length.reset();  // without what is taken out it is another
-      answer.rest = std::make_unique<WatchedFlow>(std::move(answer.rest), nullptr, true, true);
+      answer.rest = std::make_unique<WatchedFlow>(std::move(answer.rest), true, true);
     }
     co_return answer;
   }

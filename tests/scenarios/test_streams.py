@@ -122,6 +122,48 @@ class Streams(Scenario):
                 self.assertEqual(len(engine.calls), 2, "nothing of it is kept")
                 self.end(gateway)
 
+    def test_an_answer_ends_at_done_though_the_engine_stays(self):
+        events = STREAM_HEAD + chunk(delta("x")) + chunk(delta(finish="stop")) + chunk(DONE)
+        behind = {"nothing": b"", "a comment": chunk(b": bye\n\n"), "a reset": None}
+        for name, data in behind.items():
+            for answers in ("off", "all"):
+                with self.subTest(name, answers=answers):
+                    def script(call, data=data):
+                        call.request()
+                        call.send(events)
+                        if data is None:
+                            call.reset()
+                        else:
+                            call.send(data)
+                            call.gone()
+                    engine = self.engine(script)
+                    gateway = self.gateway(self.to(engine), {"cache": {"answers": answers}})
+                    begin = time.monotonic()
+                    answer = gateway.ask(stream=True)
+                    self.assertLess(time.monotonic() - begin, 5)
+                    self.assertEqual(answer.events[-1], "[DONE]")
+                    self.assertEqual(len(answer.events), 3)
+                    if answers == "all":
+                        self.assertEqual(gateway.ask(stream=True).cache, "hit")
+                    self.assertEqual(
+                        gateway.metric("penstock_engine_requests_total", outcome="success"), 1)
+                    self.end(gateway)
+
+    def test_a_last_chunk_that_comes_late_keeps_the_connection(self):
+        def script(call):
+            while call.request():
+                call.send(STREAM_HEAD + chunk(delta("x", finish="stop")) + chunk(DONE))
+                time.sleep(0.05)  # later than the answer's end at the client
+                call.send(LAST_CHUNK)
+        engine = self.engine(script)
+        gateway = self.gateway(self.to(engine), {"cache": {"answers": "off"},
+                                                 "listen": {"workers": 1}})
+        for _ in range(3):
+            self.assertEqual(gateway.ask(stream=True).events[-1], "[DONE]")
+            wait_until(lambda: gateway.metric("penstock_engine_connections", state="idle") == 1,
+                       "the connection is kept")
+        self.assertEqual(engine.connections, 1)
+
     def test_a_stall_ends_at_its_limit(self):
         engine = self.engine(lambda call: (call.request(), call.send(STREAM_HEAD + chunk(delta("one"))),
                                            call.gone()))
