@@ -117,6 +117,13 @@ struct Leaving {
   std::unique_ptr<Flow> flow;
 };
 
+// Its last line is empty.
+bool ends_event(std::string_view text) {
+  if (text.ends_with('\n')) text.remove_suffix(1);
+  if (text.ends_with('\r')) text.remove_suffix(1);
+  return text.ends_with('\n') || text.ends_with('\r');
+}
+
 // The last chunk often comes in a packet of its own behind [DONE]. It is waited for here, so that
 // the connection can be used again; one that does not end soon is closed.
 Task<void> see_out(std::unique_ptr<Leaving> leaving, Loop& loop) {
@@ -154,7 +161,11 @@ Result<std::string_view> WatchedFlow::done() {
 
 std::optional<Result<std::string_view>> WatchedFlow::poll() {
   // A shared answer ends with its driver, who comes by here.
-  if (loop_ != nullptr && stream_.done()) return done();
+  if (loop_ != nullptr && stream_.done()) {
+    if (!open_) return done();
+    open_ = false;
+    return std::string_view("\n");
+  }
   for (;;) {
     std::optional<Result<std::string_view>> piece = inner_->poll();
     if (!piece) return piece;
@@ -168,6 +179,7 @@ std::optional<Result<std::string_view>> WatchedFlow::poll() {
     if (!events_) return piece;
     Result<std::string_view> passed = stream_.feed(bytes);
     if (!passed) return failed(std::move(passed).error());
+    if (stream_.done()) open_ = !ends_event(*passed);
     // What was held back (a part of an event, the usage that nobody asked for) is not an end.
     if (!passed->empty()) return passed;
   }

@@ -63,6 +63,7 @@ class WatchedFlow final : public Flow {
   Loop* loop_ = nullptr;
   bool events_;
   bool begun_ = false;
+  bool open_ = false;  // [DONE] came without the empty line that makes it an event
   dialect::StreamReader stream_;
 };
 

@@ -149,6 +149,16 @@ class Streams(Scenario):
                         gateway.metric("penstock_engine_requests_total", outcome="success"), 1)
                     self.end(gateway)
 
+    def test_a_done_without_its_empty_line_is_an_event_still(self):
+        whole = delta("x", finish="stop") + DONE
+        for cut in (whole[:-1], whole[:-2] + b"\r\n"):
+            engine = self.engine(lambda call, cut=cut: (
+                call.request(), call.send(STREAM_HEAD + chunk(cut)), call.gone()))
+            gateway = self.gateway(self.to(engine), {"cache": {"answers": "off"}})
+            answer = gateway.ask(stream=True)
+            self.assertEqual(answer.body, cut + b"\n")
+            self.end(gateway)
+
     def test_a_last_chunk_that_comes_late_keeps_the_connection(self):
         def script(call):
             while call.request():
