@@ -3,6 +3,7 @@
 #include "dialect/refusal.h"
 #include "gateway/call.h"
 #include "gateway/exchange.h"
+#include "gateway/form.h"
 #include "gateway/headers.h"
 
 namespace penstock::gateway {
@@ -30,6 +31,10 @@ Task<Result<Answer, Refusal>> Gateway::ask(Exchange& x) {
   Result<Answer> answer =
       co_await measured_call(x.with->engines[x.plan.engine], call, x.with->pairs[x.plan.metrics],
                              unwanted_usage(x.question), x.deadline);
+  if (answer && other_form(*answer, x.question)) {
+    Result<void> changed = co_await change_form(*answer, x.question, x.deadline);
+    if (!changed) answer = std::move(changed).error();
+  }
   x.recorder.waited_for_engine(Clock::now() - asked);
   if (!answer) co_return refusal_of(x, std::move(answer).error());
   co_return *std::move(answer);

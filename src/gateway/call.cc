@@ -1,8 +1,10 @@
 #include "gateway/call.h"
 
 #include "dialect/answer.h"
+#include "gateway/form.h"
 
 namespace penstock::gateway {
+
 bool unwanted_usage(const Question& question) {
   const bool has_usage =
       question.endpoint == Endpoint::chat || question.endpoint == Endpoint::completions;
@@ -20,29 +22,34 @@ Task<Result<Answer>> measured_call(std::shared_ptr<engine::Engine> engine, const
                                    Deadline& deadline) {
   auto record = std::make_unique<CallRecord>(std::move(metrics), Clock::now());
   Result<Answer> answer = co_await engine->call(call, deadline);
-  const Time now = Clock::now();
   if (!answer) {
-    record->end(outcome_of(answer.error()), now);
+    record->end(outcome_of(answer.error()), Clock::now());
     co_return answer;
   }
   if (answer->status >= 300) record->fail(outcome_of(answer->status));
+  const Endpoint endpoint = call.question.endpoint;
+  Result<std::optional<Usage>> usage =
+      co_await make_sound(*answer, endpoint, engine->name(), deadline);
+  const Time now = Clock::now();
+  if (!usage) {
+    record->end(outcome_of(usage.error()), now);
+    co_return std::move(usage).error();
+  }
+  if (*usage) record->usage(**usage);
   if (answer->rest) {
-    const bool events = answer->event_stream() && answer->status == 200 &&
-                        call.question.endpoint != Endpoint::other;
+    const bool events =
+        answer->event_stream() && answer->status < 300 && endpoint != Endpoint::other;
     auto watched = std::make_unique<WatchedFlow>(std::move(answer->rest), events, strip_usage);
     watched->own(std::move(engine), std::move(record), deadline.loop());
     answer->rest = std::move(watched);
   } else {
-    if (answer->status == 200 && call.question.endpoint != Endpoint::other) {
-      if (!answer->event_stream()) {
-        if (const auto usage = dialect::read_usage(answer->body)) record->usage(*usage);
-      } else {  // a stream that was made in one go
-        const auto facts = dialect::stream_facts(answer->body);
-        if (facts && facts->has_usage) record->usage(facts->usage);
-        Result<std::string> frames = Error{};
-        if (strip_usage) frames = dialect::frames_without_usage(answer->body);
-        if (frames) answer->body = *std::move(frames);
-      }
+    if (answer->event_stream() && answer->status < 300 && endpoint != Endpoint::other) {
+      // A stream that was made in one go.
+      const auto facts = dialect::stream_facts(answer->body);
+      if (facts && facts->has_usage) record->usage(facts->usage);
+      Result<std::string> frames = Error{};
+      if (strip_usage) frames = dialect::frames_without_usage(answer->body);
+      if (frames) answer->body = *std::move(frames);
     }
     record->end(outcome_of(answer->status), now);
   }
