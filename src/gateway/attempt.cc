@@ -10,13 +10,16 @@ namespace penstock::gateway {
 
 // What went wrong in full is the operator's to read; a client learns no address.
 Refusal Gateway::refusal_of(Exchange& x, Error error) {
+  const settings::EngineSettings& engine = x.settings().engines[x.plan.engine];
+  error =
+      told(std::move(error), engine.name, x.deadline, x.request.received + engine.timeout.total);
   if (error.kind != Kind::cancelled) {
     house_.log.warning("an engine did not answer", {{"request_id", x.recorder.request_id()},
                                                     {"engine", x.recorder.engine},
                                                     {"reason", error.detail}});
   }
   if (error.kind == Kind::unreachable) {
-    error.detail = "the engine " + std::string(x.recorder.engine) + " cannot be reached";
+    error.detail = "engine " + engine.name + " cannot be reached";
   }
   return dialect::refusal_of(error);
 }

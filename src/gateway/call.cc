@@ -95,6 +95,17 @@ void CallRecord::end(Outcome outcome, Time now) {
   }
 }
 
+Error told(Error error, std::string_view engine, const Deadline& deadline, Time total_ends) {
+  if (error.kind == Kind::timeout && deadline.why() == Why::time) {
+    const bool total = total_ends <= deadline.at();
+    error.detail = "engine " + std::string(engine) + " did not end its answer within " +
+                   (total ? "timeout.total" : "the time that the client gave it");
+  } else if (error.source == Source::engine && !error.detail.starts_with("engine ")) {
+    error.detail = "engine " + std::string(engine) + ": " + error.detail;
+  }
+  return error;
+}
+
 Outcome outcome_of(const Error& error) {
   switch (error.kind) {
     case Kind::unreachable: return Outcome::connect_error;
@@ -196,8 +207,7 @@ Result<std::string_view> WatchedFlow::ended() {
   if (events_ && record_ && stream_.usage()) record_->usage(*stream_.usage());
   // An error of the engine's own has been passed on: another would only repeat it.
   if (events_ && !stream_.done() && !stream_.failed()) {
-    return failed(
-        {Kind::broken, Source::engine, false, "the engine's stream ended without [DONE]"});
+    return failed({Kind::broken, Source::engine, false, "its stream ended without [DONE]"});
   }
   const bool bad = events_ && stream_.failed();
   if (record_) record_->end(bad ? Outcome::server_error : Outcome::success, Clock::now());

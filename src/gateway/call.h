@@ -31,6 +31,10 @@ class CallRecord {
   Outcome failed_ = Outcome::success;
 };
 
+// The error of a call so that it names the engine, and what ran out where the time for the whole
+// call did: `total_ends` is when timeout.total does, else it was the client's own patience.
+Error told(Error error, std::string_view engine, const Deadline& deadline, Time total_ends);
+
 Outcome outcome_of(const Error& error);
 Outcome outcome_of(int status);
 

@@ -95,14 +95,14 @@ Task<Result<void>> drive_to_end(Order& order, Deadline& deadline) {
 
 Task<void> drive(std::unique_ptr<Order> order) {
   const Time begun = Clock::now();
-  Deadline deadline(order->loop,
-                    begun + order->with->settings->engines[order->plan.engine].timeout.total);
+  const settings::EngineSettings& engine = order->with->settings->engines[order->plan.engine];
+  Deadline deadline(order->loop, begun + engine.timeout.total);
   order->flight->drive(order->loop, [&deadline] { deadline.call_off(Why::left); });
   Result<void> done = co_await drive_to_end(*order, deadline);
   if (done) {
     order->flight->finish();
   } else {
-    order->flight->fail(std::move(done).error());
+    order->flight->fail(told(std::move(done).error(), engine.name, deadline, deadline.at()));
   }
 }
 

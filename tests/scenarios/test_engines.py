@@ -41,6 +41,7 @@ class Engines(Scenario):
         self.assertEqual(answer.status, 503, answer)
         self.assertEqual(set(answer.error), {"message", "type", "param", "code"})
         self.assertNotIn(str(port), answer.body.decode())
+        self.assertEqual(answer.error["message"], "Engine e cannot be reached.")
         self.assertEqual(gateway.metric("penstock_engine_requests_total", outcome="connect_error"), 1)
 
     def test_garbage_is_a_502_and_nothing_is_kept(self):
@@ -216,8 +217,23 @@ class Engines(Scenario):
         begin = time.monotonic()
         answer = gateway.ask()
         self.assertEqual(answer.status, 504)
+        self.assertEqual(answer.error["message"],
+                         "Engine e did not end its answer within timeout.total.")
         self.assertGreater(time.monotonic() - begin, 0.29)
         self.assertEqual(gateway.metric("penstock_engine_requests_total", outcome="timeout"), 1)
+        gateway.wait_for(r"engine e did not end its answer within timeout\.total")
+
+    def test_a_stream_that_does_not_end_in_time_says_so(self):
+        engine = self.engine(lambda call: (call.request(), call.send(STREAM_HEAD + chunk(delta("x"))),
+                                           call.gone()))
+        for answers in ("all", "off"):
+            gateway = self.gateway(self.to(engine, timeout={"total": "300ms"}),
+                                   {"cache": {"answers": answers}})
+            answer = gateway.ask(stream=True)
+            self.assertEqual(json.loads(answer.events[-1])["error"]["message"],
+                             "Engine e did not end its answer within timeout.total.")
+            gateway.wait_for(r"engine e did not end its answer within timeout\.total")
+            self.end(gateway)
 
     def test_a_stream_that_does_not_begin_in_time_is_a_504(self):
         engine = self.engine(lambda call: (call.request(), call.gone()))
