@@ -13,7 +13,12 @@ Refusal Gateway::refusal_of(Exchange& x, Error error) {
   const settings::EngineSettings& engine = x.settings().engines[x.plan.engine];
   error =
       told(std::move(error), engine.name, x.deadline, x.request.received + engine.timeout.total);
-  if (error.kind != Kind::cancelled) {
+  if (error.kind == Kind::refused && error.source == Source::engine) {
+    house_.log.error("an engine refused the gateway's credentials: look at its api_key",
+                     {{"request_id", x.recorder.request_id()},
+                      {"engine", engine.name},
+                      {"setting", "engines[].api_key"}});
+  } else if (error.kind != Kind::cancelled) {
     house_.log.warning("an engine did not answer", {{"request_id", x.recorder.request_id()},
                                                     {"engine", x.recorder.engine},
                                                     {"reason", error.detail}});

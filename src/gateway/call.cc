@@ -26,6 +26,12 @@ Task<Result<Answer>> measured_call(std::shared_ptr<engine::Engine> engine, const
     record->end(outcome_of(answer.error()), Clock::now());
     co_return answer;
   }
+  if (answer->status == 401 || answer->status == 403) {
+    // A client's own credentials never reach an engine: it is the gateway's that were refused.
+    record->end(Outcome::client_error, Clock::now());
+    co_return Error{Kind::refused, Source::engine, false,
+                    "engine " + engine->name() + " refused the gateway's credentials"};
+  }
   if (answer->status >= 300) record->fail(outcome_of(answer->status));
   const Endpoint endpoint = call.question.endpoint;
   Result<std::optional<Usage>> usage =

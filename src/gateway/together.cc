@@ -108,7 +108,8 @@ Task<void> drive(std::unique_ptr<Order> order) {
 
 // What another call might mend. A refusal of the question itself is everybody's.
 bool leader_failed(const Result<cache::Flight::Head>& head) {
-  return head ? head->status >= 500 : head.error().kind != Kind::cancelled;
+  if (head) return head->status >= 500;
+  return head.error().kind != Kind::cancelled && head.error().kind != Kind::refused;
 }
 
 }  // namespace

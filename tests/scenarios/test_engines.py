@@ -148,6 +148,30 @@ class Engines(Scenario):
                 self.assertEqual(gateway.post("/v1/audio/speech", {"model": "m"}).body, body)
                 self.end(gateway)
 
+    def test_a_refusal_of_the_gateways_own_key_is_the_operators(self):
+        error = json.dumps({"error": {"message": f"Incorrect API key provided: {KEY[:5]}***",
+                                      "type": "invalid_request_error", "param": None,
+                                      "code": "invalid_api_key"}}).encode()
+        for status in ("401 Unauthorized", "403 Forbidden"):
+            engine = self.engine(answering(lambda _, s=status: plain(error, s)))
+            for answers in ("all", "off"):
+                gateway = self.gateway(self.to(engine), {"cache": {"answers": answers}})
+                for stream_too in (False, True):
+                    with self.subTest(status, answers=answers, stream=stream_too):
+                        answer = gateway.ask(stream=stream_too)
+                        self.assertEqual(answer.status, 502)
+                        self.assertEqual(answer.error["code"], "engine_credentials_refused")
+                        self.assertEqual(answer.error["message"],
+                                         "Engine e refused the gateway's credentials.")
+                self.assertEqual(gateway.post("/v1/audio/speech", {"model": "m"}).status, 502)
+                line = gateway.wait_for(r".*refused the gateway's credentials.*").group(0)
+                self.assertIn("api_key", line)
+                self.assertIn("error", line.lower())
+                self.assertNotIn("Incorrect", gateway.output)
+                self.assertEqual(
+                    gateway.metric("penstock_engine_requests_total", outcome="client_error"), 3)
+                self.end(gateway)
+
     def test_what_is_no_json_is_no_success(self):
         html = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n"
         said = {
