@@ -414,7 +414,7 @@ class Engines(Scenario):
         gateway = self.gateway(self.to(engine), {"cache": {"answers": "safe"}})
         for more, second in (({}, "bypass"), ({"temperature": 0}, "hit"), ({"seed": 3}, "hit"),
                              ({"temperature": 0.7}, "bypass"),
-                             ({"temperature": 0, "tools": [{"type": "function"}]}, "bypass"),
+                             ({"temperature": 0, "tools": [{"type": "function"}]}, "hit"),
                              ({"temperature": 0, "store": True}, "bypass")):
             with self.subTest(more):
                 gateway.ask(**more)
