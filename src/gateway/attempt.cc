@@ -25,6 +25,8 @@ Refusal Gateway::refusal_of(Exchange& x, Error error) {
   }
   if (error.kind == Kind::unreachable) {
     error.detail = "engine " + engine.name + " cannot be reached";
+  } else if (error.kind == Kind::exhausted && engine.kind == settings::EngineKind::openai) {
+    error.detail = "all connections to engine " + engine.name + " are in use";
   }
   return dialect::refusal_of(error);
 }

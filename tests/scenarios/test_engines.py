@@ -44,6 +44,18 @@ class Engines(Scenario):
         self.assertEqual(answer.error["message"], "Engine e cannot be reached.")
         self.assertEqual(gateway.metric("penstock_engine_requests_total", outcome="connect_error"), 1)
 
+    def test_one_whose_connections_are_all_in_use_is_a_503(self):
+        engine = self.engine(lambda call: (call.request(), call.gone()))
+        gateway = self.gateway(self.to(engine, connections={"max": 1}),
+                               {"cache": {"answers": "off"}, "listen": {"workers": 1}})
+        with gateway.wire() as wire:
+            wire.post(question())
+            engine.wait_for(lambda e: e.calls)
+            answer = gateway.ask(headers={"x-request-timeout-ms": "200"})
+        self.assertEqual(answer.status, 503)
+        self.assertEqual(answer.error["message"],
+                         "The gateway is at its limit: all connections to engine e are in use.")
+
     def test_garbage_is_a_502_and_nothing_is_kept(self):
         for name, data in GARBAGE.items():
             with self.subTest(name):
