@@ -104,6 +104,52 @@ TEST(Refusal, TellsTheClientWhoseFaultItWas) {
             "server_error");
 }
 
+TEST(Refusal, SaysOfAnEngineWhatIsWrongInOneSentence) {
+  const auto message = [](Kind kind, std::string detail) {
+    return refusal_of(Error{kind, Source::engine, false, std::move(detail)}).message;
+  };
+  EXPECT_EQ(message(Kind::timeout, "engine e did not answer within timeout.total"),
+            "Engine e did not answer within timeout.total.");
+  EXPECT_EQ(message(Kind::broken, "engine e: its answer is not JSON"),
+            "Engine e: its answer is not JSON.");
+  EXPECT_EQ(message(Kind::cancelled, "wait: the gateway stops"), "The gateway is stopping.");
+}
+
+TEST(Refusal, CompletesWhatAnEngineSaid) {
+  const auto completed = [](std::string_view body, int status = 400) {
+    return completed_refusal(body, status).value_or("as it came");
+  };
+  EXPECT_EQ(completed(R"({"error":{"message":"m","type":"t","param":null,"code":7}})"),
+            "as it came");
+  EXPECT_EQ(completed(R"({"error": {"message": "m", "code": "c", "x": [1]}})"),
+            R"({"error":{"message":"m","type":"invalid_request_error","param":null,"code":"c",)"
+            R"("x":[1]}})");
+  EXPECT_EQ(completed(R"({"error":"busy"})", 429),
+            R"({"error":{"message":"busy","type":"rate_limit_error","param":null,"code":null}})");
+  EXPECT_EQ(completed(R"({"detail":"Not Found"})", 404),
+            R"({"error":{"message":"Not Found","type":"invalid_request_error","param":null,)"
+            R"("code":null}})");
+  EXPECT_EQ(completed(R"({"detail":[{"msg":"x"}]})", 422),
+            R"({"error":{"message":"[{\"msg\":\"x\"}]","type":"invalid_request_error",)"
+            R"("param":null,"code":null}})");
+  EXPECT_EQ(completed(R"({"object":"error","message":"m","type":"BadRequest","param":null,)"
+                      R"("code":400})"),
+            R"({"error":{"message":"m","type":"BadRequest","param":null,"code":400,)"
+            R"("object":"error"}})");
+  EXPECT_EQ(completed("<h1>\x01 Bad</h1>\r\n", 502),
+            R"({"error":{"message":"<h1>\u0001 Bad</h1>","type":"server_error","param":null,)"
+            R"("code":null}})");
+  EXPECT_EQ(completed("", 503), R"({"error":{"message":"The engine answered with status 503.",)"
+                                R"("type":"server_error","param":null,"code":null}})");
+  // 500 bytes at most, cut between characters.
+  EXPECT_EQ(completed("a" + std::string(499, 'b') + "\xc3\xa9"),
+            R"({"error":{"message":"a)" + std::string(499, 'b') +
+                R"(","type":"invalid_request_error","param":null,"code":null}})");
+  EXPECT_EQ(completed(std::string(499, 'b') + "\xc3\xa9"),
+            R"({"error":{"message":")" + std::string(499, 'b') +
+                R"(","type":"invalid_request_error","param":null,"code":null}})");
+}
+
 TEST(Refusal, KeepsTheInsideInside) {
   const Refusal refusal = refusal_of(Error{Kind::broken, Source::store, false, "table api_keys"});
   EXPECT_EQ(refusal.status, 500);

@@ -1,6 +1,7 @@
 // Refusals as OpenAI words them: {"error": {"message", "type", "param", "code"}}, all four always.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -20,6 +21,11 @@ void write_refusal_event(std::string& out, const Refusal& refusal);
 // 499 the client is not there any more (for logs). Details of the inside stay inside: a message
 // repeats the error's detail only where the client or the engine is its source.
 Refusal refusal_of(const Error& error);
+
+// The body of an engine's refusal as OpenAI words it, with what is missing put in: the message from
+// where engines have it (error.message, error, detail, message, or the text itself), the type by
+// the status, null for the rest; further members of the error are kept. Nothing if it is complete.
+std::optional<std::string> completed_refusal(std::string_view body, int status);
 
 // 404: no engine has a model of this name.
 Refusal unknown_model(std::string_view model);

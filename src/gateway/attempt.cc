@@ -3,19 +3,30 @@
 #include "dialect/refusal.h"
 #include "gateway/call.h"
 #include "gateway/exchange.h"
+#include "gateway/form.h"
 #include "gateway/headers.h"
 
 namespace penstock::gateway {
 
 // What went wrong in full is the operator's to read; a client learns no address.
 Refusal Gateway::refusal_of(Exchange& x, Error error) {
-  if (error.kind != Kind::cancelled) {
+  const settings::EngineSettings& engine = x.settings().engines[x.plan.engine];
+  error =
+      told(std::move(error), engine.name, x.deadline, x.request.received + engine.timeout.total);
+  if (error.kind == Kind::refused && error.source == Source::engine) {
+    house_.log.error("an engine refused the gateway's credentials: look at its api_key",
+                     {{"request_id", x.recorder.request_id()},
+                      {"engine", engine.name},
+                      {"setting", "engines[].api_key"}});
+  } else if (error.kind != Kind::cancelled) {
     house_.log.warning("an engine did not answer", {{"request_id", x.recorder.request_id()},
                                                     {"engine", x.recorder.engine},
                                                     {"reason", error.detail}});
   }
   if (error.kind == Kind::unreachable) {
-    error.detail = "the engine " + std::string(x.recorder.engine) + " cannot be reached";
+    error.detail = "engine " + engine.name + " cannot be reached";
+  } else if (error.kind == Kind::exhausted && engine.kind == settings::EngineKind::openai) {
+    error.detail = "all connections to engine " + engine.name + " are in use";
   }
   return dialect::refusal_of(error);
 }
@@ -27,8 +38,13 @@ Task<Result<Answer, Refusal>> Gateway::ask(Exchange& x) {
   const engine::Call call{x.question, x.plan.upstream_model, headers, x.recorder.request_id(),
                           ask_usage(x.question, false)};
   const Time asked = Clock::now();
-  Result<Answer> answer = co_await measured_call(x.engine(), call, x.with->pairs[x.plan.metrics],
-                                                 call.ask_usage, x.deadline);
+  Result<Answer> answer =
+      co_await measured_call(x.with->engines[x.plan.engine], call, x.with->pairs[x.plan.metrics],
+                             unwanted_usage(x.question), x.deadline);
+  if (answer && other_form(*answer, x.question)) {
+    Result<void> changed = co_await change_form(*answer, x.question, x.deadline);
+    if (!changed) answer = std::move(changed).error();
+  }
   x.recorder.waited_for_engine(Clock::now() - asked);
   if (!answer) co_return refusal_of(x, std::move(answer).error());
   co_return *std::move(answer);

@@ -1,44 +1,61 @@
 #include "gateway/call.h"
 
 #include "dialect/answer.h"
+#include "gateway/form.h"
 
 namespace penstock::gateway {
-bool ask_usage(const Question& question, bool shared) {
+
+bool unwanted_usage(const Question& question) {
   const bool has_usage =
       question.endpoint == Endpoint::chat || question.endpoint == Endpoint::completions;
-  if (!question.stream || !has_usage || question.include_usage) return false;
+  return question.stream && has_usage && !question.include_usage;
+}
+
+bool ask_usage(const Question& question, bool shared) {
+  if (!unwanted_usage(question)) return false;
   // Else a client that set stream_options is taken at its word.
   return shared || question.stream_options_at.empty();
 }
 
-// Calls, and makes sure that the call is counted whatever becomes of it.
-Task<Result<Answer>> measured_call(engine::Engine& engine, const engine::Call& call,
+Task<Result<Answer>> measured_call(std::shared_ptr<engine::Engine> engine, const engine::Call& call,
                                    std::shared_ptr<EngineMetrics> metrics, bool strip_usage,
                                    Deadline& deadline) {
   auto record = std::make_unique<CallRecord>(std::move(metrics), Clock::now());
-  Result<Answer> answer = co_await engine.call(call, deadline);
-  const Time now = Clock::now();
+  Result<Answer> answer = co_await engine->call(call, deadline);
   if (!answer) {
-    record->end(outcome_of(answer.error()), now);
+    record->end(outcome_of(answer.error()), Clock::now());
     co_return answer;
   }
+  if (answer->status == 401 || answer->status == 403) {
+    // A client's own credentials never reach an engine: it is the gateway's that were refused.
+    record->end(Outcome::client_error, Clock::now());
+    co_return Error{Kind::refused, Source::engine, false,
+                    "engine " + engine->name() + " refused the gateway's credentials"};
+  }
   if (answer->status >= 300) record->fail(outcome_of(answer->status));
+  const Endpoint endpoint = call.question.endpoint;
+  Result<std::optional<Usage>> usage =
+      co_await make_sound(*answer, endpoint, engine->name(), deadline);
+  const Time now = Clock::now();
+  if (!usage) {
+    record->end(outcome_of(usage.error()), now);
+    co_return std::move(usage).error();
+  }
+  if (*usage) record->usage(**usage);
   if (answer->rest) {
-    const bool events = answer->event_stream() && answer->status == 200 &&
-                        call.question.endpoint != Endpoint::other;
-    answer->rest = std::make_unique<WatchedFlow>(std::move(answer->rest), std::move(record), events,
-                                                 strip_usage);
+    const bool events =
+        answer->event_stream() && answer->status < 300 && endpoint != Endpoint::other;
+    auto watched = std::make_unique<WatchedFlow>(std::move(answer->rest), events, strip_usage);
+    watched->own(std::move(engine), std::move(record), deadline.loop());
+    answer->rest = std::move(watched);
   } else {
-    if (answer->status == 200 && call.question.endpoint != Endpoint::other) {
-      if (!answer->event_stream()) {
-        if (const auto usage = dialect::read_usage(answer->body)) record->usage(*usage);
-      } else {  // a stream that was made in one go
-        const auto facts = dialect::stream_facts(answer->body);
-        if (facts && facts->has_usage) record->usage(facts->usage);
-        Result<std::string> frames = Error{};
-        if (strip_usage) frames = dialect::frames_without_usage(answer->body);
-        if (frames) answer->body = *std::move(frames);
-      }
+    if (answer->event_stream() && answer->status < 300 && endpoint != Endpoint::other) {
+      // A stream that was made in one go.
+      const auto facts = dialect::stream_facts(answer->body);
+      if (facts && facts->has_usage) record->usage(facts->usage);
+      Result<std::string> frames = Error{};
+      if (strip_usage) frames = dialect::frames_without_usage(answer->body);
+      if (frames) answer->body = *std::move(frames);
     }
     record->end(outcome_of(answer->status), now);
   }
@@ -84,6 +101,17 @@ void CallRecord::end(Outcome outcome, Time now) {
   }
 }
 
+Error told(Error error, std::string_view engine, const Deadline& deadline, Time total_ends) {
+  if (error.kind == Kind::timeout && deadline.why() == Why::time) {
+    const bool total = total_ends <= deadline.at();
+    error.detail = "engine " + std::string(engine) + " did not end its answer within " +
+                   (total ? "timeout.total" : "the time that the client gave it");
+  } else if (error.source == Source::engine && !error.detail.starts_with("engine ")) {
+    error.detail = "engine " + std::string(engine) + ": " + error.detail;
+  }
+  return error;
+}
+
 Outcome outcome_of(const Error& error) {
   switch (error.kind) {
     case Kind::unreachable: return Outcome::connect_error;
@@ -103,16 +131,65 @@ Outcome outcome_of(int status) {
 
 // ---- the watched stream ----------------------------------------------------------------------
 
-WatchedFlow::WatchedFlow(std::unique_ptr<Flow> inner, std::unique_ptr<CallRecord> record,
-                         bool events, bool strip_usage)
-    : inner_(std::move(inner)), record_(std::move(record)), events_(events), stream_(strip_usage) {}
+namespace {
+
+constexpr Duration kSeenOut = 1s;
+constexpr int kMostBehind = 16;  // pieces behind [DONE]
+
+struct Leaving {
+  std::shared_ptr<engine::Engine> engine;  // outlives the flow
+  std::unique_ptr<Flow> flow;
+};
+
+// Its last line is empty.
+bool ends_event(std::string_view text) {
+  if (text.ends_with('\n')) text.remove_suffix(1);
+  if (text.ends_with('\r')) text.remove_suffix(1);
+  return text.ends_with('\n') || text.ends_with('\r');
+}
+
+// The last chunk often comes in a packet of its own behind [DONE]. It is waited for here, so that
+// the connection can be used again; one that does not end soon is closed.
+Task<void> see_out(std::unique_ptr<Leaving> leaving, Loop& loop) {
+  Deadline deadline(loop, Clock::now() + kSeenOut);
+  for (int i = 0; i < kMostBehind; ++i) {
+    Result<std::string_view> piece = co_await leaving->flow->next(deadline);
+    if (!piece || piece->empty()) break;
+  }
+  leaving->flow.reset();
+}
+
+}  // namespace
+
+void WatchedFlow::own(std::shared_ptr<engine::Engine> engine, std::unique_ptr<CallRecord> record,
+                      Loop& loop) {
+  engine_ = std::move(engine);
+  record_ = std::move(record);
+  loop_ = &loop;
+}
 
 Result<std::string_view> WatchedFlow::failed(Error error) {
   if (record_) record_->end(outcome_of(error), Clock::now());
   return error;
 }
 
+Result<std::string_view> WatchedFlow::done() {
+  const std::optional<Result<std::string_view>> piece = inner_->poll();
+  const bool over = piece && (!*piece || (*piece)->empty());
+  if (!over) {
+    loop_->spawn(see_out(
+        std::unique_ptr<Leaving>(new Leaving{std::move(engine_), std::move(inner_)}), *loop_));
+  }
+  return ended();
+}
+
 std::optional<Result<std::string_view>> WatchedFlow::poll() {
+  // A shared answer ends with its driver, who comes by here.
+  if (loop_ != nullptr && stream_.done()) {
+    if (!open_) return done();
+    open_ = false;
+    return std::string_view("\n");
+  }
   for (;;) {
     std::optional<Result<std::string_view>> piece = inner_->poll();
     if (!piece) return piece;
@@ -126,6 +203,7 @@ std::optional<Result<std::string_view>> WatchedFlow::poll() {
     if (!events_) return piece;
     Result<std::string_view> passed = stream_.feed(bytes);
     if (!passed) return failed(std::move(passed).error());
+    if (stream_.done()) open_ = !ends_event(*passed);
     // What was held back (a part of an event, the usage that nobody asked for) is not an end.
     if (!passed->empty()) return passed;
   }
@@ -135,8 +213,7 @@ Result<std::string_view> WatchedFlow::ended() {
   if (events_ && record_ && stream_.usage()) record_->usage(*stream_.usage());
   // An error of the engine's own has been passed on: another would only repeat it.
   if (events_ && !stream_.done() && !stream_.failed()) {
-    return failed(
-        {Kind::broken, Source::engine, false, "the engine's stream ended without [DONE]"});
+    return failed({Kind::broken, Source::engine, false, "its stream ended without [DONE]"});
   }
   const bool bad = events_ && stream_.failed();
   if (record_) record_->end(bad ? Outcome::server_error : Outcome::success, Clock::now());

@@ -31,17 +31,25 @@ class CallRecord {
   Outcome failed_ = Outcome::success;
 };
 
+// The error of a call so that it names the engine, and what ran out where the time for the whole
+// call did: `total_ends` is when timeout.total does, else it was the client's own patience.
+Error told(Error error, std::string_view engine, const Deadline& deadline, Time total_ends);
+
 Outcome outcome_of(const Error& error);
 Outcome outcome_of(int status);
 
 // The stream of an engine's answer as it is passed on: measured, watched for its proper end, and
-// without the usage that only the gateway asked for.
+// without the usage that the client did not ask for.
 //
-// A chat stream that ends without `[DONE]` is an Error: it never looks complete.
+// A chat stream that ends without `[DONE]` is an Error: it never looks complete. One with it ends
+// there, whatever the engine still sends and however long its connection stays open.
 class WatchedFlow final : public Flow {
  public:
-  WatchedFlow(std::unique_ptr<Flow> inner, std::unique_ptr<CallRecord> record, bool events,
-              bool strip_usage);
+  WatchedFlow(std::unique_ptr<Flow> inner, bool events, bool strip_usage)
+      : inner_(std::move(inner)), events_(events), stream_(strip_usage) {}
+
+  // The flow is the engine's own: it is recorded, and its end is awaited elsewhere.
+  void own(std::shared_ptr<engine::Engine> engine, std::unique_ptr<CallRecord> record, Loop& loop);
 
   std::optional<Result<std::string_view>> poll() override;
   Task<Result<void>> wait(Deadline& deadline) override;
@@ -49,24 +57,32 @@ class WatchedFlow final : public Flow {
   const dialect::StreamReader& stream() const { return stream_; }
 
  private:
+  Result<std::string_view> done();
   Result<std::string_view> ended();
   Result<std::string_view> failed(Error error);
 
+  std::shared_ptr<engine::Engine> engine_;  // outlives inner_
   std::unique_ptr<Flow> inner_;
   std::unique_ptr<CallRecord> record_;
+  Loop* loop_ = nullptr;
   bool events_;
   bool begun_ = false;
+  bool open_ = false;  // [DONE] came without the empty line that makes it an event
   dialect::StreamReader stream_;
 };
 
 // Calls, and makes sure that the call is counted whatever becomes of it. `strip_usage`: the usage
-// was asked for by the gateway alone.
-Task<Result<Answer>> measured_call(engine::Engine& engine, const engine::Call& call,
+// of a stream is taken out.
+Task<Result<Answer>> measured_call(std::shared_ptr<engine::Engine> engine, const engine::Call& call,
                                    std::shared_ptr<EngineMetrics> metrics, bool strip_usage,
                                    Deadline& deadline);
 
 // The gateway needs the usage of a stream for its figures, and of one that is shared or kept for
 // whoever asks for it: then the answer cannot depend on one client's stream_options.
 bool ask_usage(const Question& question, bool shared);
+
+// The client of a stream did not ask for its usage: none is passed on, whoever asked for it, or
+// though nobody did.
+bool unwanted_usage(const Question& question);
 
 }  // namespace penstock::gateway

@@ -120,17 +120,20 @@ Task<void> Gateway::relay_stream(Exchange& x, Answer& answer) {
         x.recorder.client_left = true;
         co_return;
       }
-      metrics.interruptions[static_cast<std::size_t>(outcome_of(piece.error()))].add();
+      const settings::EngineSettings& engine = x.settings().engines[x.plan.engine];
+      const Error error =
+          told(piece.error(), engine.name, x.deadline, x.request.received + engine.timeout.total);
+      metrics.interruptions[static_cast<std::size_t>(outcome_of(error))].add();
       house_.log.warning("an answer was cut short", {{"request_id", x.recorder.request_id()},
                                                      {"engine", x.recorder.engine},
-                                                     {"reason", piece.error().detail}});
+                                                     {"reason", error.detail}});
       if (!answer.event_stream()) {
         x.reply.abort();
         co_return;
       }
       // OpenAI's SDKs raise on a chunk with an error; the end without [DONE] says the rest.
       std::string event;
-      dialect::write_refusal_event(event, dialect::refusal_of(piece.error()));
+      dialect::write_refusal_event(event, dialect::refusal_of(error));
       const bool told = co_await x.reply.write(event);
       if (told) co_await x.reply.end_stream();
       co_return;

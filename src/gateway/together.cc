@@ -1,10 +1,9 @@
 // One call to an engine for all who ask the same at the same time.
 
 #include "base/buffer.h"
-#include "dialect/answer.h"
-#include "dialect/stream.h"
 #include "gateway/call.h"
 #include "gateway/exchange.h"
+#include "gateway/form.h"
 #include "gateway/headers.h"
 #include "gateway/keep.h"
 #include "gateway/scope.h"
@@ -43,41 +42,7 @@ struct OwnQuestion {
   std::vector<HeaderView> headers;
 };
 
-constexpr std::uint64_t kWholeAnswer = 256 * 1024;      // sent in one piece, with its length
-constexpr std::uint64_t kConverted = 32 * 1024 * 1024;  // the most that is made into another form
-
-// Bytes that were read ahead, then the rest.
-class PrefixedFlow final : public Flow {
- public:
-  PrefixedFlow(std::string first, std::unique_ptr<Flow> rest)
-      : first_(std::move(first)), rest_(std::move(rest)) {}
-  std::optional<Result<std::string_view>> poll() override {
-    if (given_) return rest_->poll();
-    given_ = true;
-    return std::string_view(first_);
-  }
-  Task<Result<void>> wait(Deadline& deadline) override { return rest_->wait(deadline); }
-
- private:
-  std::string first_;
-  std::unique_ptr<Flow> rest_;
-  bool given_ = false;
-};
-
-// The answer's bytes up to about `most`; `answer.rest` is null afterwards if that was all.
-Task<Result<std::string>> gather(Answer& answer, std::uint64_t most, Deadline& deadline) {
-  std::string body;
-  for (;;) {
-    Result<std::string_view> piece = co_await answer.rest->next(deadline);
-    if (!piece) co_return std::move(piece).error();
-    if (piece->empty()) {
-      answer.rest.reset();
-      co_return body;
-    }
-    body += *piece;
-    if (body.size() > most) co_return body;
-  }
-}
+constexpr std::uint64_t kWholeAnswer = 256 * 1024;  // sent in one piece, with its length
 
 // What drives a flight: everything of its own, since the client that began it may leave.
 struct Order {
@@ -99,7 +64,7 @@ Task<Result<void>> drive_to_end(Order& order, Deadline& deadline) {
   engine::Call call{question, order.plan.upstream_model, order.own.headers, order.own.request_id,
                     ask_usage(question, true)};
   Result<Answer> answer =
-      co_await measured_call(*order.with->engines[order.plan.engine], call,
+      co_await measured_call(order.with->engines[order.plan.engine], call,
                              order.with->pairs[order.plan.metrics], false, deadline);
   if (!answer) co_return std::move(answer).error();
 
@@ -133,20 +98,21 @@ Task<Result<void>> drive_to_end(Order& order, Deadline& deadline) {
 
 Task<void> drive(std::unique_ptr<Order> order) {
   const Time begun = Clock::now();
-  Deadline deadline(order->loop,
-                    begun + order->with->settings->engines[order->plan.engine].timeout.total);
+  const settings::EngineSettings& engine = order->with->settings->engines[order->plan.engine];
+  Deadline deadline(order->loop, begun + engine.timeout.total);
   order->flight->drive(order->loop, [&deadline] { deadline.call_off(Why::left); });
   Result<void> done = co_await drive_to_end(*order, deadline);
   if (done) {
     order->flight->finish();
   } else {
-    order->flight->fail(std::move(done).error());
+    order->flight->fail(told(std::move(done).error(), engine.name, deadline, deadline.at()));
   }
 }
 
 // What another call might mend. A refusal of the question itself is everybody's.
 bool leader_failed(const Result<cache::Flight::Head>& head) {
-  return head ? head->status >= 500 : head.error().kind != Kind::cancelled;
+  if (head) return head->status >= 500;
+  return head.error().kind != Kind::cancelled && head.error().kind != Kind::refused;
 }
 
 }  // namespace
@@ -196,38 +162,31 @@ Task<Result<Answer, Refusal>> Gateway::ask_once_for_all(Exchange& x) {
   answer.length = head->length;
   answer.rest = std::move(reader);
 
-  const bool stream = answer.event_stream();
-  if (stream && x.question.stream) {
-    if (!x.question.include_usage) {
+  const Time waiting = Clock::now();
+  if (other_form(answer, x.question)) {
+    Result<void> changed = co_await change_form(answer, x.question, x.deadline);
+    x.recorder.waited_for_engine(Clock::now() - waiting);
+    if (!changed) co_return refusal_of(x, std::move(changed).error());
+    co_return answer;
+  }
+  if (answer.event_stream()) {
+    if (unwanted_usage(x.question)) {
       answer.length.reset();  // without what is taken out it is another
-      answer.rest = std::make_unique<WatchedFlow>(std::move(answer.rest), nullptr, true, true);
+      answer.rest = std::make_unique<WatchedFlow>(std::move(answer.rest), true, true);
     }
     co_return answer;
   }
-  const bool convert = answer.status == 200 && stream != x.question.stream;
-  const bool small = answer.length.value_or(0) <= kWholeAnswer;
-  if (!convert && (stream || !small)) co_return answer;
-
-  // Whole answers go out in one piece, and a form that was not asked for is made into the other.
-  const Time waiting = Clock::now();
-  Result<std::string> body =
-      co_await gather(answer, convert ? kConverted : kWholeAnswer, x.deadline);
+  // Whole answers go out in one piece.
+  if (answer.length.value_or(0) > kWholeAnswer) co_return answer;
+  Result<std::string> body = co_await gather(answer, kWholeAnswer, x.deadline);
   x.recorder.waited_for_engine(Clock::now() - waiting);
   if (!body) co_return refusal_of(x, std::move(body).error());
   if (answer.rest) {  // larger than it said: what there is goes ahead of the rest
-    answer.rest = std::make_unique<PrefixedFlow>(*std::move(body), std::move(answer.rest));
+    answer.rest = behind(*std::move(body), std::move(answer.rest));
     co_return answer;
   }
   answer.length.reset();
-  if (convert) {
-    Result<std::string> other =
-        stream ? dialect::assemble(*body) : dialect::split(*body, x.question.include_usage);
-    if (!other) co_return refusal_of(x, std::move(other).error());
-    answer.content_type = stream ? "application/json" : "text/event-stream; charset=utf-8";
-    answer.body = *std::move(other);
-  } else {
-    answer.body = *std::move(body);
-  }
+  answer.body = *std::move(body);
   co_return answer;
 }
 

@@ -6,7 +6,7 @@ import threading
 import time
 
 from harness.penstock import (CANARY, DONE, KEY, LAST_CHUNK, SANITIZED, STREAM_HEAD, Scenario, answering,
-                              chunk, completion, delta, plain, polite, stream)
+                              chunk, completion, delta, plain, polite, question, stream)
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
@@ -42,7 +42,20 @@ class Engines(Scenario):
         self.assertEqual(answer.status, 503, answer)
         self.assertEqual(set(answer.error), {"message", "type", "param", "code"})
         self.assertNotIn(str(port), answer.body.decode())
+        self.assertEqual(answer.error["message"], "Engine e cannot be reached.")
         self.assertEqual(gateway.metric("penstock_engine_requests_total", outcome="connect_error"), 1)
+
+    def test_one_whose_connections_are_all_in_use_is_a_503(self):
+        engine = self.engine(lambda call: (call.request(), call.gone()))
+        gateway = self.gateway(self.to(engine, connections={"max": 1}),
+                               {"cache": {"answers": "off"}, "listen": {"workers": 1}})
+        with gateway.wire() as wire:
+            wire.post(question())
+            engine.wait_for(lambda e: e.calls)
+            answer = gateway.ask(headers={"x-request-timeout-ms": "200"})
+        self.assertEqual(answer.status, 503)
+        self.assertEqual(answer.error["message"],
+                         "The gateway is at its limit: all connections to engine e are in use.")
 
     def test_garbage_is_a_502_and_nothing_is_kept(self):
         for name, data in GARBAGE.items():
@@ -115,13 +128,155 @@ class Engines(Scenario):
                 self.assertEqual(gateway.metric("penstock_engine_requests_total", outcome=outcome), 2)
                 self.end(gateway)
 
+    def test_its_refusals_become_openais_error_object(self):
+        four = {"message", "type", "param", "code"}
+        said = {
+            "no members": (b'{"error":{"message":"bad"}}', "400 Bad Request", "bad",
+                           "invalid_request_error"),
+            "a string": (b'{"error":"busy"}', "429 Too Many Requests", "busy", "rate_limit_error"),
+            "a detail": (b'{"detail":"Not Found"}', "404 Not Found", "Not Found",
+                         "invalid_request_error"),
+            "a message": (b'{"message":"no route"}', "503 Service Unavailable", "no route",
+                          "server_error"),
+            "HTML": (b"<h1>\x01Bad</h1>\n", "502 Bad Gateway", "<h1>\x01Bad</h1>", "server_error"),
+            "nothing": (b"", "500 Internal Server Error",
+                        "The engine answered with status 500.", "server_error"),
+        }
+        for name, (body, status, message, kind) in said.items():
+            for way in ("length", "chunks"):
+                def make(_, body=body, status=status, way=way):
+                    if way == "length":
+                        return plain(body, status, ["Retry-After: 7"])
+                    return (f"HTTP/1.1 {status}\r\nContent-Type: text/html\r\nRetry-After: 7\r\n"
+                            "Transfer-Encoding: chunked\r\n\r\n").encode() + \
+                        (chunk(body) if body else b"") + LAST_CHUNK
+                engine = self.engine(answering(make))
+                gateway = self.gateway(self.to(engine))
+                for path, more in (("chat/completions", {}), ("chat/completions", {"stream": True}),
+                                   ("completions", {"prompt": "x"}), ("embeddings", {"input": "x"})):
+                    with self.subTest(name, way=way, path=path, **more):
+                        asked = question(**more) if path.startswith("chat") else {"model": "m", **more}
+                        answer = gateway.post(f"/v1/{path}", asked)
+                        self.assertEqual(answer.status, int(status[:3]))
+                        self.assertEqual(set(answer.error), four)
+                        self.assertEqual((answer.error["message"], answer.error["type"]),
+                                         (message, kind))
+                        self.assertEqual(answer.headers["content-type"], "application/json")
+                        self.assertEqual(answer.headers["retry-after"], "7")
+                # What the gateway does not understand passes as it came.
+                self.assertEqual(gateway.post("/v1/audio/speech", {"model": "m"}).body, body)
+                self.end(gateway)
+
+    def test_a_refusal_of_the_gateways_own_key_is_the_operators(self):
+        error = json.dumps({"error": {"message": f"Incorrect API key provided: {KEY[:5]}***",
+                                      "type": "invalid_request_error", "param": None,
+                                      "code": "invalid_api_key"}}).encode()
+        for status in ("401 Unauthorized", "403 Forbidden"):
+            engine = self.engine(answering(lambda _, s=status: plain(error, s)))
+            for answers in ("all", "off"):
+                gateway = self.gateway(self.to(engine), {"cache": {"answers": answers}})
+                for stream_too in (False, True):
+                    with self.subTest(status, answers=answers, stream=stream_too):
+                        answer = gateway.ask(stream=stream_too)
+                        self.assertEqual(answer.status, 502)
+                        self.assertEqual(answer.error["code"], "engine_credentials_refused")
+                        self.assertEqual(answer.error["message"],
+                                         "Engine e refused the gateway's credentials.")
+                self.assertEqual(gateway.post("/v1/audio/speech", {"model": "m"}).status, 502)
+                line = gateway.wait_for(r".*refused the gateway's credentials.*").group(0)
+                self.assertIn("api_key", line)
+                self.assertIn("error", line.lower())
+                self.assertNotIn("Incorrect", gateway.output)
+                self.assertEqual(
+                    gateway.metric("penstock_engine_requests_total", outcome="client_error"), 3)
+                self.end(gateway)
+
+    def test_what_is_no_json_is_no_success(self):
+        html = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n"
+        said = {
+            "204": b"HTTP/1.1 204 No Content\r\n\r\n",
+            "304": b"HTTP/1.1 304 Not Modified\r\n\r\n",
+            "empty": plain(b""),
+            "empty chunks": OK + b"Transfer-Encoding: chunked\r\n\r\n" + LAST_CHUNK,
+            "text": plain(b"hello"),
+            "an array": plain(b"[1]"),
+            "the half of an object": plain(b'{"choices":['),
+            "HTML": html + b"Content-Length: 4\r\n\r\n<h1>",
+            "HTML in chunks":
+                html + b"Transfer-Encoding: chunked\r\n\r\n" + chunk(b" <h1>") + LAST_CHUNK,
+            "much text": plain(b"x" * 1_000_000),
+        }
+        for name, data in said.items():
+            engine = self.engine(answering(lambda _, d=data: d))
+            for answers in ("all", "off"):
+                gateway = self.gateway(self.to(engine), {"cache": {"answers": answers}})
+                for path, more in (("chat/completions", {}), ("chat/completions", {"stream": True}),
+                                   ("completions", {"prompt": "x"}), ("embeddings", {"input": "x"})):
+                    with self.subTest(name, answers=answers, path=path, **more):
+                        asked = question(**more) if path.startswith("chat") else {"model": "m", **more}
+                        answer = gateway.post(f"/v1/{path}", asked)
+                        self.assertEqual(answer.status, 502, answer)
+                        self.assertEqual(answer.error["message"], "Engine e: its answer is not JSON.")
+                other = gateway.post("/v1/audio/speech", {"model": "m"})
+                self.assertEqual(other.status, int(data[9:12]))
+                self.end(gateway)
+
+    def test_white_space_ahead_of_a_large_answer_is_no_fault(self):
+        body = b"\n" * 70_000 + completion("y" * 1_000_000)
+        engine = self.engine(answering(lambda _: plain(body)))
+        gateway = self.gateway(self.to(engine), {"cache": {"answers": "off"}})
+        self.assertEqual(gateway.ask().body, body)
+
+    def test_the_form_that_was_asked_for_is_made_of_the_other(self):
+        events = stream(delta("Hel"), delta("lo.", "stop"), DONE)
+        engine = self.engine(answering(
+            lambda r: plain(completion()) if r.json.get("stream") else events))
+        for answers in ("all", "off"):
+            with self.subTest(answers):
+                gateway = self.gateway(self.to(engine), {"cache": {"answers": answers}})
+                answer = gateway.ask("one", stream=True, stream_options={"include_usage": True})
+                self.assertTrue(answer.headers["content-type"].startswith("text/event-stream"))
+                self.assertEqual(answer.events[-1], "[DONE]")
+                self.assertEqual(json.loads(answer.events[-2])["usage"]["total_tokens"], 5)
+                self.assertNotIn("usage", gateway.ask("two", stream=True).body.decode())
+                answer = gateway.ask("three")
+                self.assertEqual(answer.headers["content-type"], "application/json")
+                self.assertEqual(answer.text, "Hello.")
+                self.end(gateway)
+
+    def test_a_stream_that_broke_is_no_plain_answer(self):
+        engine = self.engine(answering(lambda _: stream(delta("Hel"))))
+        for answers in ("all", "off"):
+            gateway = self.gateway(self.to(engine), {"cache": {"answers": answers}})
+            answer = gateway.ask()
+            self.assertEqual(answer.status, 502)
+            self.assertEqual(answer.error["message"], "Engine e: its stream ended without [DONE].")
+            gateway.wait_for(r"engine e: its stream ended without \[DONE\]")
+            self.end(gateway)
+
     def test_one_that_says_nothing_is_a_504(self):
         engine = self.engine(lambda call: (call.request(), call.gone()))
         gateway = self.gateway(self.to(engine, timeout={"total": "300ms"}))
         begin = time.monotonic()
-        self.assertEqual(gateway.ask().status, 504)
+        answer = gateway.ask()
+        self.assertEqual(answer.status, 504)
+        self.assertEqual(answer.error["message"],
+                         "Engine e did not end its answer within timeout.total.")
         self.assertGreater(time.monotonic() - begin, 0.29)
         self.assertEqual(gateway.metric("penstock_engine_requests_total", outcome="timeout"), 1)
+        gateway.wait_for(r"engine e did not end its answer within timeout\.total")
+
+    def test_a_stream_that_does_not_end_in_time_says_so(self):
+        engine = self.engine(lambda call: (call.request(), call.send(STREAM_HEAD + chunk(delta("x"))),
+                                           call.gone()))
+        for answers in ("all", "off"):
+            gateway = self.gateway(self.to(engine, timeout={"total": "300ms"}),
+                                   {"cache": {"answers": answers}})
+            answer = gateway.ask(stream=True)
+            self.assertEqual(json.loads(answer.events[-1])["error"]["message"],
+                             "Engine e did not end its answer within timeout.total.")
+            gateway.wait_for(r"engine e did not end its answer within timeout\.total")
+            self.end(gateway)
 
     def test_a_stream_that_does_not_begin_in_time_is_a_504(self):
         engine = self.engine(lambda call: (call.request(), call.gone()))
@@ -147,7 +302,11 @@ class Engines(Scenario):
                         {"x-stainless-timeout": "0.3"}):
             with self.subTest(headers):
                 begin = time.monotonic()
-                self.assertEqual(gateway.ask(f"{headers}", headers=headers).status, 504)
+                answer = gateway.ask(f"{headers}", headers=headers)
+                self.assertEqual(answer.status, 504)
+                self.assertEqual(
+                    answer.error["message"],
+                    "Engine e did not end its answer within the time that the client gave it.")
                 self.assertLess(time.monotonic() - begin, 5)
 
     def test_a_question_reaches_it_as_it_came(self):

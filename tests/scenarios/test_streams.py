@@ -4,8 +4,8 @@ import json
 import threading
 import time
 
-from harness.penstock import (DONE, LAST_CHUNK, SANITIZED, STREAM_HEAD, Scenario, chunk, delta, plain,
-                              completion, question, stream, wait_until)
+from harness.penstock import (DONE, LAST_CHUNK, SANITIZED, STREAM_HEAD, Scenario, answering, chunk,
+                              delta, plain, completion, question, stream, wait_until)
 
 # The promise is 100 ms; a sanitizer makes everything several times as slow.
 SOON = 1.0 if SANITIZED else 0.1
@@ -82,6 +82,23 @@ class Streams(Scenario):
             self.assertNotEqual(json.loads(event)["choices"], [])
         self.assertEqual(gateway.metric("penstock_tokens_total", type="output"), 2)
 
+    def test_usage_that_nobody_asked_for_is_taken_out(self):
+        events = (delta("x", usage=None), delta(finish="stop", usage=None),
+                  b'data: {"id":"1","choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2,'
+                  b'"total_tokens":5}}\n\n', DONE)
+        engine = self.engine(answering(lambda _: stream(*events)))
+        for answers in ("off", "all"):
+            gateway = self.gateway(self.to(engine), {"cache": {"answers": answers}})
+            for options in ({"include_usage": False}, None, {}):
+                with self.subTest(answers=answers, options=options):
+                    answer = gateway.ask(stream=True, stream_options=options)
+                    self.assertEqual(answer.events[-1], "[DONE]")
+                    self.assertEqual(len(answer.events), 3)
+                    self.assertNotIn("usage", answer.body.decode())
+            whole = gateway.ask(stream=True, stream_options={"include_usage": True})
+            self.assertEqual(whole.body, b"".join(events))
+            self.end(gateway)
+
     def test_what_breaks_a_stream_is_told_and_never_looks_complete(self):
         begun = STREAM_HEAD + chunk(delta("one ")) + chunk(delta("two "))
         ends = {
@@ -104,6 +121,58 @@ class Streams(Scenario):
                     self.assertNotIn("[DONE]", answer.events)
                 self.assertEqual(len(engine.calls), 2, "nothing of it is kept")
                 self.end(gateway)
+
+    def test_an_answer_ends_at_done_though_the_engine_stays(self):
+        events = STREAM_HEAD + chunk(delta("x")) + chunk(delta(finish="stop")) + chunk(DONE)
+        behind = {"nothing": b"", "a comment": chunk(b": bye\n\n"), "a reset": None}
+        for name, data in behind.items():
+            for answers in ("off", "all"):
+                with self.subTest(name, answers=answers):
+                    def script(call, data=data):
+                        call.request()
+                        call.send(events)
+                        if data is None:
+                            call.reset()
+                        else:
+                            call.send(data)
+                            call.gone()
+                    engine = self.engine(script)
+                    gateway = self.gateway(self.to(engine), {"cache": {"answers": answers}})
+                    begin = time.monotonic()
+                    answer = gateway.ask(stream=True)
+                    self.assertLess(time.monotonic() - begin, 5)
+                    self.assertEqual(answer.events[-1], "[DONE]")
+                    self.assertEqual(len(answer.events), 3)
+                    if answers == "all":
+                        self.assertEqual(gateway.ask(stream=True).cache, "hit")
+                    self.assertEqual(
+                        gateway.metric("penstock_engine_requests_total", outcome="success"), 1)
+                    self.end(gateway)
+
+    def test_a_done_without_its_empty_line_is_an_event_still(self):
+        whole = delta("x", finish="stop") + DONE
+        for cut in (whole[:-1], whole[:-2] + b"\r\n"):
+            engine = self.engine(lambda call, cut=cut: (
+                call.request(), call.send(STREAM_HEAD + chunk(cut)), call.gone()))
+            gateway = self.gateway(self.to(engine), {"cache": {"answers": "off"}})
+            answer = gateway.ask(stream=True)
+            self.assertEqual(answer.body, cut + b"\n")
+            self.end(gateway)
+
+    def test_a_last_chunk_that_comes_late_keeps_the_connection(self):
+        def script(call):
+            while call.request():
+                call.send(STREAM_HEAD + chunk(delta("x", finish="stop")) + chunk(DONE))
+                time.sleep(0.05)  # later than the answer's end at the client
+                call.send(LAST_CHUNK)
+        engine = self.engine(script)
+        gateway = self.gateway(self.to(engine), {"cache": {"answers": "off"},
+                                                 "listen": {"workers": 1}})
+        for _ in range(3):
+            self.assertEqual(gateway.ask(stream=True).events[-1], "[DONE]")
+            wait_until(lambda: gateway.metric("penstock_engine_connections", state="idle") == 1,
+                       "the connection is kept")
+        self.assertEqual(engine.connections, 1)
 
     def test_a_stall_ends_at_its_limit(self):
         engine = self.engine(lambda call: (call.request(), call.send(STREAM_HEAD + chunk(delta("one"))),
