@@ -210,6 +210,7 @@ std::optional<Result<std::string_view>> WatchedFlow::poll() {
 }
 
 Result<std::string_view> WatchedFlow::ended() {
+  if (events_ && stream_.broken()) return failed(stream_.fault());
   if (events_ && record_ && stream_.usage()) record_->usage(*stream_.usage());
   // An error of the engine's own has been passed on: another would only repeat it.
   if (events_ && !stream_.done() && !stream_.failed()) {
