@@ -3,8 +3,14 @@
 #include <cerrno>
 
 namespace penstock {
+namespace {
 
-Poller::Poller(Executor executor) : epoll_(executor) {
+constexpr int kRounds = 4;
+constexpr int kBusy = 2;  // events of one batch
+
+}  // namespace
+
+Poller::Poller(const Executor& executor) : epoll_(executor) {
   const int fd = epoll_create1(EPOLL_CLOEXEC);
   if (fd < 0) {  // at start
     throw boost::system::system_error(errno, boost::system::system_category(), "epoll");
@@ -33,7 +39,12 @@ void Poller::remove(Socket& socket) {
 void Poller::wait() {
   epoll_.async_wait(asio::posix::descriptor_base::wait_read, [this](boost::system::error_code ec) {
     if (ec) return;
-    run_batch();
+    // Asio's wait takes two calls of the kernel. While there is much to do, more has come
+    // meanwhile, and looking again is one; but what else is on the loop must have its turn.
+    for (int round = 0; round < kRounds; ++round) {
+      run_batch();
+      if (count_ < kBusy) break;
+    }
     wait();
   });
 }

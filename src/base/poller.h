@@ -28,10 +28,10 @@ class Poller {
     virtual void on_event(bool readable, bool writable, bool hung_up) = 0;
 
    protected:
-    ~Socket() = default;
+    virtual ~Socket() = default;
   };
 
-  explicit Poller(Executor executor);
+  explicit Poller(const Executor& executor);
   Poller(const Poller&) = delete;
   Poller& operator=(const Poller&) = delete;
   ~Poller();

@@ -201,7 +201,7 @@ std::optional<std::string> completed_refusal(std::string_view body, int status) 
     if (is_object) {
       said = std::move(inner);
     } else if (!text && !detail && top.message) {
-      said = std::move(top);
+      said = top;
     }
     if (!said.message && text) said.message = std::move(text);
     if (!said.message && detail) said.message = std::move(detail);

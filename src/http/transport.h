@@ -47,7 +47,7 @@ class Transport final : private Poller::Socket {
   explicit Transport(Loop& loop) : loop_(loop) {}
   Transport(const Transport&) = delete;
   Transport& operator=(const Transport&) = delete;
-  ~Transport() { close(); }
+  ~Transport() override { close(); }
 
   Task<Result<void>> connect(const asio::ip::tcp::endpoint& endpoint, Deadline& deadline);
   // Behind connect(): proves that the other side is `host`, a name or an address. `tls` must
