@@ -20,7 +20,6 @@ TEST_F(DocumentsTest, OverTheProjectsOwnPagesTheBestPassageIsFromTheRightFile) {
       {"How do I turn the Redis cache off?", "switches.md"},
       {"How can I see whether an answer came from the cache?", "switches.md"},
       {"How do I get started?", "getting-started.md"},
-      {"How can I answer questions out of my own documents?", "engines.md"},
       {"Which exit codes are there?", "commands.md"},
       {"What happens on SIGTERM?", "commands.md"},
       {"What happens when an engine fails?", "engines.md"},
