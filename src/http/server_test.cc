@@ -67,8 +67,6 @@ class Echo final : public Handler {
   std::atomic<int> flooded{0};
   std::promise<void> left;
   std::promise<void> ended;
-
- private:
 };
 
 class ServerTest : public testing::Test {
