@@ -391,7 +391,9 @@ void Connection::drain() {
   keep_alive_ = false;
   const bool idle = state_ == State::cold || (state_ == State::reading && need_ == Need::head &&
                                               answered_ && session_->begin == session_->end);
-  if (idle) close();
+  // What has come and is not read yet is a request, and the last one.
+  char byte = 0;
+  if (idle && ::recv(fd_, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0) close();
 }
 
 // ---- writing -----------------------------------------------------------------------------
