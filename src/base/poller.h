@@ -23,12 +23,10 @@ class Poller {
   // What is told when something happened to a socket.
   class Socket {
    public:
+    virtual ~Socket() = default;
     // `readable`, `writable`: there is something to read (or an end), or room again, since the
     // last event. `hung_up`: the other side has closed, at least its sending half.
     virtual void on_event(bool readable, bool writable, bool hung_up) = 0;
-
-   protected:
-    virtual ~Socket() = default;
   };
 
   explicit Poller(const Executor& executor);
