@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <thread>
 
 #include <simdjson.h>
 
@@ -59,8 +60,10 @@ Error bad(Kind kind, std::string why) { return {kind, Source::gateway, false, st
 Folder::Folder(std::string path, int stop_event, observe::Log& log)
     : path_(std::move(path)), stop_event_(stop_event), log_(log) {}
 
+// The kernel lets close() of an inotify wait until all its watches are gone everywhere, which takes
+// up to ten seconds on a busy machine: no thread that others wait for may stand there.
 Folder::~Folder() {
-  if (inotify_ >= 0) ::close(inotify_);
+  if (inotify_ >= 0) std::thread([inotify = inotify_] { ::close(inotify); }).detach();
 }
 
 // ---- what there is ---------------------------------------------------------------------------
@@ -73,7 +76,7 @@ Result<Folder::Files> Folder::list() {
     return bad(Kind::not_found, why);
   }
   const Identity now{status->st_dev, status->st_ino};
-  if (root_ != now) watch_anew();  // watches stay with the folders that were there before
+  if (root_ != now) forget_watches();  // they stay with the folders that were there before
   root_ = now;
   links_.clear();
   to_follow_.clear();
@@ -206,10 +209,26 @@ void Folder::complain(const fs::path& path, std::string_view why) {
 
 // ---- changes ---------------------------------------------------------------------------------
 
-void Folder::watch_anew() {
-  if (inotify_ >= 0) ::close(inotify_);
-  inotify_ = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+// Without closing the inotify: see the destructor.
+void Folder::forget_watches() {
+  if (inotify_ < 0) inotify_ = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
   announced_ = inotify_ >= 0;
+  for (const int watch : watches_) inotify_rm_watch(inotify_, watch);
+  watches_.clear();
+  drain();  // that they are gone is no news
+}
+
+void Folder::drain() {
+  alignas(inotify_event) char buffer[16 * 1024];
+  for (;;) {
+    const ssize_t got = ::read(inotify_, buffer, sizeof buffer);
+    if (got <= 0) return;
+    for (const char* at = buffer; at < buffer + got;) {
+      const auto* event = reinterpret_cast<const inotify_event*>(at);
+      if ((event->mask & IN_IGNORED) != 0) watches_.erase(event->wd);
+      at += sizeof *event + event->len;
+    }
+  }
 }
 
 void Folder::watch(const fs::path& folder) {
@@ -218,7 +237,11 @@ void Folder::watch(const fs::path& folder) {
   constexpr std::uint32_t kEvents = IN_CLOSE_WRITE | IN_MOVED_FROM | IN_MOVED_TO | IN_CREATE |
                                     IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ATTRIB |
                                     IN_ONLYDIR;
-  if (inotify_add_watch(inotify_, folder.c_str(), kEvents) >= 0) return;
+  const int watch = inotify_add_watch(inotify_, folder.c_str(), kEvents);
+  if (watch >= 0) {
+    watches_.insert(watch);
+    return;
+  }
   if (errno == ENOENT || errno == ENOTDIR || errno == EACCES) return;  // the walk will tell
   log_.warning("changes of a folder are not announced: it is looked at every 5 s",
                {{"folder", folder.string()}, {"reason", std::strerror(errno)}});
@@ -250,11 +273,9 @@ void Folder::wait(Duration at_most) {
 
 // Until nothing has come for a moment; a folder that never rests is looked at each second.
 void Folder::settle() {
-  alignas(inotify_event) char buffer[16 * 1024];
   pollfd waits[2] = {{stop_event_, POLLIN, 0}, {inotify_, POLLIN, 0}};
   for (int turn = 0; turn <= kSettleTurns && !stopping(); ++turn) {
-    while (::read(inotify_, buffer, sizeof buffer) > 0) {
-    }
+    drain();
     if (turn == kSettleTurns || ::poll(waits, 2, kSettleMs) == 0) break;
   }
 }

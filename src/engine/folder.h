@@ -55,7 +55,8 @@ class Folder {
  private:
   using Identity = std::pair<dev_t, ino_t>;
 
-  void watch_anew();
+  void forget_watches();
+  void drain();
   void watch(const std::filesystem::path& folder);
   // The error that ended it before the folder's end, if any.
   std::error_code walk(const std::filesystem::path& folder, Files& files);
@@ -68,6 +69,7 @@ class Folder {
   const int stop_event_;
   observe::Log& log_;
   int inotify_ = -1;
+  std::set<int> watches_;
   bool announced_ = true;
   std::optional<Identity> root_;  // what the path led to
 
