@@ -146,40 +146,11 @@ OpenAiEngine::OpenAiEngine(const settings::EngineSettings& settings, http::Url u
                            std::shared_ptr<http::TlsClient> tls, std::size_t connections,
                            Loop& loop, http::PoolMetrics metrics)
     : settings_(settings),
+      site_(settings, url),
       pool_(loop,
             {std::move(url), std::move(tls), connections, settings.connections.idle,
              settings.connections.connect_timeout},
-            metrics) {
-  fixed_fields_ = "host: " + pool_.origin().authority() + "\r\n";
-  if (!settings.api_key.empty() && settings.auth != settings::EngineAuth::none) {
-    fixed_fields_ += settings.auth == settings::EngineAuth::bearer
-                         ? "authorization: Bearer " + settings.api_key + "\r\n"
-                         : "api-key: " + settings.api_key + "\r\n";
-  }
-  for (const settings::NamedValue& header : settings.headers) {
-    fixed_fields_ += header.name + ": " + header.value + "\r\n";
-  }
-  for (const settings::NamedValue& parameter : settings.query) {
-    if (!query_.empty()) query_ += '&';
-    query_ += http::percent_encoded(parameter.name) + "=" + http::percent_encoded(parameter.value);
-  }
-}
-
-// "/v1/chat/completions?a=b" under ".../openai/v1" is ".../openai/v1/chat/completions?a=b&<query>".
-std::string OpenAiEngine::target_for(std::string_view target) const {
-  constexpr std::string_view kOurs = "/v1";
-  if (target.starts_with("/v1/") || target.starts_with("/v1?") || target == kOurs) {
-    target.remove_prefix(kOurs.size());
-  }
-  std::string out = pool_.origin().path;
-  out += target;
-  if (out.empty() || out.front() != '/') out.insert(0, 1, '/');
-  if (!query_.empty()) {
-    out += target.find('?') == std::string_view::npos ? '?' : '&';
-    out += query_;
-  }
-  return out;
-}
+            metrics) {}
 
 Error OpenAiEngine::named(Error error) const {
   error.detail = "engine " + settings_.name + ": " + error.detail;
@@ -192,9 +163,9 @@ std::string OpenAiEngine::head_for(const Call& call, std::size_t length) const {
   head.reserve(1024);
   head += question.method;
   head += ' ';
-  head += target_for(question.target);
+  head += site_.target(question.target);
   head += " HTTP/1.1\r\n";
-  head += fixed_fields_;
+  head += site_.fields();
   head += question.stream ? "accept: text/event-stream\r\n" : "accept: application/json, */*\r\n";
   head += "accept-encoding: identity\r\nx-request-id: ";
   head += call.request_id;
@@ -284,7 +255,7 @@ Task<Result<Answer>> OpenAiEngine::call(const Call& call, Deadline& deadline) {
 }
 
 Task<Result<std::vector<Model>>> OpenAiEngine::models(Deadline& deadline) {
-  const std::string head = "GET " + target_for("/v1/models") + " HTTP/1.1\r\n" + fixed_fields_ +
+  const std::string head = "GET " + site_.target("/v1/models") + " HTTP/1.1\r\n" + site_.fields() +
                            "accept: application/json\r\naccept-encoding: identity\r\n\r\n";
   const std::array<std::string_view, 1> request = {head};
   const auto failed = [this](std::string detail) {

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "engine/engine.h"
+#include "engine/site.h"
 #include "http/client.h"
 #include "settings/settings.h"
 
@@ -30,11 +31,9 @@ class OpenAiEngine final : public Engine {
   Task<Result<http::ClientAnswer>> ask(const Call& call, Time first_by, Deadline& deadline);
   Error named(Error error) const;
   std::string head_for(const Call& call, std::size_t length) const;
-  std::string target_for(std::string_view target) const;
 
   const settings::EngineSettings settings_;
-  std::string fixed_fields_;  // host, credentials, configured headers
-  std::string query_;         // configured, encoded
+  const Site site_;
   http::Pool pool_;
 };
 
