@@ -76,8 +76,11 @@ std::string bound_text(double bound, Format format) {
 
 struct Registry::Series {
   Labels labels;
-  std::vector<std::unique_ptr<Cell[]>> cells;  // by shard; null where it was never asked for
-  std::function<double()> read;                // instead of cells
+  std::vector<std::unique_ptr<Cell[]>> cells;   // by shard; null where it was never asked for
+  std::function<std::optional<double>()> read;  // instead of cells
+
+  // Nothing: it is not shown.
+  std::optional<double> value() const { return read ? read() : sum(0); }
 
   double sum(std::size_t cell) const {
     double total = 0;
@@ -127,6 +130,23 @@ Registry::Family& Registry::family(Type type, std::string_view name, std::string
   return **families_.insert(at, std::move(made));
 }
 
+// A label's value that is new where there are too many already.
+std::string* Registry::full_label(const Family& in, Labels& labels) const {
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    if (!open_set(labels[i].first)) continue;
+    std::vector<std::string_view> values;
+    bool known = labels[i].second == kOther;
+    for (const auto& series : in.series) {
+      const std::string& value = series->labels[i].second;
+      known |= value == labels[i].second;
+      if (value == kOther) continue;  // takes no place of those that have one
+      if (std::find(values.begin(), values.end(), value) == values.end()) values.push_back(value);
+    }
+    if (!known && values.size() >= max_label_values_) return &labels[i].second;
+  }
+  return nullptr;
+}
+
 Cell* Registry::cells(std::size_t shard, Type type, std::string_view name, std::string_view help,
                       std::span<const double> bounds, const Labels& wanted) {
   const std::lock_guard lock(mutex_);
@@ -138,21 +158,9 @@ Cell* Registry::cells(std::size_t shard, Type type, std::string_view name, std::
   Labels labels = wanted;
   auto at = find(labels);
   if (at == in.series.end()) {
-    // A label with too many values already takes no new one.
-    for (std::size_t i = 0; i < labels.size(); ++i) {
-      if (!open_set(labels[i].first)) continue;
-      std::vector<std::string_view> values;
-      bool known = labels[i].second == kOther;
-      for (const auto& series : in.series) {
-        const std::string& value = series->labels[i].second;
-        known |= value == labels[i].second;
-        if (value == kOther) continue;  // takes no place of those that have one
-        if (std::find(values.begin(), values.end(), value) == values.end()) values.push_back(value);
-      }
-      if (!known && values.size() >= max_label_values_) {
-        labels[i].second = kOther;
-        overflow_.fetch_add(1, std::memory_order_relaxed);
-      }
+    while (std::string* full = full_label(in, labels)) {
+      *full = kOther;
+      overflow_.fetch_add(1, std::memory_order_relaxed);
     }
     at = find(labels);
   }
@@ -185,13 +193,17 @@ Histogram Shard::histogram(std::string_view name, std::string_view help,
   return Histogram(registry_.family(Type::histogram, name, help, bounds).bounds, cells);
 }
 
-void Registry::watch(Type type, std::string_view name, std::string_view help, const Labels& labels,
-                     std::function<double()> read) {
+void Registry::watch(Type type, std::string_view name, std::string_view help, Labels labels,
+                     std::function<std::optional<double>()> read) {
   const std::lock_guard lock(mutex_);
-  auto made = std::make_unique<Series>();
-  made->labels = labels;
-  made->read = std::move(read);
   Family& in = family(type, name, help, {});
+  if (full_label(in, labels) != nullptr) {
+    overflow_.fetch_add(1, std::memory_order_relaxed);
+    return;  // there is no sense in one value for all others
+  }
+  auto made = std::make_unique<Series>();
+  made->labels = std::move(labels);
+  made->read = std::move(read);
   in.series.push_back(std::move(made));
   lines_.fetch_add(in.lines(), std::memory_order_relaxed);
 }
@@ -215,10 +227,12 @@ void Registry::render(std::string& out, Format format) const {
     out += '\n';
     for (const auto& series : family->series) {
       if (family->type != Type::histogram) {
+        const std::optional<double> value = series->value();
+        if (!value) continue;
         out += family->name;
         append_labels(out, series->labels, {});
         out += ' ';
-        append_value(out, series->read ? series->read() : series->sum(0));
+        append_value(out, *value);
         out += '\n';
         continue;
       }
@@ -260,7 +274,7 @@ double Registry::sum(std::string_view name, const Labels& labels) const {
         return std::find(series->labels.begin(), series->labels.end(), label) !=
                series->labels.end();
       });
-      if (wanted) total += series->read ? series->read() : series->sum(0);
+      if (wanted) total += series->value().value_or(0);
     }
   }
   return total;

@@ -16,6 +16,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -140,9 +141,10 @@ class Registry {
   Shard& shard(std::size_t index) { return shards_[index]; }
   std::size_t shards() const { return shards_.size(); }
 
-  // A value that is asked for when it is scraped, on the scraping thread.
-  void watch(Type type, std::string_view name, std::string_view help, const Labels& labels,
-             std::function<double()> read);
+  // A value that is asked for when it is scraped, on the scraping thread; nothing: what it told of
+  // is no more, and the series is not shown. Must not touch the registry.
+  void watch(Type type, std::string_view name, std::string_view help, Labels labels,
+             std::function<std::optional<double>()> read);
 
   // Appends all series, families by name. Any thread.
   void render(std::string& out, Format format) const;
@@ -160,6 +162,7 @@ class Registry {
 
   Family& family(Type type, std::string_view name, std::string_view help,
                  std::span<const double> bounds);
+  std::string* full_label(const Family& in, Labels& labels) const;
   Cell* cells(std::size_t shard, Type type, std::string_view name, std::string_view help,
               std::span<const double> bounds, const Labels& labels);
 

@@ -130,5 +130,25 @@ TEST(Registry, IsScrapedWhileItIsWritten) {
   for (std::thread& writer : writers) writer.join();
 }
 
+TEST(Registry, WhatIsWatchedIsShownWhileThereIsAValue) {
+  Registry registry(1, 2);
+  std::optional<double> value = 1;
+  for (const char* engine : {"a", "b", "c"}) {
+    registry.watch(Type::gauge, "penstock_engine_healthy", "Help.", {{"engine", engine}},
+                   [&] { return value; });
+  }
+  std::string out;
+  registry.render(out, Format::text);
+  EXPECT_NE(out.find("penstock_engine_healthy{engine=\"b\"} 1\n"), out.npos);
+  EXPECT_EQ(out.find("engine=\"c\""), out.npos);  // one value too many
+  EXPECT_NE(out.find("penstock_metrics_overflow_total 1\n"), out.npos);
+  EXPECT_EQ(registry.sum("penstock_engine_healthy"), 2);
+  value.reset();
+  out.clear();
+  registry.render(out, Format::text);
+  EXPECT_EQ(out.find("penstock_engine_healthy{"), out.npos);
+  EXPECT_EQ(registry.sum("penstock_engine_healthy"), 0);
+}
+
 }  // namespace
 }  // namespace penstock::observe
