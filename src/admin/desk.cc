@@ -327,6 +327,7 @@ void Admin::Desk::status(http::Request&, http::Reply& reply) {
 
 void Admin::Desk::write_models(dialect::JsonWriter& json) {
   const settings::SettingsPtr settings = program_.settings();
+  const std::vector<engine::Health> health = house_.engines.health();
   json.key("models").begin_array();
   for (const settings::ModelSettings& model : settings->models) {
     const std::string& name = model.engines.front();
@@ -337,6 +338,10 @@ void Admin::Desk::write_models(dialect::JsonWriter& json) {
     const observe::Labels labels = {{"engine", name}, {"model", label}};
     json.begin_object().member("model", model.name).member("engine", name);
     json.member("kind", word(engine->kind));
+    // A reload may have come between the two.
+    json.member("healthy", std::none_of(health.begin(), health.end(), [&](const auto& known) {
+                  return known.name == name && !known.good;
+                }));
     json.member("calls", static_cast<std::uint64_t>(
                              registry_.sum("penstock_engine_requests_total", labels)));
     json.member("in_flight",

@@ -29,10 +29,11 @@ constexpr std::string_view kSchemas = R"({
     "cache":{"type":"object","required":["entries","bytes","capacity"],"properties":{
       "entries":{"type":"integer"},"bytes":{"type":"integer"},"capacity":{"type":"integer"}}},
     "models":{"type":"array","items":{"$ref":"#/components/schemas/Model"}}}},
-"Model":{"type":"object","required":["model","engine","kind","calls","in_flight"],"properties":{
+"Model":{"type":"object","required":["model","engine","kind","healthy","calls","in_flight"],"properties":{
   "model":{"type":"string","description":"The name that clients ask for; * is every other name."},
   "engine":{"type":"string"},
   "kind":{"enum":["documents","openai","simulated"]},
+  "healthy":{"type":"boolean","description":"Neither checks nor calls say that the engine is unwell."},
   "calls":{"type":"integer"},
   "in_flight":{"type":"integer"}}},
 "Models":{"type":"object","required":["models"],"properties":{

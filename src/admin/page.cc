@@ -48,7 +48,7 @@ const std::string_view kPage = R"html(<!doctype html>
   <div><dt>Cache memory</dt><dd id="bytes">-</dd></div>
 </dl>
 <h2>Models</h2>
-<table><thead><tr><th>Model</th><th>Engine</th><th>Kind</th><th class="n">Calls</th><th class="n">In flight</th></tr></thead><tbody id="models"></tbody></table>
+<table><thead><tr><th>Model</th><th>Engine</th><th>Kind</th><th>Health</th><th class="n">Calls</th><th class="n">In flight</th></tr></thead><tbody id="models"></tbody></table>
 <p class="soft">Also here: <a id="metrics" href="/metrics">/metrics</a>, <a href="/health">/health</a>, <span id="document"><a href="/admin/v1/openapi.json">the admin API</a></span>. The API for applications: <span id="api"></span></p>
 </main>
 <script src="/status.js"></script>
@@ -75,7 +75,7 @@ function say(text, good) {
 // Where the screen is narrow the column heads are gone, and each number says what it is.
 function row(model) {
   const tr = document.createElement('tr');
-  for (const [name, cell] of [['', model.model], ['', model.engine], ['', model.kind], ['Calls', model.calls], ['In flight', model.in_flight]]) {
+  for (const [name, cell] of [['', model.model], ['', model.engine], ['', model.kind], ['', model.healthy ? 'good' : 'unhealthy'], ['Calls', model.calls], ['In flight', model.in_flight]]) {
     const td = document.createElement('td');
     td.textContent = cell;
     if (name) { td.className = 'n'; td.dataset.name = name; }

@@ -4,10 +4,13 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "engine/engine.h"
+#include "engine/vitals.h"
 #include "http/transport.h"
 #include "observe/log.h"
 #include "observe/metrics.h"
@@ -17,20 +20,22 @@ namespace penstock::engine {
 
 class Library;
 class SimulatedHall;
+class Watch;
 
 // What an operator is told of an engine. Without a word of where it is: health is open to all.
 struct Health {
   std::string name;  // the engine's
-  bool good = true;
+  bool good = true;  // as penstock_engine_healthy says
   // Whether a question can be answered at all: false while documents are read for the first time.
   bool usable = true;
   std::string detail;  // what is wrong, or what is there
 };
 
-// The parts that all workers share: indexes of folders, queues of simulated engines.
+// The parts that all workers share: indexes of folders, queues of simulated engines, and what is
+// known of each engine's health.
 class Shared {
  public:
-  explicit Shared(observe::Log& log);
+  Shared(observe::Registry& registry, observe::Log& log);
   ~Shared();
 
   // Makes what the settings need and is not there yet; keeps the rest. The error names the engine
@@ -41,8 +46,10 @@ class Shared {
   std::shared_ptr<Engine> make(const settings::EngineSettings& settings, unsigned workers,
                                Loop& loop, observe::Shard& metrics);
 
-  // Of every engine of the settings, in their order. An engine behind a network counts as good:
-  // nothing asks it in the background.
+  // What the engine of this name is told of its calls. REQUIRES: as make().
+  VitalsPtr vitals(const std::string& engine) const;
+
+  // Of every engine of the settings, in their order.
   std::vector<Health> health() const;
 
   // Whether any engine is usable, or there is none. Cheap; any thread.
@@ -55,13 +62,23 @@ class Shared {
     std::string path;
   };
   Health health_of(const Known& engine) const;
+  bool usable(const Known& engine) const;
+  void count_engine(const std::string& name);
+  void count_model(const std::string& name);
+  std::optional<double> healthy(const std::string& engine) const;
+  std::optional<double> healthy_engines(const std::string& model) const;
 
+  observe::Registry& registry_;
   observe::Log& log_;
-  mutable std::mutex mutex_;
+  mutable std::mutex mutex_;  // never held while the registry is asked: a scrape comes from there
   std::vector<Known> known_;
+  std::map<std::string, std::vector<std::string>> models_;       // by label: their engines
+  std::map<std::string, VitalsPtr> vitals_;                      // by name, of former ones too
+  std::set<std::string> counted_models_;                         // whose series there are
   std::map<std::string, std::shared_ptr<Library>> libraries_;    // by path
   std::map<std::string, std::shared_ptr<SimulatedHall>> halls_;  // by engine name
   std::map<std::string, std::shared_ptr<http::TlsClient>> tls_;  // by engine name
+  std::unique_ptr<Watch> watch_;
 };
 
 }  // namespace penstock::engine

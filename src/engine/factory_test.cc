@@ -28,7 +28,8 @@ class SharedTest : public DocumentsTest {
   }
 
   settings::Settings settings_;
-  Shared shared_{log_};
+  observe::Registry registry_{1};
+  Shared shared_{registry_, log_};
 };
 
 TEST_F(SharedTest, HealthNamesEveryEngineOnceByItsOwnName) {

@@ -33,14 +33,15 @@ Refusal Gateway::refusal_of(Exchange& x, Error error) {
 
 Task<Result<Answer, Refusal>> Gateway::ask(Exchange& x) {
   const settings::EngineSettings& engine = x.settings().engines[x.plan.engine];
-  x.deadline.move(std::min(x.deadline.at(), x.request.received + engine.timeout.total));
+  const Time its_end = x.request.received + engine.timeout.total;
+  x.deadline.move(std::min(x.deadline.at(), its_end));
   const std::vector<HeaderView> headers = forwarded(x.request.head);
   const engine::Call call{x.question, x.plan.upstream_model, headers, x.recorder.request_id(),
                           ask_usage(x.question, false)};
   const Time asked = Clock::now();
   Result<Answer> answer =
       co_await measured_call(x.with->engines[x.plan.engine], call, x.with->pairs[x.plan.metrics],
-                             unwanted_usage(x.question), x.deadline);
+                             unwanted_usage(x.question), its_end, x.deadline);
   if (answer && other_form(*answer, x.question)) {
     Result<void> changed = co_await change_form(*answer, x.question, x.deadline);
     if (!changed) answer = std::move(changed).error();

@@ -19,11 +19,11 @@ bool ask_usage(const Question& question, bool shared) {
 
 Task<Result<Answer>> measured_call(std::shared_ptr<engine::Engine> engine, const engine::Call& call,
                                    std::shared_ptr<EngineMetrics> metrics, bool strip_usage,
-                                   Deadline& deadline) {
-  auto record = std::make_unique<CallRecord>(std::move(metrics), Clock::now());
+                                   Time its_end, Deadline& deadline) {
+  auto record = std::make_unique<CallRecord>(std::move(metrics), Clock::now(), its_end);
   Result<Answer> answer = co_await engine->call(call, deadline);
   if (!answer) {
-    record->end(outcome_of(answer.error()), Clock::now());
+    record->end(answer.error(), deadline);
     co_return answer;
   }
   if (answer->status == 401 || answer->status == 403) {
@@ -36,9 +36,8 @@ Task<Result<Answer>> measured_call(std::shared_ptr<engine::Engine> engine, const
   const Endpoint endpoint = call.question.endpoint;
   Result<std::optional<Usage>> usage =
       co_await make_sound(*answer, endpoint, engine->name(), deadline);
-  const Time now = Clock::now();
   if (!usage) {
-    record->end(outcome_of(usage.error()), now);
+    record->end(usage.error(), deadline);
     co_return std::move(usage).error();
   }
   if (*usage) record->usage(**usage);
@@ -57,15 +56,15 @@ Task<Result<Answer>> measured_call(std::shared_ptr<engine::Engine> engine, const
       if (strip_usage) frames = dialect::frames_without_usage(answer->body);
       if (frames) answer->body = *std::move(frames);
     }
-    record->end(outcome_of(answer->status), now);
+    record->end(outcome_of(answer->status), Clock::now());
   }
   co_return answer;
 }
 
 // ---- the record of a call ------------------------------------------------------------------
 
-CallRecord::CallRecord(std::shared_ptr<EngineMetrics> metrics, Time begun)
-    : metrics_(std::move(metrics)), begun_(begun) {
+CallRecord::CallRecord(std::shared_ptr<EngineMetrics> metrics, Time begun, Time its_end)
+    : metrics_(std::move(metrics)), begun_(begun), its_end_(its_end) {
   metrics_->in_flight.add(1);
 }
 
@@ -90,8 +89,28 @@ void CallRecord::usage(const Usage& usage) {
 
 void CallRecord::end(Outcome outcome, Time now) {
   if (ended_) return;
-  ended_ = true;
   if (failed_ != Outcome::success && outcome == Outcome::success) outcome = failed_;
+  switch (outcome) {
+    case Outcome::success:
+    case Outcome::client_error:
+    case Outcome::rate_limited: metrics_->vitals->answered(); break;
+    case Outcome::cancelled: break;
+    default: metrics_->vitals->failed();
+  }
+  count(outcome, now);
+}
+
+void CallRecord::end(const Error& error, const Deadline& deadline) {
+  const Outcome outcome = outcome_of(error);
+  // A client without patience, or a bound of our own, says nothing about the engine.
+  const bool impatient =
+      error.kind == Kind::timeout && deadline.why() == Why::time && deadline.at() < its_end_;
+  if (!impatient && error.kind != Kind::exhausted) return end(outcome, Clock::now());
+  if (!ended_) count(outcome, Clock::now());
+}
+
+void CallRecord::count(Outcome outcome, Time now) {
+  ended_ = true;
   metrics_->in_flight.add(-1);
   metrics_->requests[static_cast<std::size_t>(outcome)].add();
   metrics_->duration.observe(seconds(now - begun_));
@@ -223,7 +242,7 @@ Result<std::string_view> WatchedFlow::ended() {
 
 Task<Result<void>> WatchedFlow::wait(Deadline& deadline) {
   Result<void> ready = co_await inner_->wait(deadline);
-  if (!ready && record_) record_->end(outcome_of(ready.error()), Clock::now());
+  if (!ready && record_) record_->end(ready.error(), deadline);
   co_return ready;
 }
 

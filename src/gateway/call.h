@@ -11,7 +11,8 @@ namespace penstock::gateway {
 // Counts one call from its begin to its end, whichever way it ends.
 class CallRecord {
  public:
-  CallRecord(std::shared_ptr<EngineMetrics> metrics, Time begun);
+  // `its_end`: until when the engine may take; a deadline before it is the client's own.
+  CallRecord(std::shared_ptr<EngineMetrics> metrics, Time begun, Time its_end);
   CallRecord(const CallRecord&) = delete;
   CallRecord& operator=(const CallRecord&) = delete;
   ~CallRecord();  // not ended yet: cancelled
@@ -20,11 +21,15 @@ class CallRecord {
   // The answer is none that helps, though it may come to its end.
   void fail(Outcome outcome) { failed_ = outcome; }
   void end(Outcome outcome, Time now);
+  void end(const Error& error, const Deadline& deadline);
   void usage(const Usage& usage);
 
  private:
+  void count(Outcome outcome, Time now);
+
   std::shared_ptr<EngineMetrics> metrics_;
   Time begun_;
+  Time its_end_;
   Time first_{};
   std::uint64_t output_tokens_ = 0;
   bool ended_ = false;
@@ -59,7 +64,7 @@ class WatchedFlow final : public Flow {
  private:
   Result<std::string_view> done();
   Result<std::string_view> ended();
-  Result<std::string_view> failed(Error error);
+  Result<std::string_view> failed(Error error);  // its stream is not what it should be
 
   std::shared_ptr<engine::Engine> engine_;  // outlives inner_
   std::unique_ptr<Flow> inner_;
@@ -72,10 +77,10 @@ class WatchedFlow final : public Flow {
 };
 
 // Calls, and makes sure that the call is counted whatever becomes of it. `strip_usage`: the usage
-// of a stream is taken out.
+// of a stream is taken out. `its_end` is as in CallRecord.
 Task<Result<Answer>> measured_call(std::shared_ptr<engine::Engine> engine, const engine::Call& call,
                                    std::shared_ptr<EngineMetrics> metrics, bool strip_usage,
-                                   Deadline& deadline);
+                                   Time its_end, Deadline& deadline);
 
 // The gateway needs the usage of a stream for its figures, and of one that is shared or kept for
 // whoever asks for it: then the answer cannot depend on one client's stream_options.

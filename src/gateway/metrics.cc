@@ -62,8 +62,9 @@ std::string_view label_of(Invalid invalid) {
   return kNames[static_cast<std::size_t>(invalid)];
 }
 
-EngineMetrics::EngineMetrics(observe::Shard& shard, std::string_view engine,
-                             std::string_view model) {
+EngineMetrics::EngineMetrics(observe::Shard& shard, std::string_view engine, std::string_view model,
+                             engine::VitalsPtr its_vitals)
+    : vitals(std::move(its_vitals)) {
   const std::string e(engine);
   const std::string m(model);
   for (std::size_t i = 0; i < kOutcomes; ++i) {

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <string>
 
+#include "engine/vitals.h"
 #include "exchange/exchange.h"
 #include "observe/metrics.h"
 
@@ -50,7 +51,10 @@ std::string_view label_of(Invalid invalid);
 
 // Of one engine and model, as configured; names from outside are "other".
 struct EngineMetrics {
-  EngineMetrics(observe::Shard& shard, std::string_view engine, std::string_view model);
+  EngineMetrics(observe::Shard& shard, std::string_view engine, std::string_view model,
+                engine::VitalsPtr vitals);
+
+  engine::VitalsPtr vitals;  // the engine's: told of each call's end too
 
   std::array<observe::Counter, kOutcomes> requests;
   observe::Histogram duration;

@@ -26,7 +26,7 @@ House::House(const settings::Settings& settings, observe::Registry& metrics, obs
       cache({settings.cache.memory.size.count, settings.cache.memory.policy,
              settings.cache.memory.max_entry.count}),
       flights(settings.cache.memory.max_entry.count),
-      engines(logs),
+      engines(metrics, logs),
       workers(static_cast<unsigned>(metrics.shards() - 1)),
       started_unix(std::time(nullptr)) {
   metrics.watch(observe::Type::gauge, "penstock_cache_entries", "Answers that are kept.",
@@ -58,8 +58,9 @@ Snapshot::Snapshot(std::shared_ptr<const settings::Settings> given, std::uint32_
              : house.engines.make(engine, house.workers, loop, house.registry.shard(loop.index())));
   }
   for (const route::Table::Pair& pair : routes.pairs()) {
-    pairs.push_back(std::make_shared<EngineMetrics>(
-        house.registry.shard(loop.index()), settings->engines[pair.engine].name, pair.model));
+    const std::string& engine = settings->engines[pair.engine].name;
+    pairs.push_back(std::make_shared<EngineMetrics>(house.registry.shard(loop.index()), engine,
+                                                    pair.model, house.engines.vitals(engine)));
   }
 }
 

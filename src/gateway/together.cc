@@ -65,7 +65,7 @@ Task<Result<void>> drive_to_end(Order& order, Deadline& deadline) {
                     ask_usage(question, true)};
   Result<Answer> answer =
       co_await measured_call(order.with->engines[order.plan.engine], call,
-                             order.with->pairs[order.plan.metrics], false, deadline);
+                             order.with->pairs[order.plan.metrics], false, deadline.at(), deadline);
   if (!answer) co_return std::move(answer).error();
 
   Keeper keeper(order.with->settings->cache, question, *answer, kScope);

@@ -110,6 +110,11 @@ void check_engine(const EngineSettings& engine, const std::string& path, Report&
   if (engine.kind == EngineKind::openai && engine.url.empty() && !report.faulty(path + ".url")) {
     report.add_at_value(path, {"`url` is missing", expected(*find("engines[].url"))});
   }
+  const std::string& asked = engine.health.path;
+  if (!asked.empty() && !asked.starts_with('/') && !report.faulty(path + ".health.path")) {
+    report.add_at_value(path + ".health.path",
+                        {"does not begin with `/`", "a path from the origin on, such as /ready"});
+  }
   const EngineSettings::Simulated& fates = engine.simulated;
   // A little more: shares that add up to 100% need not do so in doubles.
   if (fates.errors + fates.stalls + fates.disconnects + fates.rate_limited > 1 + 1e-9) {

@@ -30,7 +30,10 @@ void write_keys(std::string_view scope, const void* object, std::uint8_t kind, s
     if (element) lead[indent - 2] = '-';
     element = false;
     out += fmt::format("{}{}:", lead, key->leaf());
-    if (key->field != nullptr) {
+    // A section is shown whole unless one word says it all.
+    const bool whole = key->type == Type::section &&
+                       (key->words.empty() || written(*key, object, true) == key->words[0].name);
+    if (key->field != nullptr && !whole) {
       out += fmt::format(" {}\n", written(*key, object, true));
       continue;
     }

@@ -108,6 +108,7 @@ engines:
     tls: {ca: ""}
     connections: {max: 256, idle: 60s, connect_timeout: 2s}
     timeout: {first_token: 120s, between_tokens: 60s, total: 10m}
+    health: {path: "", interval: 5s, timeout: 1s, healthy_after: 2, unhealthy_after: 3}
   - name: fake
     kind: simulated
     simulated:
@@ -153,6 +154,7 @@ engines:
     tls: {ca: /etc/ca.pem}
     connections: {max: 9, idle: 10s, connect_timeout: 11s}
     timeout: {first_token: 12s, between_tokens: 13s, total: 14s}
+    health: {path: /ready, interval: 15s, timeout: 16s, healthy_after: 17, unhealthy_after: 18}
   - name: fake
     kind: simulated
     simulated: {seed: 15, first_token: 16ms, first_token_sigma: 1.7, tokens_per_second: 18,
@@ -161,6 +163,7 @@ engines:
 models:
   - {name: big, engines: [gpu], upstream_name: meta/Big, aliases: [large, huge]}
   - {name: "*", engines: [fake]}
+ejection: {consecutive: 19}
 cache:
   answers: all
   memory: {size: 2MiB, policy: lru, max_entry: 1MiB}
@@ -186,9 +189,12 @@ logging: {level: debug, format: json, access: all}
   EXPECT_EQ(gpu.tls.ca, "/etc/ca.pem");
   EXPECT_EQ(gpu.connections, (EngineSettings::Connections{9, 10s, 11s}));
   EXPECT_EQ(gpu.timeout, (EngineSettings::Timeout{12s, 13s, 14s}));
+  EXPECT_EQ(gpu.health, (EngineSettings::Health{EngineSettings::Checks::automatic, "/ready", 15s,
+                                                16s, 17, 18}));
   EXPECT_EQ(s.engines[1].kind, EngineKind::simulated);
   EXPECT_EQ(s.engines[1].simulated,
             (EngineSettings::Simulated{15, 16ms, 1.7, 18, 19, 0.2, 0.21, 0.22, 0.23, 24, 25}));
+  EXPECT_EQ(s.ejection, Ejection{19});
   ASSERT_EQ(s.models.size(), 2u);
   EXPECT_EQ(s.models[0], (ModelSettings{"big", {"gpu"}, "meta/Big", {"large", "huge"}}));
   EXPECT_EQ(s.models[1].name, "*");
@@ -489,6 +495,26 @@ TEST(Parse, TheMetricsHideNothingOfTheAdminListener) {
   for (const char* path : {"/metrics", "/m/health", "/healthy", "/administration"}) {
     EXPECT_THAT(problems_of(std::string("metrics: {path: ") + path + "}"), IsEmpty()) << path;
   }
+}
+
+TEST(Parse, HealthIsAWordOrAMapping) {
+  const auto health = [](const std::string& value) {
+    return good("engines: [{name: a, kind: openai, url: 'http://a/v1', health: " + value + "}]")
+        .engines[0]
+        .health;
+  };
+  EXPECT_EQ(health("auto"), EngineSettings::Health{});
+  EXPECT_EQ(health("off").checks, EngineSettings::Checks::off);
+  EXPECT_EQ(health("{interval: 1s}").interval, 1s);
+  const auto problems = [](const std::string& value) {
+    return problems_of("engines: [{name: a, kind: openai, url: 'http://a/v1', health: " + value +
+                       "}]");
+  };
+  EXPECT_THAT(problems("of"), ElementsAre(HasSubstr("did you mean \"off\"?")));
+  EXPECT_THAT(problems("[auto]"), ElementsAre(HasSubstr("is a list here")));
+  EXPECT_THAT(problems("{path: ready}"), ElementsAre(HasSubstr("does not begin with `/`")));
+  EXPECT_THAT(problems("{path: \"/a b\"}"), ElementsAre(HasSubstr("it has spaces")));
+  EXPECT_THAT(problems("{unhealthy_after: 0}"), ElementsAre(HasSubstr("too small")));
 }
 
 TEST(Parse, AFileOnDiskIsReadAndNamed) {

@@ -87,6 +87,10 @@ class Reader {
   void value(const Node& node, const Key& key, const std::string& path, void* object) {
     switch (key.type) {
       case Type::section:
+        if (!key.words.empty() && node.kind == Node::Kind::text) {
+          scalar(node, key, path, object);
+          break;
+        }
         if (is(node, Node::Kind::mapping, key, path)) section(node, key.path, path, object);
         break;
       case Type::sections:
@@ -160,7 +164,7 @@ class Reader {
     }
     Complaint complaint{refusal_of(key, text->text, text->from_outside), single(key)};
     if (!value.error().reason.empty()) complaint.message += ": " + value.error().reason;
-    if (key.type == Type::word) complain_of_word(key, *text, complaint);
+    if (!key.words.empty()) complain_of_word(key, *text, complaint);
     report_.add(node.at, path, std::move(complaint));
   }
 
@@ -179,7 +183,7 @@ class Reader {
 
   // What is expected of one text of a list or mapping too.
   static std::string single(const Key& key) {
-    if (is_single(key.type)) return expected(key);
+    if (is_single(key.type) || !key.words.empty()) return expected(key);
     return expected(Key{.path = key.path, .type = Type::text, .form = key.form});
   }
 

@@ -88,6 +88,9 @@ std::string facts(const Key& key) {
       text += fmt::format("kind {}; ", kind.words[i].name);
     }
   }
+  if (key.type == Type::section && !key.words.empty()) {
+    return text + fmt::format("{}; default `{}`; ", expected(key), key.standard);
+  }
   if (key.type == Type::section || key.type == Type::sections) return text;
   const bool in_words = key.type == Type::word || key.form == Form::name || key.form == Form::token;
   text += in_words ? expected(key) : std::string(short_name(key.type));

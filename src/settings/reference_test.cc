@@ -28,6 +28,8 @@ engines:
     api_key: canary
     headers: {x-key: canary, x-none: ""}
     query: {v: canary, w: ""}
+    health: {interval: 7s}
+  - {name: quiet, kind: openai, url: "http://quiet/v1", health: off}
   - {name: fake, kind: simulated, simulated: {errors: 2.5%, first_token: 1500us}}
   - {name: texts, kind: documents, path: "/srv/a \"b $${x}"}
 models:

@@ -21,6 +21,7 @@ std::string join(const std::vector<std::string>& parts) {
   return text;
 }
 
+std::string keys_of(std::string_view section, std::size_t indent);
 std::string object_of(std::string_view section, std::size_t indent);
 
 std::string numeric(const Key& key, std::string_view type) {
@@ -44,6 +45,14 @@ std::string texts_of(const Key& key) {
   return R"({"type": "string"})";
 }
 
+std::string words_of(const Key& key) {
+  std::vector<std::string> words;
+  for (const Word& word : key.words) {
+    if (word.later.empty()) words.push_back(quote(word.name));
+  }
+  return fmt::format(R"({{"enum": [{}]}})", join(words));
+}
+
 // The single value that the key takes, special words and ${...} aside.
 std::string value_schema(const Key& key) {
   switch (key.type) {
@@ -56,13 +65,7 @@ std::string value_schema(const Key& key) {
     case Type::rate: return pattern("^([0-9]+/[smhd]|0)$");
     case Type::url: return pattern(key.required ? "^https?://" : "^(https?://.*)?$");
     case Type::address: return pattern("^(\\[[0-9A-Fa-f:.]+\\]|[0-9.]+|localhost):[0-9]{1,5}$");
-    case Type::word: {
-      std::vector<std::string> words;
-      for (const Word& word : key.words) {
-        if (word.later.empty()) words.push_back(quote(word.name));
-      }
-      return fmt::format(R"({{"enum": [{}]}})", join(words));
-    }
+    case Type::word: return words_of(key);
     default: return texts_of(key);
   }
 }
@@ -104,7 +107,15 @@ std::string property(const Key& key, std::size_t indent) {
     parts.push_back(fmt::format(R"("default": {})", standard));
   }
   switch (key.type) {
-    case Type::section: parts.push_back(object_of(key.path, indent)); break;
+    case Type::section:
+      if (key.words.empty()) {
+        parts.push_back(object_of(key.path, indent));
+      } else {
+        parts.push_back(fmt::format(R"("anyOf": [{}, {}, {{"type": ["object", "null"]}}])",
+                                    words_of(key), kExpansion));
+        parts.push_back(keys_of(key.path, indent));
+      }
+      break;
     case Type::sections:
       parts.push_back(fmt::format(R"("type": ["array", "null"], "items": {{{}}})",
                                   object_of(std::string(key.path) + "[]", indent)));
@@ -122,21 +133,28 @@ std::string property(const Key& key, std::size_t indent) {
   return fmt::format("{{{}}}", join(parts));
 }
 
-std::string object_of(std::string_view section, std::size_t indent) {
-  std::vector<std::string> required;
+// The keys of a section, where it is a mapping.
+std::string keys_of(std::string_view section, std::size_t indent) {
   std::string properties;
   const std::string margin(indent + 2, ' ');
   for (const Key* key : keys_in(section)) {
-    if (key->required) required.push_back(quote(key->leaf()));
     properties += fmt::format("{}\n{}{}: {}", properties.empty() ? "" : ",", margin,
                               quote(key->leaf()), property(*key, indent + 2));
   }
-  // A section of which every line is commented out is nothing, in YAML.
-  return fmt::format(
-      R"("type": {}, "additionalProperties": false, "required": [{}], "properties": {{{}
+  return fmt::format(R"("additionalProperties": false, "properties": {{{}
 {}}})",
-      required.empty() ? R"(["object", "null"])" : R"("object")", join(required), properties,
-      std::string(indent, ' '));
+                     properties, std::string(indent, ' '));
+}
+
+std::string object_of(std::string_view section, std::size_t indent) {
+  std::vector<std::string> required;
+  for (const Key* key : keys_in(section)) {
+    if (key->required) required.push_back(quote(key->leaf()));
+  }
+  // A section of which every line is commented out is nothing, in YAML.
+  return fmt::format(R"("type": {}, "required": [{}], {})",
+                     required.empty() ? R"(["object", "null"])" : R"("object")", join(required),
+                     keys_of(section, indent));
 }
 
 }  // namespace

@@ -101,6 +101,17 @@ struct EngineSettings {
     friend bool operator==(const Connections&, const Connections&) = default;
   } connections;
 
+  enum class Checks : std::uint8_t { automatic, off };
+  struct Health {
+    Checks checks = Checks::automatic;
+    std::string path;  // from the origin on; empty: it is found out what the engine has
+    Duration interval = 5s;
+    Duration timeout = 1s;
+    std::uint32_t healthy_after = 2;  // answers in a row
+    std::uint32_t unhealthy_after = 3;
+    friend bool operator==(const Health&, const Health&) = default;
+  } health;
+
   struct Timeout {
     Duration first_token = 120s;    // streams only
     Duration between_tokens = 60s;  // streams only
@@ -131,6 +142,12 @@ struct ModelSettings {
   std::string upstream_name;         // what the engine calls it; empty: the same
   std::vector<std::string> aliases;
   friend bool operator==(const ModelSettings&, const ModelSettings&) = default;
+};
+
+// When calls that fail make an engine suspect.
+struct Ejection {
+  std::uint32_t consecutive = 5;
+  friend bool operator==(const Ejection&, const Ejection&) = default;
 };
 
 enum class CacheAnswers : std::uint8_t { safe, all, off };
@@ -183,6 +200,7 @@ struct Settings {
   Admin admin;
   std::vector<EngineSettings> engines;  // at least one, once parsed; names are unique
   std::vector<ModelSettings> models;    // at least one, once parsed; "*" at most once
+  Ejection ejection;
   Cache cache;
   Auth auth;
   Metrics metrics;

@@ -107,7 +107,7 @@ Result<Value, Fault> read(const Key& key, std::string_view text) {
     case Type::text:
     case Type::texts:
     case Type::values: return text_of_form(key.form, text);
-    case Type::section:
+    case Type::section: return word_of(key, text);
     case Type::sections: break;
   }
   return Fault{};
@@ -147,7 +147,8 @@ std::string words_of(const Key& key) {
 
 std::string type_name(const Key& key) {
   switch (key.type) {
-    case Type::section: return "a mapping (`key: value` lines)";
+    case Type::section:
+      return (key.words.empty() ? "" : words_of(key) + ", or ") + "a mapping (`key: value` lines)";
     case Type::sections: return "a list of mappings";
     case Type::values: return "a mapping of names to texts";
     case Type::texts: return "a list of texts";

@@ -98,7 +98,9 @@ struct Key {
   std::string_view most = {};
   std::string_view special =
       {};  // a word that is taken in place of a value: auto, off; none, no limit
-  std::vector<Word> words = {};  // in the order of the enumeration, those to come last
+  // In the order of the enumeration, those to come last. A section with words may be written as
+  // one of them instead; the first is what it is with all its defaults.
+  std::vector<Word> words = {};
   Form form = Form::any;
   std::string_view unit = {};  // of a number
   bool required = false;

@@ -577,9 +577,9 @@ class Scenario(unittest.TestCase):
         return engine
 
     def to(self, engine, **more):
-        """Settings with this engine behind the model `m`."""
-        return {"engines": [merged({"name": "e", "kind": "openai", "url": engine.url, "api_key": KEY},
-                                   more)],
+        """Settings with this engine behind the model `m`. It is asked nothing but questions."""
+        return {"engines": [merged({"name": "e", "kind": "openai", "url": engine.url, "api_key": KEY,
+                                    "health": "off"}, more)],
                 "models": [{"name": "m", "engines": ["e"]}],
                 "cache": {"answers": "all"}}
 
