@@ -187,8 +187,20 @@ void WatchedFlow::own(std::shared_ptr<engine::Engine> engine, std::unique_ptr<Ca
   loop_ = &loop;
 }
 
+// Usage that came is counted also where the answer did not come to its end: it was used.
+std::unique_ptr<CallRecord> WatchedFlow::take_record() {
+  if (record_ && events_ && stream_.usage()) record_->usage(*stream_.usage());
+  return std::move(record_);
+}
+
+void WatchedFlow::settle(Outcome outcome) {
+  if (const auto record = take_record()) record->end(outcome, Clock::now());
+}
+
+WatchedFlow::~WatchedFlow() { settle(Outcome::cancelled); }
+
 Result<std::string_view> WatchedFlow::failed(Error error) {
-  if (record_) record_->end(outcome_of(error), Clock::now());
+  settle(outcome_of(error));
   return error;
 }
 
@@ -230,19 +242,19 @@ std::optional<Result<std::string_view>> WatchedFlow::poll() {
 
 Result<std::string_view> WatchedFlow::ended() {
   if (events_ && stream_.broken()) return failed(stream_.fault());
-  if (events_ && record_ && stream_.usage()) record_->usage(*stream_.usage());
   // An error of the engine's own has been passed on: another would only repeat it.
   if (events_ && !stream_.done() && !stream_.failed()) {
     return failed({Kind::broken, Source::engine, false, "its stream ended without [DONE]"});
   }
   const bool bad = events_ && stream_.failed();
-  if (record_) record_->end(bad ? Outcome::server_error : Outcome::success, Clock::now());
+  settle(bad ? Outcome::server_error : Outcome::success);
   return std::string_view();
 }
 
 Task<Result<void>> WatchedFlow::wait(Deadline& deadline) {
   Result<void> ready = co_await inner_->wait(deadline);
-  if (!ready && record_) record_->end(ready.error(), deadline);
+  if (ready) co_return ready;
+  if (const auto record = take_record()) record->end(ready.error(), deadline);
   co_return ready;
 }
 

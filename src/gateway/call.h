@@ -52,6 +52,9 @@ class WatchedFlow final : public Flow {
  public:
   WatchedFlow(std::unique_ptr<Flow> inner, bool events, bool strip_usage)
       : inner_(std::move(inner)), events_(events), stream_(strip_usage) {}
+  WatchedFlow(const WatchedFlow&) = delete;
+  WatchedFlow& operator=(const WatchedFlow&) = delete;
+  ~WatchedFlow() override;  // not ended yet: cancelled
 
   // The flow is the engine's own: it is recorded, and its end is awaited elsewhere.
   void own(std::shared_ptr<engine::Engine> engine, std::unique_ptr<CallRecord> record, Loop& loop);
@@ -65,6 +68,8 @@ class WatchedFlow final : public Flow {
   Result<std::string_view> done();
   Result<std::string_view> ended();
   Result<std::string_view> failed(Error error);  // its stream is not what it should be
+  void settle(Outcome outcome);                  // once; what comes after it is not recorded
+  std::unique_ptr<CallRecord> take_record();  // with the usage that has come; null: it is settled
 
   std::shared_ptr<engine::Engine> engine_;  // outlives inner_
   std::unique_ptr<Flow> inner_;

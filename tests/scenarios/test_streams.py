@@ -122,6 +122,17 @@ class Streams(Scenario):
                 self.assertEqual(len(engine.calls), 2, "nothing of it is kept")
                 self.end(gateway)
 
+    def test_usage_of_a_stream_that_broke_is_counted(self):
+        engine = self.engine(lambda call: (
+            call.request(), call.send(STREAM_HEAD + chunk(delta("x", usage={
+                "prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4}))), call.reset()))
+        for answers in ("off", "all"):
+            gateway = self.gateway(self.to(engine), {"cache": {"answers": answers}})
+            self.assertIn("error", json.loads(gateway.ask(stream=True).events[-1]))
+            self.assertEqual(gateway.metric("penstock_tokens_total", type="input"), 3)
+            self.assertEqual(gateway.metric("penstock_tokens_total", type="output"), 1)
+            self.end(gateway)
+
     def test_an_answer_ends_at_done_though_the_engine_stays(self):
         events = STREAM_HEAD + chunk(delta("x")) + chunk(delta(finish="stop")) + chunk(DONE)
         behind = {"nothing": b"", "a comment": chunk(b": bye\n\n"), "a reset": None}
