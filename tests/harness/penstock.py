@@ -211,17 +211,21 @@ class Gateway(Process):
     def admin(self, path, method="GET", **options):
         return self.request(method, path, port=self.admin_port, **options)
 
-    def metric(self, name, **labels):
-        """The sum of a metric's series that have these labels."""
-        total = None
+    def metrics(self):
+        """All series: {(name, ((label, value), ...)): number}."""
+        series = {}
         for line in self.admin("/metrics").body.decode().splitlines():
             match = re.fullmatch(r"(\w+)(?:\{(.*?)\})? (\S+)(?: # .*)?", line)
-            if not match or match.group(1) != name:
-                continue
-            have = dict(re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', match.group(2) or ""))
-            if all(have.get(label) == value for label, value in labels.items()):
-                total = (total or 0) + float(match.group(3))
-        return total
+            if match:
+                labels = re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', match.group(2) or "")
+                series[match.group(1), tuple(labels)] = float(match.group(3))
+        return series
+
+    def metric(self, name, **labels):
+        """The sum of a metric's series that have these labels; None if there is none."""
+        values = [value for (known, have), value in self.metrics().items()
+                  if known == name and labels.items() <= dict(have).items()]
+        return sum(values) if values else None
 
     def wire(self, **options):
         return Wire(self.port, **options)

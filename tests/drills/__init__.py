@@ -1,0 +1,1 @@
+"""Drills: one fault each, under load. `./dev drill --list`; how to add one: CONTRIBUTING.md."""
