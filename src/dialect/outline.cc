@@ -1,5 +1,7 @@
 #include "dialect/outline.h"
 
+#include <simdjson.h>
+
 namespace penstock::dialect {
 namespace {
 
@@ -69,6 +71,7 @@ void read_choice(Cursor& json, std::uint64_t place, Outline& outline) {
 
 void read_choices(Cursor& json, Outline& outline) {
   if (!json.is_array()) {
+    if (!json.is_null()) json.fail();  // no client could read it
     json.skip();
     return;
   }
@@ -127,6 +130,7 @@ bool read_outline(std::string_view text, Outline& outline) {
     if (json.ok()) before = json.here();
   }
   if (!json.ok() || !json.at_end()) return false;
+  if (!simdjson::validate_utf8(text.data(), text.size())) return false;
   if (cut_comma_behind) {
     const char* const end = text.data() + text.size();
     const char* at = outline.null_usage.data() + outline.null_usage.size();

@@ -31,7 +31,8 @@ struct Outline {
   bool usage_only() const { return has_choices && seen == Choices{} && usage.has_value(); }
 };
 
-// False if the text is not one JSON object, or has a choice beyond the 128th.
+// False if the text is not one JSON object in UTF-8, has choices that are no array, or one beyond
+// the 128th.
 bool read_outline(std::string_view text, Outline& outline);
 
 // The object of token counts that comes next.

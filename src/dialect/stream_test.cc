@@ -245,10 +245,13 @@ TEST(StreamReader, FlagsEventsThatAreNoChunks) {
   for (const char* const event :
        {"data: x\n\n", "data: {\n\n", "data: []\n\n", "data: {}x\n\n", "data: {\"a\":1,}\n\n",
         "data: {\"a\":01}\n\n", "data: {\"choices\":[{]}\n\n", "data: {\"choices\":[7]}\n\n",
-        "data: {\"a\":\"\x01\"}\n\n", "data: [DONE\n\n"}) {
+        "data: {\"a\":\"\x01\"}\n\n", "data: {\"a\":\"\xff\"}\n\n",
+        "data: {\"a\":\"\xed\xa0\x80\"}\n\n", "data: {\"choices\":{}}\n\n",
+        "data: {\"choices\":\"x\"}\n\n", "data: [DONE\n\n"}) {
     EXPECT_TRUE(watch(event, false).failed) << event;
     EXPECT_TRUE(watch(event, true, 1).failed) << event;
   }
+  EXPECT_FALSE(watch("data: {\"choices\":null}\n\n", false).failed) << "as some usage comes";
   EXPECT_TRUE(watch("data: {\"a\":" + std::string(100'000, '[') + "\n\n", false).failed);
   EXPECT_TRUE(watch("data: " + std::string(2'000'000, 'x'), false, 4096).failed);
 }
