@@ -119,6 +119,7 @@ class Drill:
 
     bystanders_pace = 100.0  # questions a second
     gateway_ends = False     # True: the fault ends the gateway, with code 0
+    patience = 10.0          # seconds in which things must be as they were before
 
     def __init__(self, number, quick):
         self.number = number
@@ -291,8 +292,10 @@ class Drill:
         self.bystanders.go(self.gateway.port, rate=self.bystanders_pace)
         time.sleep(self.pick(3.0, 0.4))  # likewise: the latencies without the fault
         self.bystanders.window("fault")
+        begun = time.monotonic()
         try:
             self.fault()
+            time.sleep(max(0.0, begun + 0.3 - time.monotonic()))  # the others must have asked meanwhile
         finally:
             report = self.bystanders.rest()
         self.count_sent(report["sent"])
@@ -334,8 +337,9 @@ class Drill:
 
     def _all_done(self):
         with contextlib.suppress(AssertionError):
-            wait_until(lambda: self.metric("penstock_http_requests_total") >= self.sent, "all are counted", limit=5)
-            wait_until(lambda: self.metric("penstock_engine_in_flight") == 0, "no call goes on", limit=5)
+            wait_until(lambda: self.metric("penstock_http_requests_total") >= self.sent, "all are counted", self.patience)
+            wait_until(lambda: self.metric("penstock_engine_in_flight") == 0, "no call goes on",
+                       self.patience)
 
     def _look_at_counts(self):
         self._all_done()
@@ -347,7 +351,7 @@ class Drill:
     def _look_at_resources(self, descriptors, memory):
         allowed = descriptors * 105 // 100
         with contextlib.suppress(AssertionError):
-            wait_until(lambda: self.watch.descriptors() <= allowed, "descriptors are closed", limit=10)
+            wait_until(lambda: self.watch.descriptors() <= allowed, "descriptors are closed", self.patience)
         self.figures.at_most(f"file descriptors afterwards, before {descriptors}, most {self.watch.most_descriptors}",
                              self.watch.descriptors(), allowed)
         if SANITIZED:
@@ -356,7 +360,7 @@ class Drill:
         kept = self.counted("penstock_cache_used_bytes")  # answers of the fault that may be kept: no leak
         allowed = memory + max(memory // 20, MEMORY_SLACK) + max(0, kept)
         with contextlib.suppress(AssertionError):
-            wait_until(lambda: self.watch.memory() <= allowed, "memory is given back", limit=10)
+            wait_until(lambda: self.watch.memory() <= allowed, "memory is given back", self.patience)
         self.figures.at_most(f"memory afterwards, before {memory / 2**20:.1f} MiB, {kept / 2**20:.1f} MiB in the cache, "
                              f"most {self.watch.most_memory() / 2**20:.1f} MiB", self.watch.memory(), allowed, "B")
 
