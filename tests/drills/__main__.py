@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import resource
 import sys
 import time
 
@@ -31,6 +32,9 @@ def main():
             parser.error(f"drill {number} waits for {rows[number].waits_for}")
     chosen = [rows[n] for n in arguments.numbers] or [row for row in PLAN if row.scripts]
     print(f"{len(chosen)} drills, {'quick' if arguments.quick else 'full'}, of {PROGRAM}")
+    # Thousands of clients are as many descriptors here; most systems begin with 1024 and allow more.
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     failed = []
     for row in chosen:
         print(f"\n== {row.number}: {row.fault}: {row.expected}", flush=True)

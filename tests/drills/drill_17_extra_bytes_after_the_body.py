@@ -9,7 +9,7 @@ import json
 import threading
 
 from drills.drill import Drill
-from harness.penstock import chunk, completion, plain, stream, delta, DONE
+from harness.penstock import DONE, completion, delta, plain, stream
 
 POISON = plain(completion("poison"))
 

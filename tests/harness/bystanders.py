@@ -10,7 +10,8 @@ latency counts from when a question was meant to be sent, so that a gateway that
     bystanders.window("fault")               # latencies go under this name from now on
     report = bystanders.rest()               # they have had their answers, and are gone
 
-They live in a process of their own, so that what a script does meanwhile is not in their latencies.
+They live in a process of their own, so that what a script does meanwhile is not in their latencies. A
+few ask the engine directly, past the gateway: what is slow there too is the machine.
 """
 
 import asyncio
@@ -23,6 +24,7 @@ import time
 
 MODEL = "bystander"
 KNOWN = 20       # questions whose answers the cache has
+DIRECT = 4       # clients that ask past the gateway
 PATIENCE = 20.0  # seconds for one answer
 
 
@@ -53,7 +55,8 @@ class Bystanders:
         self._tell(do="window", name=name)
 
     def rest(self):
-        """What happened since `go`: {sent, failures, windows: {name: {count, p50, p99, max}}}, in seconds."""
+        """What happened since `go`: {sent, failures, windows: {name: {count, p50, p99, max}}}, in seconds;
+        of those who ask directly under "NAME, direct"."""
         return self._tell(do="rest")
 
     def close(self):
@@ -130,16 +133,19 @@ def text_of(message):
 class Crowd:
     """The clients between a `go` and a `rest`."""
 
-    def __init__(self, port, connections, rate, secret):
-        self.port, self.secret = port, secret
+    def __init__(self, engine, port, connections, rate, secret):
+        self.secret = secret
         self.sent = 0
         self.failures = []
         self.window = "before"
         self.latencies = collections.defaultdict(list)
         self._resting = asyncio.Event()
         begin = time.monotonic()
-        self._clients = [asyncio.create_task(self._client(i, begin + i / rate, connections / rate))
+        step = connections / rate
+        self._clients = [asyncio.create_task(self._client(i, port, begin + i / rate, step))
                          for i in range(connections)]
+        self._clients += [asyncio.create_task(self._client(i, engine, begin + i / rate, step, ", direct"))
+                          for i in range(DIRECT)]
 
     async def rest(self):
         self._resting.set()
@@ -147,7 +153,7 @@ class Crowd:
         return {"sent": self.sent, "failures": self.failures,
                 "windows": {name: summary(values) for name, values in self.latencies.items()}}
 
-    async def _client(self, number, due, step):
+    async def _client(self, number, port, due, step, kind=""):
         link, turn = None, number
         while True:
             with contextlib.suppress(asyncio.TimeoutError):
@@ -155,8 +161,10 @@ class Crowd:
             if self._resting.is_set():
                 break
             try:
+                link = link or await asyncio.open_connection("127.0.0.1", port)
+                self.sent += not kind
                 link = await asyncio.wait_for(self._ask(link, number, turn), PATIENCE)
-                self.latencies[self.window].append(time.monotonic() - due)
+                self.latencies[self.window + kind].append(time.monotonic() - due)
             except (OSError, ValueError, LookupError, EOFError, asyncio.TimeoutError) as error:
                 self.failures.append(f"client {number}, question {turn}: {error!r}")
                 link = None
@@ -166,7 +174,7 @@ class Crowd:
             link[1].close()
 
     async def _ask(self, link, number, turn):
-        reader, writer = link or await asyncio.open_connection("127.0.0.1", self.port)
+        reader, writer = link
         known = turn % 4 < 2
         text = f"known {turn % KNOWN}" if known else f"client {number} question {turn} {time.monotonic()}"
         text = f"{text} {self.secret}"
@@ -176,7 +184,6 @@ class Crowd:
         head = (f"POST /v1/chat/completions HTTP/1.1\r\nHost: bystander\r\nContent-Type: application/json"
                 f"\r\nAuthorization: Bearer {self.secret}\r\n{kept}Content-Length: {len(body)}\r\n\r\n")
         writer.write(head.encode() + body)
-        self.sent += 1
         message = await read_message(reader)
         if message is None:
             raise ValueError("closed without an answer")
@@ -200,14 +207,15 @@ async def main():
     commands = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(commands), sys.stdin)
-    print(json.dumps({"engine": server.sockets[0].getsockname()[1]}), flush=True)
+    engine = server.sockets[0].getsockname()[1]
+    print(json.dumps({"engine": engine}), flush=True)
     crowd = None
     while line := await commands.readline():
         command = json.loads(line)
         reply = {}
         match command.pop("do"):
             case "go":
-                crowd = Crowd(**command)
+                crowd = Crowd(engine, **command)
             case "window":
                 crowd.window = command["name"]
             case "rest":
