@@ -126,6 +126,7 @@ class Drill:
     def behind(self, engine, model="m", **more):
         """Settings with this engine, or proxy, behind a model."""
         return {"engines": [merged({"name": model, "kind": "openai", "url": engine.url, "api_key": KEY,
+                                    "health": "off",
                                     "connections": {"idle": "200ms"}}, more)],
                 "models": [{"name": model, "engines": [model]}]}
 
