@@ -88,8 +88,9 @@ class Gateway final : public http::Handler {
   // serve.cc
   bool answer_health(http::Request& request, http::Reply& reply);
   bool answer_same_bytes(http::Request& request, http::Reply& reply);
+  bool answer_options(http::Request& request, http::Reply& reply);
   void send_entry(http::Reply& reply, const cache::Prepared& form, std::string_view request_id,
-                  cache::EntryPtr entry, Time received, Time now);
+                  std::string_view origin, cache::EntryPtr entry, Time received, Time now);
   void send_kept(Exchange& x);
   void settle(const Settled& settled, const http::RequestHead& head, std::string_view request_id,
               std::string_view model, std::string_view engine);

@@ -63,6 +63,10 @@ Glance glance(const http::RequestHead& head) {
         break;
       case 6:
         if (name == "accept") continue;
+        if (name == "origin") {
+          seen.origin = field.value;
+          continue;
+        }
         break;
       case 10:
         if (name == "user-agent" || name == "connection") continue;

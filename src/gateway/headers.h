@@ -13,6 +13,7 @@ namespace penstock::gateway {
 // What a look at all fields says of a question that may be known by its very bytes.
 struct Glance {
   std::string_view request_id;
+  std::string_view origin;
   bool json = false;  // the body is said to be JSON
   bool plain = true;  // no field changes what is asked, or how the cache may be used
 };

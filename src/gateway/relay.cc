@@ -4,6 +4,7 @@
 
 #include "dialect/refusal.h"
 #include "gateway/call.h"
+#include "gateway/cors.h"
 #include "gateway/exchange.h"
 
 namespace penstock::gateway {
@@ -32,10 +33,11 @@ std::string_view server_timing(std::array<char, 64>& out, Duration gateway, Dura
 }  // namespace
 
 void Gateway::send_entry(http::Reply& reply, const cache::Prepared& form,
-                         std::string_view request_id, cache::EntryPtr entry, Time received,
-                         Time now) {
+                         std::string_view request_id, std::string_view origin,
+                         cache::EntryPtr entry, Time received, Time now) {
   std::array<char, 64> text;
   reply.prepared(form.head());
+  if (!origin.empty()) let_read(snapshot_->settings->listen.cors, origin, reply);
   reply.field("x-request-id", request_id);
   reply.field("server-timing", server_timing(text, now - received, {}));
   const auto age = std::chrono::duration_cast<std::chrono::seconds>(now - entry->stored).count();
@@ -51,6 +53,7 @@ void Gateway::begin_head(Exchange& x, const Answer& answer) {
   reply.status(answer.status);
   reply.field("content-type", answer.content_type);
   for (const Header& header : answer.headers) reply.field(header.name, header.value);
+  let_read(x.settings().listen.cors, x.request.head.find("origin"), reply);
   reply.field("x-request-id", x.recorder.request_id());
   if (!x.recorder.engine.empty()) reply.field("x-penstock-engine", x.recorder.engine);
   switch (x.recorder.cache) {

@@ -3,6 +3,7 @@
 #include <ctime>
 
 #include "dialect/refusal.h"
+#include "gateway/cors.h"
 #include "gateway/exchange.h"
 #include "gateway/headers.h"
 #include "gateway/keep.h"
@@ -90,6 +91,7 @@ bool Gateway::answer_now(http::Request& request, http::Reply& reply) {
   const http::RequestHead& head = request.head;
   if (head.method == "POST") return answer_same_bytes(request, reply);
   if (head.method == "GET" || head.method == "HEAD") return answer_health(request, reply);
+  if (head.method == "OPTIONS") return answer_options(request, reply);
   return false;
 }
 
@@ -111,7 +113,8 @@ bool Gateway::answer_same_bytes(http::Request& request, http::Reply& reply) {
   const std::string_view id = request_id_of(seen.request_id, random_, own_id);
   const Time now = Clock::now();
   const cache::Entry& entry = *hit->entry;  // kept by the reply until it is sent
-  send_entry(reply, prepared(entry, hit->form), id, std::move(hit->entry), request.received, now);
+  send_entry(reply, prepared(entry, hit->form), id, seen.origin, std::move(hit->entry),
+             request.received, now);
   metrics_.cache_get.observe(seconds(now - looked));
   metrics_.cache_hits.add();
   metrics_.saved_tokens.add(static_cast<double>(entry.usage.input + entry.usage.output));
@@ -125,6 +128,24 @@ bool Gateway::answer_same_bytes(http::Request& request, http::Reply& reply) {
   settled.request_bytes = request.body.size();
   settled.response_bytes = reply.bytes_sent();
   settle(settled, head, id, entry.model, entry.engine);
+  return true;
+}
+
+// What a browser asks before it lets a page ask; every other OPTIONS is a request like others.
+bool Gateway::answer_options(http::Request& request, http::Reply& reply) {
+  const http::RequestHead& head = request.head;
+  const settings::Listen::Cors& allowed = snapshot_->settings->listen.cors;
+  if (!is_preflight(allowed, head)) return false;
+  Uuid own_id;
+  const std::string_view id = request_id_of(head.find("x-request-id"), random_, own_id);
+  answer_preflight(allowed, head, id, reply);
+  Settled settled;
+  settled.endpoint = endpoint_of(head.path);
+  settled.method = head.method;
+  settled.status = reply.status_code();
+  settled.duration = settled.overhead = Clock::now() - request.received;
+  settled.response_bytes = reply.bytes_sent();
+  settle(settled, head, id, {}, {});
   return true;
 }
 
@@ -142,6 +163,7 @@ bool Gateway::answer_health(http::Request& request, http::Reply& reply) {
   reply.status(good ? 200 : 503);
   reply.field("content-type", "application/health+json");
   reply.field("cache-control", "no-store");
+  let_read(snapshot_->settings->listen.cors, request.head.find("origin"), reply);
   reply.finish(good ? R"({"status":"pass"})" : R"({"status":"fail"})");
   return true;
 }
@@ -162,8 +184,8 @@ Task<void> Gateway::serve(http::Request& request, http::Reply& reply, Deadline& 
 void Gateway::send_kept(Exchange& x) {
   const cache::Form form = form_for(x.question);
   x.recorder.cache = CacheResult::hit;
-  send_entry(x.reply, prepared(*x.entry, form), x.recorder.request_id(), x.entry,
-             x.request.received, Clock::now());
+  send_entry(x.reply, prepared(*x.entry, form), x.recorder.request_id(),
+             x.request.head.find("origin"), x.entry, x.request.received, Clock::now());
   if (glance(x.request.head).plain && x.request.head.query.empty()) {
     house_.cache.remember_bytes(kScope, static_cast<std::uint32_t>(x.question.endpoint),
                                 x.request.body, x.entry, form, x.with->epoch());
@@ -187,6 +209,7 @@ void Gateway::refuse(const http::BadMessage& bad, const http::RequestHead& head,
   reply.status(bad.status);
   reply.field("content-type", "application/json");
   reply.field("x-request-id", id);
+  let_read(snapshot_->settings->listen.cors, head.find("origin"), reply);
   reply.finish(body);
   if (bad.of_nothing) return;  // a connection, not a request
   Settled settled;

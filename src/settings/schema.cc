@@ -38,6 +38,7 @@ std::string pattern(std::string_view expression) {
 std::string texts_of(const Key& key) {
   if (key.form == Form::name) return pattern("^[A-Za-z0-9._-]{1,64}$");
   if (key.form == Form::model) return pattern(key.required ? "^[!-~]{1,256}$" : "^[!-~]{0,256}$");
+  if (key.form == Form::origin) return pattern("^(\\*|[a-z][a-z0-9+.-]*://[^/?#A-Z*]+)$");
   if (key.form == Form::path)
     return pattern(
         "^/(?!$|(status\\.js|livez|readyz|startupz|health)$|(health|admin|debug|pprof)/)"

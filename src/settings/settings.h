@@ -52,6 +52,10 @@ struct NamedValue {
 struct Listen {
   Address address{"127.0.0.1", 8080};
   std::optional<std::uint32_t> workers;  // none: one a core of the cgroup's quota
+  struct Cors {
+    std::vector<std::string> origins;  // as browsers write them; "*" is every one
+    friend bool operator==(const Cors&, const Cors&) = default;
+  } cors;
   struct Limits {
     std::uint32_t connections = 50000;
     Bytes header_bytes = kib(32);

@@ -41,6 +41,29 @@ bool taken(std::string_view path) {
                      [&](std::string_view start) { return path.starts_with(start); });
 }
 
+// Compared byte by byte with what browsers send, so it must be as they write it.
+std::optional<Fault> fault_of_origin(std::string_view text) {
+  if (text == "*") return std::nullopt;
+  const std::size_t scheme = text.find("://");
+  if (scheme == text.npos || scheme == 0)
+    return Fault{"the scheme is missing: https://app.example"};
+  if (!visible(text)) return Fault{"it has spaces, control or non-ASCII characters"};
+  const std::string_view host = text.substr(scheme + 3);
+  if (host.empty()) return Fault{"the host is missing"};
+  if (host.find_first_of("/?#") != host.npos) {
+    return Fault{"an origin has no path, and no / at its end"};
+  }
+  if (host.find('*') != host.npos) return Fault{"`*` stands only alone"};
+  if (std::any_of(text.begin(), text.end(), [](char c) { return c >= 'A' && c <= 'Z'; })) {
+    return Fault{"browsers write origins in lower case"};
+  }
+  if ((text.starts_with("https:") && host.ends_with(":443")) ||
+      (text.starts_with("http:") && host.ends_with(":80"))) {
+    return Fault{"browsers leave out the usual port"};
+  }
+  return std::nullopt;
+}
+
 Result<Value, Fault> text_of_form(Form form, std::string_view text) {
   switch (form) {
     case Form::any:
@@ -62,6 +85,9 @@ Result<Value, Fault> text_of_form(Form form, std::string_view text) {
       break;
     case Form::token:
       if (!visible(text)) return Fault{"it has spaces, control or non-ASCII characters"};
+      break;
+    case Form::origin:
+      if (auto fault = fault_of_origin(text)) return *std::move(fault);
       break;
     case Form::path:
       if (!text.starts_with('/') || !visible(text) || text.find_first_of("?#") != text.npos) {
@@ -132,6 +158,7 @@ std::string_view form_name(Form form) {
     case Form::name: return "a name of letters, digits, \".\", \"_\" and \"-\", at most 64";
     case Form::model: return "a name without spaces, at most 256 characters";
     case Form::token: return "a text without spaces";
+    case Form::origin: return "an origin such as https://app.example, or `*` for all";
     case Form::path: return "a path such as /metrics";
   }
   return "a text";

@@ -42,11 +42,12 @@ enum class Type : std::uint8_t {
 
 // What a text must look like beside its type.
 enum class Form : std::uint8_t {
-  any,    // no control bytes
-  name,   // goes into metric labels, headers and logs: letters, digits, ".", "_", "-"; up to 64
-  model,  // visible ASCII, up to 256
-  token,  // may stand in a header: visible ASCII
-  path,   // on the admin listener, where nothing else is: "/" and visible ASCII without "?" and "#"
+  any,     // no control bytes
+  name,    // goes into metric labels, headers and logs: letters, digits, ".", "_", "-"; up to 64
+  model,   // visible ASCII, up to 256
+  token,   // may stand in a header: visible ASCII
+  origin,  // of web pages: "*", or scheme://host[:port] as browsers write it
+  path,  // on the admin listener, where nothing else is: "/" and visible ASCII without "?" and "#"
 };
 
 struct Word {

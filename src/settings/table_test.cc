@@ -374,6 +374,29 @@ TEST(Table, NumbersAreHeldToTheirRange) {
   EXPECT_FALSE(value_of(*find("listen.limits.drain"), "2h"));
 }
 
+TEST(Table, OriginsAreAsBrowsersWriteThem) {
+  const Key& origins = *find("listen.cors.origins");
+  for (const char* good : {"*", "https://app.example", "http://127.0.0.1:3000", "http://[::1]:3000",
+                           "chrome-extension://abc", "capacitor://localhost"}) {
+    EXPECT_TRUE(value_of(origins, good)) << good;
+  }
+  const auto fault = [&](const char* bad) {
+    const auto value = value_of(origins, bad);
+    return value ? "good" : value.error().reason;
+  };
+  EXPECT_EQ(fault("app.example"), "the scheme is missing: https://app.example");
+  EXPECT_EQ(fault(""), "the scheme is missing: https://app.example");
+  EXPECT_EQ(fault("null"), "the scheme is missing: https://app.example");
+  EXPECT_EQ(fault("https://app.example/"), "an origin has no path, and no / at its end");
+  EXPECT_EQ(fault("https://app.example/chat"), "an origin has no path, and no / at its end");
+  EXPECT_EQ(fault("https://*.example"), "`*` stands only alone");
+  EXPECT_EQ(fault("https://App.example"), "browsers write origins in lower case");
+  EXPECT_EQ(fault("https://app.example:443"), "browsers leave out the usual port");
+  EXPECT_EQ(fault("http://app.example:80"), "browsers leave out the usual port");
+  EXPECT_EQ(fault("https://"), "the host is missing");
+  EXPECT_EQ(fault("https://a b"), "it has spaces, control or non-ASCII characters");
+}
+
 TEST(Table, TextsAreHeldToTheirForm) {
   const Key& name = *find("engines[].name");
   EXPECT_TRUE(value_of(name, "gpu-a_1.x"));
