@@ -159,8 +159,13 @@ Refusal refusal_of(const Error& error) {
       return refuse(503, kServer, "overloaded", sentence("The gateway is at its limit", detail));
     case Kind::refused:
       if (error.source != Source::engine) break;
-      return refuse(502, kServer, "engine_credentials_refused",
-                    engine_sentence("The engine refused the gateway's credentials", detail));
+      {
+        Refusal refusal =
+            refuse(502, kServer, "engine_credentials_refused",
+                   engine_sentence("The engine refused the gateway's credentials", detail));
+        refusal.final = true;
+        return refusal;
+      }
     case Kind::invalid:
     case Kind::too_large:
     case Kind::not_found:

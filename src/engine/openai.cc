@@ -263,8 +263,14 @@ Task<Result<std::vector<Model>>> OpenAiEngine::models(Deadline& deadline) {
   };
   Result<http::ClientAnswer> answer = co_await http::exchange(pool_, request, false, deadline);
   if (!answer) co_return named(std::move(answer).error());
-  if (answer->head().status != 200) {
-    co_return failed("GET models was answered with " + std::to_string(answer->head().status));
+  const int status = answer->head().status;
+  if (status == 401 || status == 403) {
+    co_return Error{Kind::refused, Source::engine, false,
+                    "engine " + settings_.name + " refused the gateway's credentials"};
+  }
+  if (status != 200) {
+    co_return failed("GET models was answered with " + std::to_string(status) +
+                     (status == 404 ? "; the path in its url may be wrong or missing" : ""));
   }
   std::string body;
   Result<bool> whole = co_await answer->gather(body, kMostModels, deadline);

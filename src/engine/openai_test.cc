@@ -455,7 +455,12 @@ TEST_F(ModelsTest, AreRefusedWhereTheyAreNone) {
     ASSERT_FALSE(models) << body;
     EXPECT_EQ(models.error().kind, Kind::broken);
   }
-  EXPECT_NE(listed("{}", "401 Unauthorized").error().detail.find("401"), std::string::npos);
+  EXPECT_NE(listed("{}", "500 Oh").error().detail.find("500"), std::string::npos);
+  EXPECT_NE(listed("{}", "404 Not Found").error().detail.find("the path in its url"),
+            std::string::npos);
+  for (const std::string status : {"401 Unauthorized", "403 Forbidden"}) {
+    EXPECT_EQ(listed("{}", status).error().kind, Kind::refused) << status;
+  }
   EXPECT_NE(listed(std::string(5 << 20, ' ')).error().detail.find("4 MiB"), std::string::npos);
 }
 

@@ -61,6 +61,7 @@ struct Refusal {
   std::string_view code;   // empty is null
   std::string_view allow;  // of a 405: the methods that it takes
   std::optional<Duration> retry_after;
+  bool final = false;  // to ask again cannot mend it, whatever the status says
   bool close = false;  // the connection cannot go on: its framing is in doubt
 };
 

@@ -31,6 +31,21 @@ Refusal Gateway::refusal_of(Exchange& x, Error error) {
   return dialect::refusal_of(error);
 }
 
+// The answer goes on as it is: the engine may well lack this one endpoint.
+void Gateway::doubt_url(Exchange& x, const Answer& answer) {
+  const settings::EngineSettings& engine = x.settings().engines[x.plan.engine];
+  const bool of_model = answer.body.find("model") != std::string::npos ||
+                        answer.body.find("Model") != std::string::npos;
+  if (engine.kind != settings::EngineKind::openai || x.question.endpoint == Endpoint::other ||
+      of_model) {
+    return;
+  }
+  house_.log.warning("an engine has nothing at this path: look at the path of its url",
+                     {{"request_id", x.recorder.request_id()},
+                      {"engine", engine.name},
+                      {"setting", "engines[].url"}});
+}
+
 Task<Result<Answer, Refusal>> Gateway::ask(Exchange& x) {
   const settings::EngineSettings& engine = x.settings().engines[x.plan.engine];
   const Time its_end = x.request.received + engine.timeout.total;

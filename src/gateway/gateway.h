@@ -108,6 +108,7 @@ class Gateway final : public http::Handler {
 
   // attempt.cc
   Task<Result<Answer, Refusal>> ask(Exchange& x);
+  void doubt_url(Exchange& x, const Answer& answer);
 
   // together.cc
   Task<Result<Answer, Refusal>> ask_once_for_all(Exchange& x);

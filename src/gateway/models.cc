@@ -32,9 +32,10 @@ Task<Result<Answer, Refusal>> Gateway::list_models(Exchange& x) {
     return std::find(routes.names().begin(), routes.names().end(), id) != routes.names().end();
   };
   if (routes.wildcard() && !is_known(one)) {
-    const std::string& engine = x.settings().engines[*routes.wildcard()].name;
+    x.plan.engine = *routes.wildcard();
+    const std::string& engine = x.settings().engines[x.plan.engine].name;
     Deadline deadline(x.deadline, Clock::now() + kListWait);
-    listed = co_await x.with->engines[*routes.wildcard()]->models(deadline);
+    listed = co_await x.with->engines[x.plan.engine]->models(deadline);
     if (!listed) {
       // The configured ones are still true; one alone that is asked for is not known to be absent.
       if (!one.empty() || models.empty()) {

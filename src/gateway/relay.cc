@@ -83,6 +83,7 @@ void Gateway::send_refusal(Exchange& x, const Refusal& refusal) {
     answer.headers.push_back({"retry-after", std::to_string((ms + 999) / 1000)});
     answer.headers.push_back({"retry-after-ms", std::to_string(ms)});
   }
+  if (refusal.final) answer.headers.push_back({"x-should-retry", "false"});
   begin_head(x, answer);
   if (refusal.close) x.reply.close_after();
   x.reply.finish(answer.body);

@@ -176,6 +176,7 @@ Task<void> Gateway::serve(http::Request& request, http::Reply& reply, Deadline& 
   } else if (x.entry) {
     send_kept(x);
   } else {
+    if (answer->status == 404) doubt_url(x, *answer);
     co_await relay(x, *answer);
   }
 }

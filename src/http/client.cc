@@ -14,6 +14,11 @@ Error broken(std::string detail) {
   return {Kind::broken, Source::engine, false, std::move(detail)};
 }
 
+// A record of TLS, most likely its alert at bytes that are none.
+bool begins_tls(std::string_view bytes) {
+  return bytes.size() >= 2 && bytes[0] >= 0x14 && bytes[0] <= 0x17 && bytes[1] == 3;
+}
+
 }  // namespace
 
 ClientAnswer::ClientAnswer(Pool& pool, Pool::Lease lease)
@@ -44,6 +49,9 @@ Task<Result<void>> ClientAnswer::read_head(bool to_head, Deadline& deadline) {
       const Parsed parsed =
           parse_response(buffer_.data() + begin_, end_ - begin_, kEngineHead, head_);
       if (parsed.progress == Progress::bad) {
+        if (begins_tls({buffer_.data() + begin_, end_ - begin_})) {
+          co_return broken("it answers in TLS: is its url https?");
+        }
         co_return broken("the engine's answer is malformed: " + std::string(parsed.bad.what));
       }
       if (parsed.progress == Progress::done) {

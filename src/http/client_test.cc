@@ -180,6 +180,12 @@ TEST_F(ClientTest, RefusesAnswersWithMoreThanOneMeaning) {
   EXPECT_TRUE(answered_with("SSH-2.0-OpenSSH_9.2\r\n\r\n").broken());
 }
 
+TEST_F(ClientTest, TellsAnEngineThatSpeaksTlsByItsAlert) {
+  const Got got = answered_with(std::string("\x15\x03\x01\x00\x02\x02\x46", 7));
+  ASSERT_TRUE(got.broken());
+  EXPECT_EQ(got.error->detail, "it answers in TLS: is its url https?");
+}
+
 TEST_F(ClientTest, SkipsInterimAnswersUpToABound) {
   std::string many;
   for (int i = 0; i < 100; ++i) many += "HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n";

@@ -155,8 +155,10 @@ Result<Transport::Need> Transport::tls_needs(int result, std::string_view what) 
   if (why == SSL_ERROR_ZERO_RETURN) return Need::nothing;
   if (why == SSL_ERROR_WANT_READ) return Need::read;
   if (why == SSL_ERROR_WANT_WRITE) return Need::write;
-  const std::string reason = tls_reason(tls_.get(), ended_ ? 0 : saved_errno);
+  std::string reason = tls_reason(tls_.get(), ended_ ? 0 : saved_errno);
   ERR_clear_error();
+  // OpenSSL's words for bytes that are no TLS at all.
+  if (reason == "wrong version number") reason += ": if it speaks no TLS, its url is http";
   failed_ = true;
   close();
   return broken(what, reason);
