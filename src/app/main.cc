@@ -54,8 +54,9 @@ int run(int argc, char** argv) {
       "serve", "Runs the gateway until SIGTERM or SIGINT; SIGHUP reads the configuration again.");
   serve_cli->footer(
       "Without --config it starts on embedded defaults and the variables OPENAI_API_KEY (that\n"
-      "vendor, all its models) and PORT. SIGHUP reads the file again: all of it or, if anything\n"
-      "is wrong, nothing.\n"
+      "vendor, all its models), OPENAI_BASE_URL (another one with that key) and PORT. SIGHUP "
+      "reads\n"
+      "the file again: all of it or, if anything is wrong, nothing.\n"
       "\n"
       "Examples:\n"
       "  penstock serve --docs ~/notes\n"

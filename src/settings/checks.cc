@@ -99,7 +99,8 @@ void check_headers(const EngineSettings& engine, const std::string& path, Report
   }
 }
 
-void check_engine(const EngineSettings& engine, const std::string& path, Report& report) {
+void check_engine(const Settings& settings, const EngineSettings& engine, const std::string& path,
+                  Report& report) {
   check_kind(engine, path, report);
   check_headers(engine, path, report);
   if (report.faulty(path + ".kind")) return;
@@ -114,6 +115,12 @@ void check_engine(const EngineSettings& engine, const std::string& path, Report&
   if (!asked.empty() && !asked.starts_with('/') && !report.faulty(path + ".health.path")) {
     report.add_at_value(path + ".health.path",
                         {"does not begin with `/`", "a path from the origin on, such as /ready"});
+  }
+  if (own_address(settings, engine.url) && !report.faulty(path + ".url")) {
+    report.add_at_value(path + ".url", {fmt::format("is where this gateway itself listens ({}): it "
+                                                    "would ask itself",
+                                                    to_string(settings.listen.address)),
+                                        "the engine's own URL, or another listen.address"});
   }
   const EngineSettings::Simulated& fates = engine.simulated;
   // A little more: shares that add up to 100% need not do so in doubles.
@@ -133,7 +140,7 @@ void check_engines(const Settings& settings, Report& report) {
     const EngineSettings& engine = settings.engines[i];
     const std::string path = element("engines", i);
     if (!report.given(path + ".kind") && report.faulty(path)) continue;
-    check_engine(engine, path, report);
+    check_engine(settings, engine, path, report);
     if (engine.name.empty()) continue;
     if (const auto [first, is_new] = names.emplace(engine.name, i); !is_new) {
       report.add_at_value(path + ".name", {fmt::format("{} is the name of {} too",
@@ -220,6 +227,17 @@ void complete(Settings& settings, bool entry_given) {
     model.engines = {engine.name};
     settings.models.push_back(std::move(model));
   }
+}
+
+bool own_address(const Settings& settings, std::string_view url) {
+  const Address& own = settings.listen.address;
+  constexpr std::string_view kScheme = "http://";
+  if (own.port == 0 || !url.starts_with(kScheme)) return false;
+  url.remove_prefix(kScheme.size());
+  const Result<Address, Fault> its = parse_address(url.substr(0, url.find('/')));
+  if (!its || its->port != own.port) return false;
+  const bool everywhere = own.host == "0.0.0.0" || own.host == "::";
+  return its->host == own.host || (everywhere && its->loopback());
 }
 
 void check(const Settings& settings, Report& report) {

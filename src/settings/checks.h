@@ -11,6 +11,9 @@ namespace penstock::settings {
 // `entry_given` says that their size was decided.
 void complete(Settings& settings, bool entry_given);
 
+// Whether a URL of an engine is where this gateway itself listens.
+bool own_address(const Settings& settings, std::string_view url);
+
 // Settings made without a file are checked too: their problems then have no places.
 void check(const Settings& settings, Report& report);
 

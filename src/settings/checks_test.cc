@@ -43,6 +43,26 @@ TEST(Checks, TheTwoListenersNeedTwoAddresses) {
               IsEmpty());
 }
 
+TEST(Checks, AGatewayThatWouldAskItselfIsRefused) {
+  const auto with = [](std::string_view address, std::string_view url) {
+    return problems_of("auth: {allow_anonymous: true}\nlisten: {address: \"" +
+                       std::string(address) + "\"}\nengines: [{name: a, kind: openai, url: \"" +
+                       std::string(url) + "\"}]");
+  };
+  EXPECT_THAT(
+      with("127.0.0.1:8080", "http://127.0.0.1:8080/v1"),
+      ElementsAre("f:3:40: engines[0].url: is where this gateway itself listens "
+                  "(127.0.0.1:8080): it would ask itself; expected the engine's own URL, or "
+                  "another listen.address"));
+  EXPECT_THAT(with("127.0.0.1:8080", "http://localhost:8080"), testing::SizeIs(1));
+  EXPECT_THAT(with("0.0.0.0:8080", "http://127.0.0.1:8080/v1"), testing::SizeIs(1));
+  EXPECT_THAT(with("[::]:8080", "http://[::1]:8080/v1"), testing::SizeIs(1));
+  EXPECT_THAT(with("127.0.0.1:8080", "http://127.0.0.1:8000/v1"), IsEmpty());
+  EXPECT_THAT(with("127.0.0.1:8080", "http://127.0.0.2:8080/v1"), IsEmpty());
+  EXPECT_THAT(with("0.0.0.0:8080", "http://10.0.0.1:8080/v1"), IsEmpty());
+  EXPECT_THAT(with("127.0.0.1:0", "http://127.0.0.1:1/v1"), IsEmpty());
+}
+
 TEST(Checks, EngineNamesAreUnique) {
   EXPECT_THAT(problems_of("engines:\n"
                           "  - {name: a, kind: simulated}\n"

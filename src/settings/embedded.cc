@@ -41,6 +41,8 @@ void take_port(const std::string& text, Settings& settings, Problems& problems) 
   const Result<Address, Fault> address = parse_address("127.0.0.1:" + text);
   if (address) {
     settings.listen.address = *address;
+    // Whoever takes a free port does not want to find the other one taken.
+    if (address->port == 0) settings.admin.address.port = 0;
     return;
   }
   Problem problem;
@@ -69,6 +71,27 @@ bool is_folder(const std::string& path) {
   return std::filesystem::is_directory(path, ec);
 }
 
+// Where the key is for: as OpenAI's SDKs have it, OPENAI_BASE_URL or the vendor itself.
+void add_vendor(const std::string& api_key, const std::optional<std::string>& base_url,
+                Settings& settings, Problems& problems, std::vector<std::string>& warnings) {
+  EngineSettings vendor = remote("openai", std::string(kVendor));
+  if (auto key = take("engines[].api_key", api_key, "OPENAI_API_KEY", problems)) {
+    vendor.api_key = std::get<std::string>(*std::move(key));
+  }
+  if (base_url && own_address(settings, *base_url)) {
+    // Set for the applications beside the gateway.
+    warnings.push_back(
+        fmt::format("OPENAI_BASE_URL is where this gateway itself listens: it is for the "
+                    "applications, and the engine is {}",
+                    kVendor));
+  } else if (base_url) {
+    if (auto url = take("engines[].url", *base_url, "OPENAI_BASE_URL", problems)) {
+      vendor.url = with_usual_path(std::get<std::string>(*std::move(url)));
+    }
+  }
+  settings.engines.push_back(std::move(vendor));
+}
+
 void add_documents(const Overrides& overrides, Settings& settings) {
   EngineSettings handbook;
   handbook.name = "handbook";
@@ -87,7 +110,10 @@ Result<Embedded, Problems> embedded_defaults(const Overrides& overrides,
   std::vector<std::string> warnings;
   const auto settings = std::make_shared<Settings>();
 
+  const std::optional<std::string> port = given(environment, "PORT");
+  if (port) take_port(*port, *settings, problems);
   const std::optional<std::string> api_key = given(environment, "OPENAI_API_KEY");
+  const std::optional<std::string> base_url = given(environment, "OPENAI_BASE_URL");
   if (overrides.engine_url) {
     if (auto url = take("engines[].url", *overrides.engine_url, "--engine", problems)) {
       settings->engines.push_back(
@@ -99,15 +125,13 @@ Result<Embedded, Problems> embedded_defaults(const Overrides& overrides,
           "used");
     }
   } else if (api_key) {
-    EngineSettings vendor = remote("openai", std::string(kVendor));
-    if (auto key = take("engines[].api_key", *api_key, "OPENAI_API_KEY", problems)) {
-      vendor.api_key = std::get<std::string>(*std::move(key));
-    }
-    settings->engines.push_back(std::move(vendor));
+    add_vendor(*api_key, base_url, *settings, problems, warnings);
+  } else if (base_url && !own_address(*settings, *base_url)) {
+    warnings.push_back(
+        "OPENAI_BASE_URL is set, but OPENAI_API_KEY is not: ignored; for an engine that wants no "
+        "key take --engine");
   }
   add_documents(overrides, *settings);
-  const std::optional<std::string> port = given(environment, "PORT");
-  if (port) take_port(*port, *settings, problems);
 
   struct Ignored {
     const char* name;
@@ -136,6 +160,11 @@ Result<Embedded, Problems> embedded_defaults(const Overrides& overrides,
       problem.file = "PORT";
       problem.path.clear();
       problem.expected = "another port";
+    } else if (problem.path ==
+               "engines[" + std::to_string(settings->engines.size() - 1) + "].url") {
+      problem.file = "--engine";
+      problem.path.clear();
+      problem.expected = "the engine's own URL, or another PORT for this gateway";
     }
     problems.push_back(std::move(problem));
   }

@@ -96,6 +96,37 @@ TEST_F(EmbeddedDefaults, TakeTheVendorWhoseKeyIsSet) {
   EXPECT_EQ(good({}, {{"OPENAI_API_KEY", ""}}).settings->engines[0].name, "handbook");
 }
 
+TEST_F(EmbeddedDefaults, TakeTheBaseUrlOfTheSdksForTheirKey) {
+  const auto url = [](const std::string& base) {
+    return good({}, {{"OPENAI_API_KEY", "sk-1"}, {"OPENAI_BASE_URL", base}})
+        .settings->engines[0]
+        .url;
+  };
+  EXPECT_EQ(url("https://api.mistral.ai/v1/"), "https://api.mistral.ai/v1");
+  EXPECT_EQ(url("http://127.0.0.1:9000"), "http://127.0.0.1:9000/v1");
+  EXPECT_EQ(url(""), "https://api.openai.com/v1");
+  EXPECT_THAT(bad({}, {{"OPENAI_API_KEY", "sk-1"}, {"OPENAI_BASE_URL", "gpu:9000"}}),
+              ElementsAre(testing::StartsWith("OPENAI_BASE_URL: ")));
+}
+
+TEST_F(EmbeddedDefaults, TakeNoBaseUrlThatIsTheGatewaysOwn) {
+  const Embedded made = good({}, {{"OPENAI_API_KEY", "sk-1"},
+                                  {"OPENAI_BASE_URL", "http://localhost:9000/v1"},
+                                  {"PORT", "9000"}});
+  EXPECT_EQ(made.settings->engines[0].url, "https://api.openai.com/v1");
+  EXPECT_THAT(made.warnings, ElementsAre("OPENAI_BASE_URL is where this gateway itself listens: it "
+                                         "is for the applications, and the engine is "
+                                         "https://api.openai.com/v1"));
+  EXPECT_THAT(good({}, {{"OPENAI_BASE_URL", "http://127.0.0.1:8080/v1"}}).warnings, IsEmpty());
+}
+
+TEST_F(EmbeddedDefaults, TakeNoBaseUrlWithoutItsKey) {
+  const Embedded made = good({}, {{"OPENAI_BASE_URL", "http://127.0.0.1:9000/v1"}});
+  EXPECT_EQ(made.settings->engines[0].name, "handbook");
+  EXPECT_THAT(made.warnings, ElementsAre("OPENAI_BASE_URL is set, but OPENAI_API_KEY is not: "
+                                         "ignored; for an engine that wants no key take --engine"));
+}
+
 TEST_F(EmbeddedDefaults, NeverSendTheVendorsKeyToAnotherEngine) {
   const Embedded made =
       good({.docs_dir = {}, .engine_url = "http://a/v1"}, {{"OPENAI_API_KEY", "sk-1"}});
@@ -105,7 +136,18 @@ TEST_F(EmbeddedDefaults, NeverSendTheVendorsKeyToAnotherEngine) {
                                          "the key is not used"));
 }
 
+TEST_F(EmbeddedDefaults, RefuseAnEngineThatIsTheGatewayItself) {
+  const Overrides self{.docs_dir = {}, .engine_url = "http://127.0.0.1:8080/v1"};
+  EXPECT_THAT(bad(self, {}),
+              ElementsAre("--engine: is where this gateway itself listens (127.0.0.1:8080): it "
+                          "would ask itself; expected the engine's own URL, or another PORT for "
+                          "this gateway"));
+  EXPECT_EQ(good(self, {{"PORT", "9000"}}).settings->engines[0].url, "http://127.0.0.1:8080/v1");
+}
+
 TEST_F(EmbeddedDefaults, TakeThePort) {
+  EXPECT_EQ(good({}, {{"PORT", "0"}}).settings->admin.address.port, 0);
+  EXPECT_EQ(good({}, {{"PORT", "9000"}}).settings->admin.address.port, 8081);
   EXPECT_EQ(good({}, {{"PORT", "9000"}}).settings->listen.address, (Address{"127.0.0.1", 9000}));
   EXPECT_THAT(bad({}, {{"PORT", "http"}}),
               ElementsAre("PORT: cannot be \"http\"; expected a number from 0 to 65535"));

@@ -36,7 +36,8 @@ The documents engine over ./docs (`--docs DIR`), as the model `handbook`, on 127
 |---|---|
 | `--engine URL` | an OpenAI-compatible engine for every other model; a URL without a path gets `/v1` |
 | `OPENAI_API_KEY` | that vendor for every other model, unless `--engine` is given |
-| `PORT` | the port of the API |
+| `OPENAI_BASE_URL` | another place than `https://api.openai.com/v1` to ask with that key, as in OpenAI's SDKs |
+| `PORT` | the port of the API; 0 takes free ones, for the admin listener too |
 | `REDIS_URL`, `DATABASE_URL`, `ANTHROPIC_API_KEY` | not in this version: a warning |
 
 With an engine of that kind the documents are served where ./docs exists or `--docs` is given.
