@@ -59,6 +59,7 @@ struct EngineOptions {
   std::uint32_t tokens = 200;
   std::uint32_t slots = 64;
   std::uint32_t queue = 256;
+  std::string api_key;  // empty: none is asked for
 };
 
 // `penstock engine`: prints `listening on http://ADDRESS/v1` and runs until SIGTERM or SIGINT.

@@ -20,8 +20,9 @@ namespace {
 // The least that an OpenAI-compatible server is.
 class EngineHandler final : public http::Handler {
  public:
-  EngineHandler(engine::SimulatedOptions options, std::shared_ptr<engine::SimulatedHall> hall)
-      : engine_(std::move(options), std::move(hall)) {}
+  EngineHandler(engine::SimulatedOptions options, std::shared_ptr<engine::SimulatedHall> hall,
+                std::string api_key)
+      : engine_(std::move(options), std::move(hall)), api_key_(std::move(api_key)) {}
 
   bool answer_now(http::Request& request, http::Reply& reply) override {
     if (request.head.path != "/health") return false;
@@ -37,6 +38,14 @@ class EngineHandler final : public http::Handler {
     question.method = request.head.method;
     question.target = request.head.target;
     question.body = request.body;
+    if (!admitted(request.head)) {
+      Refusal refusal;
+      refusal.status = 401;
+      refusal.message = "Incorrect API key provided.";
+      refusal.code = "invalid_api_key";
+      refuse_with(reply, refusal);
+      co_return;
+    }
     if (question.endpoint == Endpoint::models) {
       co_await list(reply, deadline);
       co_return;
@@ -83,6 +92,12 @@ class EngineHandler final : public http::Handler {
   }
 
  private:
+  // By either of the ways that engines take a key.
+  bool admitted(const http::RequestHead& head) const {
+    return api_key_.empty() || head.find("authorization") == "Bearer " + api_key_ ||
+           head.find("api-key") == api_key_;
+  }
+
   Task<void> list(http::Reply& reply, Deadline& deadline) {
     Result<std::vector<engine::Model>> models = co_await engine_.models(deadline);
     std::vector<dialect::ModelView> views;
@@ -105,15 +120,17 @@ class EngineHandler final : public http::Handler {
   }
 
   engine::SimulatedEngine engine_;
+  const std::string api_key_;
   dialect::QuestionReader reader_;
 };
 
 // A loop on a thread with its listener.
 struct EngineWorker {
   EngineWorker(unsigned index, const engine::SimulatedOptions& options,
-               std::shared_ptr<engine::SimulatedHall> hall, http::ConnectionCount& count)
+               std::shared_ptr<engine::SimulatedHall> hall, const std::string& api_key,
+               http::ConnectionCount& count)
       : loop(index),
-        handler(options, std::move(hall)),
+        handler(options, std::move(hall), api_key),
         server(loop, handler, http::ServerLimits{}, http::ServerMetrics(), count) {}
   ~EngineWorker() {
     if (!thread.joinable()) return;
@@ -187,6 +204,9 @@ void add_engine_options(CLI::App& app, EngineOptions& options) {
       ->type_name("NAME")
       ->take_all()
       ->default_str(engine::SimulatedOptions().models.front());
+  app.add_option("--api-key", options.api_key,
+                 "Refuse who does not send this key, as bearer or api-key, with 401")
+      ->type_name("KEY");
   app.add_option("--seed", options.seed, "The same seed and question, the same answer")
       ->type_name("N")
       ->capture_default_str();
@@ -247,7 +267,7 @@ int engine_command(const EngineOptions& options) {
     return 1;
   }
   for (unsigned i = 0; i < options.workers; ++i) {
-    workers.push_back(std::make_unique<EngineWorker>(i, simulated, hall, count));
+    workers.push_back(std::make_unique<EngineWorker>(i, simulated, hall, options.api_key, count));
     const auto bound = workers.back()->server.listen(endpoint);
     if (!bound) {
       fmt::print(stderr, "penstock engine: {}\n", bound.error().detail);

@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <ctime>
 #include <numbers>
+#include <span>
 
 #include "base/sleep.h"
 #include "dialect/answer.h"
@@ -149,6 +151,25 @@ class SimulatedFlow final : public Flow {
   bool ended_ = false;
 };
 
+// RFC 4648, with padding.
+std::string base64(std::span<const float> values) {
+  constexpr std::string_view kDigits =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string bytes(values.size_bytes(), '\0');
+  std::memcpy(bytes.data(), values.data(), bytes.size());  // little-endian, as all have it
+  std::string text;
+  for (std::size_t i = 0; i < bytes.size(); i += 3) {
+    std::uint32_t group = 0;
+    for (std::size_t j = 0; j < 3; ++j) {
+      group = group << 8 | (i + j < bytes.size() ? static_cast<unsigned char>(bytes[i + j]) : 0U);
+    }
+    for (std::size_t j = 0; j < 4; ++j) {
+      text += i + j <= bytes.size() ? kDigits[group >> (18 - 6 * j) & 63] : '=';
+    }
+  }
+  return text;
+}
+
 // One unit vector for each input; equal inputs, equal vectors.
 Answer embeddings(const Question& question, std::uint64_t seed) {
   simdjson::dom::parser parser;
@@ -173,6 +194,9 @@ Answer embeddings(const Question& question, std::uint64_t seed) {
       dimensions > 4096) {
     dimensions = kDimensions;
   }
+  std::string_view encoding;
+  const bool packed = body["encoding_format"].get(encoding) == simdjson::SUCCESS &&
+                      encoding == "base64";  // what OpenAI's SDKs ask for unasked
   Answer answer;
   dialect::JsonWriter json(answer.body);
   json.begin_object().member("object", "list").key("data").begin_array();
@@ -187,11 +211,17 @@ Answer embeddings(const Question& question, std::uint64_t seed) {
       square += value * value;
     }
     json.begin_object().member("object", "embedding").member("index", i);
-    json.key("embedding").begin_array();
-    for (const double value : vector) {
-      json.value(static_cast<double>(static_cast<float>(value / std::sqrt(square))));
+    std::vector<float> unit;
+    for (const double value : vector) unit.push_back(static_cast<float>(value / std::sqrt(square)));
+    json.key("embedding");
+    if (packed) {
+      json.value(std::string_view(base64(unit)));
+    } else {
+      json.begin_array();
+      for (const float value : unit) json.value(static_cast<double>(value));
+      json.end_array();
     }
-    json.end_array().end_object();
+    json.end_object();
   }
   json.end_array().member("model", question.model).key("usage").begin_object();
   json.member("prompt_tokens", tokens).member("total_tokens", tokens).end_object().end_object();
