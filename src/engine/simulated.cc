@@ -12,6 +12,7 @@
 #include "base/sleep.h"
 #include "dialect/answer.h"
 #include "dialect/json.h"
+#include "engine/simulated_form.h"
 
 namespace penstock::engine {
 namespace {
@@ -59,6 +60,7 @@ Task<Result<void>> pause_until(Time at, Deadline& deadline) {
 // What one answer will be, drawn before it begins.
 struct Script {
   std::vector<std::string_view> words;  // with the space before each but the first, see piece()
+  std::shared_ptr<const SimulatedForm> form;  // what `words` are the pieces of, without spaces
   Time begun;
   Duration first_token{};
   Duration per_token{};            // 0: all at once
@@ -69,12 +71,15 @@ struct Script {
 
 std::string piece(const Script& script, std::size_t i) {
   std::string text;
-  if (i > 0) text += ' ';
+  if (i > 0 && !script.form) text += ' ';
   text += script.words[i];
   return text;
 }
 
+bool calls(const Script& script) { return script.form && !script.form->tool.empty(); }
+
 std::string whole_text(const Script& script) {
+  if (script.form) return script.form->json;
   std::string text;
   for (std::size_t i = 0; i < script.words.size(); ++i) {
     if (i > 0) text += ' ';
@@ -113,7 +118,7 @@ class SimulatedFlow final : public Flow {
     at_ = std::min(at_, end);
     if (at_ == script_.words.size()) {
       ended_ = true;
-      write({false, {}, "stop", usage_});
+      write({false, {}, calls(script_) ? "tool_calls" : "stop", usage_});
       if (usage_) dialect::write_usage_event(out_, made(), script_.usage, endpoint_);
       out_ += dialect::kDoneEvent;
     }
@@ -132,7 +137,9 @@ class SimulatedFlow final : public Flow {
   }
   dialect::Made made() const { return {id_, model_, created_}; }
   void write(const dialect::Piece& piece) {
-    if (endpoint_ == Endpoint::chat) {
+    if (calls(script_) && piece.finish_reason.empty()) {
+      write_call_event(out_, made(), script_.form->tool, piece.text, piece.first, usage_);
+    } else if (endpoint_ == Endpoint::chat) {
       dialect::write_chat_event(out_, made(), piece);
     } else {
       dialect::write_completion_event(out_, made(), piece);
@@ -333,6 +340,13 @@ Task<Result<Answer>> SimulatedEngine::answer(const Call& call, SimulatedHall::Se
     script.words.push_back(kWords[random.next() % kWords.size()]);
     bytes += script.words.back().size() + 1;
   }
+  if (question.endpoint == Endpoint::chat &&
+      (question.tools || question.body.find("\"response_format\"") != std::string_view::npos)) {
+    if (auto form = form_wanted(question.body, random)) {
+      script.form = std::make_shared<const SimulatedForm>(*std::move(form));
+      script.words = pieces_of(script.form->json);
+    }
+  }
   if (stalls || disconnects) {
     script.stop_at = script.words.size() / 2;
     script.stalls = stalls;
@@ -366,7 +380,9 @@ Task<Result<Answer>> SimulatedEngine::answer(const Call& call, SimulatedHall::Se
     co_return Error{Kind::broken, Source::engine, false, "the simulated engine disconnected"};
   }
   const dialect::Made made{id, model, created};
-  if (question.endpoint == Endpoint::chat) {
+  if (calls(script)) {
+    write_call(answer.body, made, *script.form, script.usage);
+  } else if (question.endpoint == Endpoint::chat) {
     dialect::write_chat(answer.body, made, whole_text(script), "stop", script.usage);
   } else {
     dialect::write_completion(answer.body, made, whole_text(script), "stop", script.usage);

@@ -141,6 +141,29 @@ test('structured output is asked for and parsed', async (t) => {
   assert.deepEqual(streamed.choices[0].message.parsed, { name: 'x', days: [1] });
 });
 
+test('the simulated engine calls tools and fills schemas, so that an application can be tried', async (t) => {
+  const { url } = await gateway(t, await simulated(t), { cache: { answers: 'all' } });
+  const client = new OpenAI({ baseURL: url, apiKey: 'x', maxRetries: 0 });
+  const Person = z.object({ name: z.string(), age: z.number().int(), kind: z.enum(['a', 'b']),
+    tags: z.array(z.string()), boss: z.object({ name: z.string() }).nullable() });
+  const asked = { model: 'simulated', messages: hello, response_format: zodResponseFormat(Person, 'person') };
+  const { choices } = await client.beta.chat.completions.parse(asked);
+  assert.equal(Person.safeParse(choices[0].message.parsed).success, true);
+  const streamed = await client.beta.chat.completions.stream(asked).finalChatCompletion();
+  assert.equal(Person.safeParse(streamed.choices[0].message.parsed).success, true);
+
+  for (const stream of [false, true]) {
+    const asked = [];
+    const runner = client.beta.chat.completions.runTools({ model: 'simulated', stream, messages: hello, tools: [
+      { ...weather, function: { ...weather.function, parse: JSON.parse, function: (given) => {
+        asked.push(given);
+        return 'rain';
+      } } }] });
+    assert.equal((await runner.finalContent()).split(' ').length > 1, true, 'prose after the tool');
+    assert.deepEqual(asked, [{ city: 'simulated' }]);
+  }
+});
+
 test('several choices, logprobs and what nobody has heard of pass as they came', async (t) => {
   const logprobs = { content: [{ token: 'é', logprob: -0.25, bytes: [195, 169], top_logprobs: [] }], refusal: null };
   const answer = { ...completion('é'), system_fingerprint: 'fp_1', service_tier: 'x', kv_transfer: { a: [1.5e-7] } };
