@@ -93,7 +93,27 @@ Result<void> Program::start() {
   ready_.set(1);
   log_.info("listening on " + url_of(api_), {{"workers", static_cast<int>(workers_.size())}});
   log_.info("admin on " + url_of(*bound), {});
+  tell_engines();
   return {};
+}
+
+// Who answers what: the first thing to look at where an answer is not the one that was expected.
+void Program::tell_engines() {
+  constexpr std::size_t kMostText = 200;  // of the models' names
+  for (const settings::EngineSettings& engine : settings_->engines) {
+    std::string models;
+    for (const settings::ModelSettings& model : settings_->models) {
+      if (model.engines.front() != engine.name) continue;
+      if (!models.empty()) models += ", ";
+      if (models.size() > kMostText) {
+        models += "...";
+        break;
+      }
+      models += model.name;
+    }
+    log_.info("engine " + engine.name,
+              {{"models", models}, {"at", engine.url.empty() ? engine.path : engine.url}});
+  }
 }
 
 Result<void> Program::reload() {

@@ -33,6 +33,8 @@ class Program final : public admin::Program {
   settings::SettingsPtr settings() const override;
 
  private:
+  void tell_engines();
+
   const ServeOptions options_;
   observe::Log& log_;
   observe::Registry& registry_;

@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import signal
 import socket
 import ssl
 import subprocess
@@ -33,10 +34,18 @@ class FirstHour(Scenario):
     def serve(self, *args, cwd=None, **env):
         """`penstock serve` on free ports; its address."""
         process = Process("serve", *args, cwd=cwd or self.folder, env={"PORT": "0", **env})
-        self.addCleanup(lambda: (process.kill(), self.look_at(process.output)))
+        self.addCleanup(self.end_of, process)
         process.url = process.wait_for(r"listening on (http://127\.0\.0\.1:\d+)").group(1)
         process.wait_for("admin on")
         return process
+
+    def end_of(self, process):
+        try:
+            process.signal(signal.SIGINT)
+            self.assertEqual(process.wait(), 0, process.output)
+            self.look_at(process.output)
+        finally:
+            process.kill()
 
     def curl(self, command, gateway):
         """Runs a curl command of README.md against this gateway."""
@@ -72,8 +81,11 @@ class FirstHour(Scenario):
         self.assertEqual(vendor.process.poll(), None)
 
     def test_an_engine_by_its_url(self):
-        args, env = self.command(printed("engine").strip(), {"http://127.0.0.1:8000/v1": self.simulated()})
+        url = self.simulated()
+        args, env = self.command(printed("engine").strip(), {"http://127.0.0.1:8000/v1": url})
         gateway = self.serve(*args, **env)
+        told = json.loads(gateway.wait_for(r".*engine engine.*").group())
+        self.assertEqual((told["models"], told["at"]), ("*", url))
         self.assertEqual(len(self.curl(printed("ask").replace("MODEL", "simulated"), gateway).text.split()), 5)
 
     def test_a_file_of_five_lines(self):
