@@ -273,11 +273,14 @@ class Wire:
 
     def until(self, mark):
         """Reads up to and with `mark`."""
-        while mark not in self.buffer:
+        seen = 0  # of a long answer each byte is looked at once
+        while (at := self.buffer.find(mark, max(0, seen - len(mark) + 1))) < 0:
+            seen = len(self.buffer)
             if not self.more():
                 raise AssertionError(f"closed before {mark!r}: {self.buffer[:2000]!r}")
-        data, _, self.buffer = self.buffer.partition(mark)
-        return data + mark
+        end = at + len(mark)
+        data, self.buffer = self.buffer[:end], self.buffer[end:]
+        return data
 
     def exactly(self, count):
         while len(self.buffer) < count:
