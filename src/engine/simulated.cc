@@ -219,6 +219,7 @@ Answer embeddings(const Question& question, std::uint64_t seed) {
     }
     json.begin_object().member("object", "embedding").member("index", i);
     std::vector<float> unit;
+    unit.reserve(vector.size());
     for (const double value : vector) unit.push_back(static_cast<float>(value / std::sqrt(square)));
     json.key("embedding");
     if (packed) {
