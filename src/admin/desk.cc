@@ -3,7 +3,9 @@
 #include "admin/guard.h"
 #include "dialect/json.h"
 #include "dialect/refusal.h"
+#include "gateway/passthrough.h"
 #include "gateway/recorder.h"
+#include "gateway/refused.h"
 #include "observe/process.h"
 
 namespace penstock::admin {
@@ -13,20 +15,11 @@ constexpr Duration kHousekeeping = 5s;
 constexpr Duration kStuck = 10s;  // a loop that has not turned for so long is not alive
 // No request here has a body to speak of.
 constexpr std::uint64_t kMostBody = 1024 * 1024;
-constexpr std::string_view kTooLarge =
-    "The body is larger than 1 MiB, the most that is taken here.";
+constexpr Duration kFirstHeader = 5s;
 
 constexpr std::string_view kPolicy =
     "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; connect-src 'self'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
-
-Refusal refusal_with(int status, std::string message, std::string_view type) {
-  Refusal refusal;
-  refusal.status = status;
-  refusal.message = std::move(message);
-  refusal.type = type;
-  return refusal;
-}
 
 std::string_view word(settings::EngineKind kind) {
   switch (kind) {
@@ -136,14 +129,11 @@ bool Admin::Desk::answer_now(http::Request& request, http::Reply& reply) {
   if (found != nullptr) {
     (this->*found->handler)(request, reply);
   } else if (!allowed.empty()) {
-    refuse_with(reply,
-                refusal_with(405, "This path takes " + allowed + ".", "invalid_request_error"),
-                allowed);
+    refuse_with(reply, gateway::method_not_allowed(head.method, head.path, allowed));
   } else {
-    refuse_with(reply, refusal_with(404,
-                                    "There is nothing here; /admin/v1/openapi.json says "
-                                    "what there is.",
-                                    "invalid_request_error"));
+    refuse_with(reply,
+                refusal(Reason::unknown_url,
+                        "There is nothing here; /admin/v1/openapi.json says what there is."));
   }
   return true;
 }
@@ -153,13 +143,10 @@ Task<void> Admin::Desk::serve(http::Request&, http::Reply&, Deadline&) { co_retu
 void Admin::Desk::refuse(const http::BadMessage& bad, const http::RequestHead& head,
                          http::Reply& reply) {
   take_id(head);
-  // The server knows only the public listener's bound by name.
-  std::string message(bad.status == 413 ? kTooLarge : bad.what);
-  if (message.front() >= 'a' && message.front() <= 'z') {
-    message.front() = static_cast<char>(message.front() - 'a' + 'A');
-  }
-  if (message.back() != '.') message += '.';
-  refuse_with(reply, refusal_with(bad.status, std::move(message), "invalid_request_error"));
+  settings::Listen::Limits limits;  // of this listener; no setting has them
+  limits.body_bytes = {kMostBody};
+  limits.first_header = kFirstHeader;
+  refuse_with(reply, gateway::refusal_of_http(bad, limits, {}));
 }
 
 // The client's own id where it is usable, as on the public listener.
@@ -194,12 +181,12 @@ void Admin::Desk::log_refused(std::uint64_t times) {
                {{"from", refused_peer_}, {"result", refused_why_}, {"times", times}});
 }
 
-void Admin::Desk::refuse_with(http::Reply& reply, const Refusal& refusal, std::string_view allow) {
+void Admin::Desk::refuse_with(http::Reply& reply, const Refusal& refusal) {
   scratch_.clear();
   dialect::write_refusal(scratch_, refusal);
   begin(reply, refusal.status, "application/json");
   if (refusal.status == 401) reply.field("www-authenticate", "Bearer");
-  if (!allow.empty()) reply.field("allow", allow);
+  if (!refusal.allow.empty()) reply.field("allow", refusal.allow);
   reply.finish(scratch_);
 }
 
@@ -385,7 +372,8 @@ void Admin::Desk::reload(http::Request& request, http::Reply& reply) {
     dialect::JsonWriter json(scratch_);
     json.begin_object().key("error").begin_object();
     json.member("message", "Not reloaded: " + done.error().detail);
-    json.member("type", "invalid_request_error").member_null("param").member_null("code");
+    const ReasonFacts& facts = facts_of(Reason::reload_refused);
+    json.member("type", facts.type).member_null("param").member("code", facts.code);
     json.key("problems").begin_array();
     for (const std::string& problem : problems) json.value(problem);
     json.end_array().end_object().end_object();
@@ -403,8 +391,7 @@ void Admin::Desk::set_log_level(http::Request& request, http::Reply& reply) {
     log_.set_level(level);
     return json(reply, 200, "{\"level\":\"" + std::string(word) + "\"}");
   }
-  refuse_with(reply, refusal_with(400, "The level is debug, info, warn or error.",
-                                  "invalid_request_error"));
+  refuse_with(reply, refusal(Reason::invalid_value, "The level is debug, info, warn or error."));
 }
 
 // Who, what, when (the log's own time), and whether it was done. At any level: it is an audit.
@@ -428,7 +415,7 @@ Admin::Admin(Program& program, gateway::House& house, observe::Registry& registr
   // Whoever only holds connections open must not keep a probe out: many, and not for long.
   limits.connections = 1024;
   limits.idle = 15s;
-  limits.first_header = 5s;
+  limits.first_header = kFirstHeader;
   limits.body_bytes = kMostBody;
   server_ =
       std::make_unique<http::Server>(loop_, *desk_, limits, http::ServerMetrics(), connections_);

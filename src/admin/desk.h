@@ -68,7 +68,7 @@ class Admin::Desk final : public http::Handler {
   // The beginning of every answer.
   void begin(http::Reply& reply, int status, std::string_view content_type);
   void json(http::Reply& reply, int status, std::string_view body);
-  void refuse_with(http::Reply& reply, const Refusal& refusal, std::string_view allow = {});
+  void refuse_with(http::Reply& reply, const Refusal& refusal);
   void log_change(const http::Request& request, http::Reply& reply, std::string_view what,
                   bool done);
 

@@ -2,6 +2,8 @@
 
 #include <boost/asio/ip/address.hpp>
 
+#include "exchange/refusals.h"
+
 namespace penstock::admin {
 namespace {
 
@@ -21,13 +23,7 @@ bool trusted_host(std::string_view host) {
   return !ec;
 }
 
-Refusal forbidden(std::string message) {
-  Refusal refusal;
-  refusal.status = 403;
-  refusal.type = "permission_error";
-  refusal.message = std::move(message);
-  return refusal;
-}
+Refusal forbidden(std::string message) { return refusal(Reason::not_allowed, std::move(message)); }
 
 }  // namespace
 
@@ -75,13 +71,9 @@ std::optional<Refusal> check(const http::RequestHead& head, std::string_view tok
       equal_in_constant_time(given.substr(kBearer.size()), token)) {
     return std::nullopt;
   }
-  Refusal refusal;
-  refusal.status = 401;
-  refusal.type = "authentication_error";
-  refusal.message = given.empty() ? "The admin API needs `Authorization: Bearer` with admin.token."
-                                  : "The admin token is wrong.";
-  refusal.code = "invalid_admin_token";
-  return refusal;
+  return refusal(Reason::invalid_admin_token,
+                 given.empty() ? "The admin API needs `Authorization: Bearer` with admin.token."
+                               : "The admin token is wrong.");
 }
 
 }  // namespace penstock::admin

@@ -12,6 +12,7 @@
 #include "dialect/refusal.h"
 #include "engine/simulated.h"
 #include "gateway/passthrough.h"
+#include "gateway/refused.h"
 #include "settings/values.h"
 
 namespace penstock::app {
@@ -85,10 +86,7 @@ class EngineHandler final : public http::Handler {
   }
 
   void refuse(const http::BadMessage& bad, const http::RequestHead&, http::Reply& reply) override {
-    Refusal refusal;
-    refusal.status = bad.status;
-    refusal.message = bad.what;
-    refuse_with(reply, refusal);
+    refuse_with(reply, gateway::refusal_of_http(bad, settings::Listen::Limits(), {}));
   }
 
  private:

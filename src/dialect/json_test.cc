@@ -98,7 +98,7 @@ TEST(Refusal, TellsTheClientWhoseFaultItWas) {
   EXPECT_EQ(status(Kind::timeout, Source::engine), 504);
   EXPECT_EQ(status(Kind::timeout, Source::gateway), 504);
   EXPECT_EQ(status(Kind::cancelled, Source::client), 499);
-  EXPECT_EQ(status(Kind::invalid, Source::client), 400);
+  EXPECT_EQ(status(Kind::exhausted, Source::client), 408);
   EXPECT_EQ(status(Kind::internal, Source::gateway), 500);
   EXPECT_EQ(refusal_of(Error{Kind::broken, Source::engine, false, "gpu-a reset"}).type,
             "server_error");

@@ -12,14 +12,6 @@ namespace {
 constexpr std::size_t kShown = 32;      // bytes of a value repeated in a message
 constexpr std::size_t kShownName = 64;  // of a name
 
-Refusal refuse(std::string param, std::string message, std::string_view code) {
-  Refusal refusal;
-  refusal.message = std::move(message);
-  refusal.param = std::move(param);
-  refusal.code = code;
-  return refusal;
-}
-
 std::string shown(std::string_view text) {
   return text.size() <= kShown ? std::string(text) : std::string(text.substr(0, kShown)) + "...";
 }
@@ -37,19 +29,19 @@ std::string_view kind_of(const Seen& seen) {
 }
 
 Refusal below_minimum(std::string_view param, const Seen& seen, std::string_view least) {
-  return refuse(std::string(param),
-                "Invalid '" + std::string(param) +
-                    "': integer below minimum value. Expected a value >= " + std::string(least) +
-                    ", but got " + shown(seen.text) + " instead.",
-                "integer_below_min_value");
+  return refusal(Reason::integer_below_min_value,
+                 "Invalid '" + std::string(param) +
+                     "': integer below minimum value. Expected a value >= " + std::string(least) +
+                     ", but got " + shown(seen.text) + " instead.",
+                 std::string(param));
 }
 
 Refusal above_maximum(std::string_view param, const Seen& seen, std::string_view most) {
-  return refuse(std::string(param),
-                "Invalid '" + std::string(param) +
-                    "': integer above maximum value. Expected a value <= " + std::string(most) +
-                    ", but got " + shown(seen.text) + " instead.",
-                "integer_above_max_value");
+  return refusal(Reason::integer_above_max_value,
+                 "Invalid '" + std::string(param) +
+                     "': integer above maximum value. Expected a value <= " + std::string(most) +
+                     ", but got " + shown(seen.text) + " instead.",
+                 std::string(param));
 }
 
 std::string_view name_of(Field field) {
@@ -127,15 +119,15 @@ bool fits(Field field, const Seen& seen) {
 
 std::optional<Refusal> check_model(std::string_view model) {
   if (model.empty()) {
-    return refuse("model", "Invalid 'model': empty string. Expected the name of a model.",
-                  "empty_string");
+    return refusal(Reason::empty_string,
+                   "Invalid 'model': empty string. Expected the name of a model.", "model");
   }
   if (model.size() > kMostModelBytes) {
-    return refuse("model",
-                  "Invalid 'model': string too long. Expected a string with maximum length " +
-                      std::to_string(kMostModelBytes) + ", but got a string with length " +
-                      std::to_string(model.size()) + " instead.",
-                  "string_above_max_length");
+    return refusal(Reason::string_above_max_length,
+                   "Invalid 'model': string too long. Expected a string with maximum length " +
+                       std::to_string(kMostModelBytes) + ", but got a string with length " +
+                       std::to_string(model.size()) + " instead.",
+                   "model");
   }
   bool control = false;
   for (const char c : model) {
@@ -143,7 +135,8 @@ std::optional<Refusal> check_model(std::string_view model) {
     control |= (byte < 0x20) | (byte == 0x7f);
   }
   if (control) {
-    return refuse("model", "Invalid 'model': it has a control character in it.", "invalid_value");
+    return refusal(Reason::invalid_value, "Invalid 'model': it has a control character in it.",
+                   "model");
   }
   return std::nullopt;
 }
@@ -183,7 +176,7 @@ void take_leniently(Parameters& parameters, Field field, const Seen& seen) {
 
 }  // namespace
 
-Refusal not_json(std::string message) { return refuse("", std::move(message), "invalid_json"); }
+Refusal not_json(std::string message) { return refusal(Reason::invalid_json, std::move(message)); }
 
 Refusal not_json(const Defect& defect) {
   return not_json("The body is not valid JSON: " + std::string(defect.what) + ", at byte " +
@@ -196,11 +189,10 @@ Refusal named_twice(const Member& member) {
   };
   std::size_t length = std::min<std::size_t>(member.length, kShownName);
   while (length > 0 && length < member.length && continues(length)) --length;
-  return refuse("",
-                "The body is ambiguous: an object names its member '" +
-                    std::string(member.name, length) + (length < member.length ? "...'" : "'") +
-                    " twice, again at byte " + std::to_string(member.at) + ".",
-                "duplicate_member");
+  return refusal(Reason::duplicate_member,
+                 "The body is ambiguous: an object names its member '" +
+                     std::string(member.name, length) + (length < member.length ? "...'" : "'") +
+                     " twice, again at byte " + std::to_string(member.at) + ".");
 }
 
 Refusal invalid_type(std::string param, std::string_view expected, const Seen& seen) {
@@ -209,19 +201,19 @@ Refusal invalid_type(std::string param, std::string_view expected, const Seen& s
   message += ", but got ";
   message += kind_of(seen);
   message += " instead.";
-  return refuse(std::move(param), std::move(message), "invalid_type");
+  return refusal(Reason::invalid_type, std::move(message), std::move(param));
 }
 
 Refusal missing_parameter(std::string param) {
   std::string message = "Missing required parameter: '" + param + "'.";
-  return refuse(std::move(param), std::move(message), "missing_required_parameter");
+  return refusal(Reason::missing_required_parameter, std::move(message), std::move(param));
 }
 
 Refusal empty_array(std::string param) {
   std::string message = "Invalid '" + param +
                         "': empty array. Expected an array with minimum length 1, but got an "
                         "empty array instead.";
-  return refuse(std::move(param), std::move(message), "empty_array");
+  return refusal(Reason::empty_array, std::move(message), std::move(param));
 }
 
 Field field_of(std::string_view name, Endpoint endpoint) {
@@ -288,8 +280,8 @@ void take(Parameters& parameters, Field field, const Seen& seen) {
     case Field::input:
       parameters.has_subject = true;
       if (seen.shape == Shape::string && seen.text.empty()) {
-        parameters.refusal =
-            refuse("input", "Invalid 'input': empty string. Expected some text.", "empty_string");
+        parameters.refusal = refusal(Reason::empty_string,
+                                     "Invalid 'input': empty string. Expected some text.", "input");
       }
       return;
     case Field::stream: parameters.stream = truth; return;
@@ -325,9 +317,9 @@ std::optional<Refusal> finish(Parameters& parameters, Question& question) {
     }
   }
   if (parameters.stream_options && !parameters.stream) {
-    return refuse("stream_options",
-                  "The 'stream_options' parameter is only allowed when 'stream' is enabled.",
-                  "invalid_value");
+    return refusal(Reason::invalid_value,
+                   "The 'stream_options' parameter is only allowed when 'stream' is enabled.",
+                   "stream_options");
   }
   question.model = parameters.model;
   question.stream = parameters.stream;

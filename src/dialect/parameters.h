@@ -8,7 +8,7 @@
 #include "dialect/canonical.h"
 #include "dialect/scalar.h"
 #include "dialect/tokens.h"
-#include "exchange/exchange.h"
+#include "exchange/refusals.h"
 
 namespace penstock::dialect {
 

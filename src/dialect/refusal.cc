@@ -9,15 +9,6 @@
 namespace penstock::dialect {
 namespace {
 
-Refusal refuse(int status, std::string_view type, std::string_view code, std::string message) {
-  Refusal refusal;
-  refusal.status = status;
-  refusal.type = type;
-  refusal.code = code;
-  refusal.message = std::move(message);
-  return refusal;
-}
-
 std::string sentence(std::string_view text, std::string_view detail) {
   std::string message(text);
   if (!detail.empty()) {
@@ -36,8 +27,6 @@ std::string engine_sentence(std::string_view text, std::string_view detail) {
   return message;
 }
 
-constexpr std::string_view kInvalid = "invalid_request_error";
-constexpr std::string_view kServer = "server_error";
 constexpr std::size_t kMostText = 500;  // bytes of an engine's text that is no JSON
 
 // What an engine said of its refusal. All but the message as it is written.
@@ -72,7 +61,7 @@ void read_member(Cursor& json, std::string_view name, Said& said) {
 
 std::string_view type_of(int status) {
   if (status == 429) return "rate_limit_error";
-  return status >= 500 ? kServer : kInvalid;
+  return status >= 500 ? "server_error" : "invalid_request_error";
 }
 
 // The beginning of a text, cut between characters.
@@ -91,29 +80,11 @@ std::string beginning(std::string_view text) {
 
 // What a client did.
 Refusal of_client(const Error& error) {
-  switch (error.kind) {
-    case Kind::too_large:
-      return refuse(413, kInvalid, "request_too_large",
-                    sentence("The request is too large", error.detail));
-    case Kind::not_found:
-      return refuse(404, kInvalid, "not_found", sentence("There is no such thing", error.detail));
-    case Kind::refused:
-      return refuse(403, "permission_error", "not_allowed", sentence("Not allowed", error.detail));
-    case Kind::timeout:
-      return refuse(408, kInvalid, "request_timeout",
-                    sentence("The request did not come in time", error.detail));
-    case Kind::exhausted:
-      return refuse(429, "rate_limit_error", "rate_limit_exceeded",
-                    sentence("Too many requests", error.detail));
-    case Kind::cancelled:
-    case Kind::unreachable:
-    case Kind::broken:
-      return refuse(499, kInvalid, "client_left", sentence("The client left", error.detail));
-    case Kind::invalid:
-    case Kind::internal: break;
+  if (error.kind == Kind::exhausted) {
+    return refusal(Reason::client_too_slow,
+                   "The client was too slow for an answer that others wait for.");
   }
-  return refuse(400, kInvalid, "invalid_request",
-                sentence("The request is not valid", error.detail));
+  return refusal(Reason::client_left, "The client left.");
 }
 
 }  // namespace
@@ -149,34 +120,33 @@ Refusal refusal_of(const Error& error) {
   const std::string_view detail = inside ? std::string_view() : std::string_view(error.detail);
   switch (error.kind) {
     case Kind::unreachable:
-      return refuse(503, kServer, "engine_unavailable",
-                    engine_sentence("No engine could be reached", detail));
+      return refusal(Reason::engine_unavailable,
+                     engine_sentence("No engine could be reached", detail));
     case Kind::timeout:
-      return refuse(504, kServer, "engine_timeout",
-                    engine_sentence("The answer did not come in time", detail));
-    case Kind::cancelled: return refuse(503, kServer, "shutting_down", "The gateway is stopping.");
+      return refusal(Reason::engine_timeout,
+                     engine_sentence("The answer did not come in time", detail));
+    case Kind::cancelled: return refusal(Reason::shutting_down, "The gateway is stopping.");
     case Kind::exhausted:
-      return refuse(503, kServer, "overloaded", sentence("The gateway is at its limit", detail));
+      return refusal(Reason::overloaded, sentence("The gateway is at its limit", detail));
     case Kind::refused:
       if (error.source != Source::engine) break;
       {
-        Refusal refusal =
-            refuse(502, kServer, "engine_credentials_refused",
-                   engine_sentence("The engine refused the gateway's credentials", detail));
-        refusal.final = true;
-        return refusal;
+        Refusal refused =
+            refusal(Reason::engine_credentials_refused,
+                    engine_sentence("The engine refused the gateway's credentials", detail));
+        refused.final = true;
+        return refused;
       }
     case Kind::invalid:
     case Kind::too_large:
     case Kind::not_found:
     case Kind::broken:
       if (error.source != Source::engine) break;
-      return refuse(502, kServer, "engine_error",
-                    engine_sentence("The engine's answer failed", detail));
+      return refusal(Reason::engine_error, engine_sentence("The engine's answer failed", detail));
     case Kind::internal: break;
   }
-  return refuse(500, kServer, "internal_error",
-                sentence("The gateway failed to answer this request", detail));
+  return refusal(Reason::internal_error,
+                 sentence("The gateway failed to answer this request", detail));
 }
 
 std::optional<std::string> completed_refusal(std::string_view body, int status) {
@@ -233,14 +203,6 @@ std::optional<std::string> completed_refusal(std::string_view body, int status) 
   }
   writer.end_object().end_object();
   return out;
-}
-
-Refusal unknown_model(std::string_view model) {
-  Refusal refusal = refuse(
-      404, kInvalid, "model_not_found",
-      "The model `" + std::string(model) + "` does not exist or you do not have access to it.");
-  refusal.param = "model";
-  return refusal;
 }
 
 }  // namespace penstock::dialect

@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "base/result.h"
-#include "exchange/exchange.h"
+#include "exchange/refusals.h"
 
 namespace penstock::dialect {
 
@@ -26,8 +26,5 @@ Refusal refusal_of(const Error& error);
 // where engines have it (error.message, error, detail, message, or the text itself), the type by
 // the status, null for the rest; further members of the error are kept. Nothing if it is complete.
 std::optional<std::string> completed_refusal(std::string_view body, int status);
-
-// 404: no engine has a model of this name.
-Refusal unknown_model(std::string_view model);
 
 }  // namespace penstock::dialect

@@ -74,20 +74,18 @@ std::optional<Refusal> Gateway::parse(Exchange& x) {
 
   if (health_path(head.path)) return method_not_allowed(head.method, head.path, "GET, HEAD");
   if (!head.path.starts_with("/v1/")) {
-    Refusal refusal;
-    refusal.status = 404;
-    refusal.message = "There is nothing at " + std::string(head.path) + "; the API is under /v1/.";
-    refusal.code = "unknown_url";
-    return refusal;
+    return refusal(Reason::unknown_url,
+                   "There is nothing at " + std::string(head.path) +
+                       "; the API is under /v1/, and a client's base URL ends in /v1.");
   }
   if (const auto wanted = patience(head)) x.deadline.move(x.request.received + *wanted);
   const bool canonical = x.settings().cache.answers != settings::CacheAnswers::off &&
                          question.body.size() <= kCachedQuestion;
-  auto refusal = read_question(question, head, reader_, canonical);
-  const auto kind = refusal ? kind_of(*refusal) : std::nullopt;
+  auto refused = read_question(question, head, reader_, canonical);
+  const auto kind = refused ? kind_of(*refused) : std::nullopt;
   if (kind) metrics_.invalid(question.endpoint, *kind);
   x.recorder.stream = question.stream;
-  return refusal;
+  return refused;
 }
 
 std::optional<Refusal> Gateway::route(Exchange& x) {

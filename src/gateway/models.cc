@@ -60,7 +60,7 @@ Task<Result<Answer, Refusal>> Gateway::list_models(Exchange& x) {
   }
   const auto found = std::find_if(models.begin(), models.end(),
                                   [&](const dialect::ModelView& m) { return m.id == one; });
-  if (found == models.end()) co_return dialect::unknown_model(one);
+  if (found == models.end()) co_return unknown_model(one);
   dialect::write_model(answer.body, *found);
   co_return answer;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "exchange/refusals.h"
 #include "http/head.h"
 
 namespace penstock::gateway {
@@ -80,25 +81,21 @@ std::optional<Refusal> refuse_encoding(const http::RequestHead& head, std::strin
         return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
                c == '-' || c == ',' || c == ' ';
       });
-  Refusal refusal;
-  refusal.status = 415;
-  refusal.message = "The body's content-encoding " +
-                    (plain ? "is " + std::string(encoding) : "is not known") +
-                    "; it must be sent without one.";
-  refusal.code = "unsupported_content_encoding";
-  return refusal;
+  return refusal(Reason::unsupported_content_encoding,
+                 "The body's content-encoding is " +
+                     (plain ? std::string(encoding) : std::string("not known")) +
+                     "; it must be sent without one.");
 }
 
 }  // namespace
 
 Refusal method_not_allowed(std::string_view method, std::string_view path,
                            std::string_view allowed) {
-  Refusal refusal;
-  refusal.status = 405;
-  refusal.allow = allowed;
-  refusal.message = "Method " + std::string(method) + " is not for " + std::string(path) +
-                    "; it takes " + std::string(allowed) + ".";
-  return refusal;
+  Refusal refused = refusal(Reason::method_not_allowed,
+                            "Method " + std::string(method) + " is not for " + std::string(path) +
+                                "; it takes " + std::string(allowed) + ".");
+  refused.allow = allowed;
+  return refused;
 }
 
 Endpoint endpoint_of(std::string_view path) {
@@ -153,18 +150,15 @@ std::optional<Refusal> read_question(Question& question, const http::RequestHead
   }
   question.content_type = head.find("content-type");
   if (question.endpoint == Endpoint::other) {
-    if (auto refusal = refuse_encoding(head, question.body)) return refusal;
+    if (auto refused = refuse_encoding(head, question.body)) return refused;
     return read_passthrough(question, reader);
   }
   if (head.method != "POST") return method_not_allowed(head.method, head.path, "POST");
   if (!is_json(question.content_type)) {
-    Refusal refusal;
-    refusal.status = 415;
-    refusal.message = "The body's content-type must be application/json.";
-    refusal.code = "unsupported_content_type";
-    return refusal;
+    return refusal(Reason::unsupported_content_type,
+                   "The body's content-type must be application/json.");
   }
-  if (auto refusal = refuse_encoding(head, question.body)) return refusal;
+  if (auto refused = refuse_encoding(head, question.body)) return refused;
   return reader.read(question, canonical);
 }
 
@@ -174,10 +168,11 @@ std::optional<Refusal> read_passthrough(Question& question, dialect::QuestionRea
   if (is_form(question.content_type)) {
     const std::string_view model = multipart_field(question.content_type, question.body, "model");
     if (model.size() > 256) {
-      Refusal refusal;
-      refusal.message = "The form's model is longer than 256 bytes.";
-      refusal.param = "model";
-      return refusal;
+      return refusal(Reason::string_above_max_length,
+                     "Invalid 'model': string too long. Expected a string with maximum length 256, "
+                     "but got a string with length " +
+                         std::to_string(model.size()) + " instead.",
+                     "model");
     }
     question.model = model;
   }

@@ -8,6 +8,7 @@
 #include "gateway/headers.h"
 #include "gateway/keep.h"
 #include "gateway/passthrough.h"
+#include "gateway/refused.h"
 #include "gateway/scope.h"
 
 namespace penstock::gateway {
@@ -197,14 +198,9 @@ void Gateway::refuse(const http::BadMessage& bad, const http::RequestHead& head,
                      http::Reply& reply) {
   const Endpoint endpoint = endpoint_of(head.path);
   if (!bad.of_nothing) metrics_.invalid(endpoint, kind_of(bad.status));
-  Refusal refusal;
-  refusal.status = bad.status;
-  refusal.message = std::string(bad.what) + ".";
-  if (!refusal.message.empty()) {
-    refusal.message.front() = static_cast<char>(std::toupper(refusal.message.front()));
-  }
   std::string body;
-  dialect::write_refusal(body, refusal);
+  dialect::write_refusal(
+      body, refusal_of_http(bad, snapshot_->settings->listen.limits, "listen.limits."));
   Uuid own_id;
   const std::string_view id = request_id_of(head.find("x-request-id"), random_, own_id);
   reply.status(bad.status);

@@ -214,7 +214,7 @@ bool Connection::begin_body(const Framing& framing, std::size_t head_length, Tim
     return true;
   }
   if (framing.length > server_.limits_.body_bytes) {
-    refuse({413, "the body is larger than listen.limits.body_bytes"});
+    refuse({413, "the body is too large", Limit::body});
     return false;
   }
   const std::size_t have = session.end - body_at;
@@ -276,7 +276,7 @@ bool Connection::take_chunks(Time now) {
     if (!step.data.empty()) {
       const std::uint64_t size = body_have_ + step.data.size();
       if (size > server_.limits_.body_bytes) {
-        refuse({413, "the body is larger than listen.limits.body_bytes"});
+        refuse({413, "the body is too large", Limit::body});
         return false;
       }
       if (size > session.body.capacity()) {
@@ -558,20 +558,22 @@ void Connection::ring(Time now) {
       if (now < timeout_at_) return server_.loop_.set(*this, timeout_at_);
       if (answered_) return close();
       session_ = server_.take_session();
-      return refuse({408, "no whole head came in time", true});
+      return refuse({408, "no whole head came in time", Limit::head_time, true});
     case State::reading: break;
   }
   if (need_ != Need::head) {
     const Duration spent = now - body_began_;
     const bool slow = spent > kRateGrace &&
                       body_have_ < kBodyRate * static_cast<std::uint64_t>(spent / Duration(1s));
-    if (now >= timeout_at_ || slow) return refuse({408, "the body did not come in time"});
+    if (now >= timeout_at_ || slow)
+      return refuse({408, "the body did not come in time", Limit::body_time});
     look_at_ = now + kLookAtRate;
     return server_.loop_.set(*this, std::min(timeout_at_, look_at_));
   }
   if (now >= timeout_at_) {
     const bool nothing = session_->begin == session_->end;
-    return head_timer_ ? refuse({408, "no whole head came in time", nothing}) : close();
+    return head_timer_ ? refuse({408, "no whole head came in time", Limit::head_time, nothing})
+                       : close();
   }
   server_.loop_.set(*this, timeout_at_);
   if (!head_timer_ && session_->begin == session_->end) go_cold();

@@ -67,7 +67,9 @@ std::string_view trim(const char* begin, const char* end) {
   return {begin, static_cast<std::size_t>(end - begin)};
 }
 
-Parsed bad(int status, std::string_view what) { return {Progress::bad, 0, {status, what}}; }
+Parsed bad(int status, std::string_view what, Limit limit = Limit::none) {
+  return {Progress::bad, 0, {status, what, limit}};
+}
 
 // Models have slashes in their names, and SDKs escape them there: `meta%2FLlama`. Nothing below
 // this is routed any further, so that here alone an escaped slash has one meaning.
@@ -141,7 +143,7 @@ Parsed parse_fields(char* const data, char* p, char* const end, const HeadLimits
       if (end - p < 2) break;
       if (p[1] != '\n') return bad(400, "a bare CR in the head");
       const auto length = static_cast<std::size_t>(p + 2 - data);
-      if (length > limits.bytes) return bad(431, "the head is too large");
+      if (length > limits.bytes) return bad(431, "the head is too large", Limit::head);
       return {Progress::done, length, {}};
     }
     char* const line = p;
@@ -164,24 +166,25 @@ Parsed parse_fields(char* const data, char* p, char* const end, const HeadLimits
     if (stop == end) {
       p = end;
       if (static_cast<std::size_t>(end - line) > limits.line_bytes) {
-        return bad(431, "a field line is too long");
+        return bad(431, "a field line is too long", Limit::line);
       }
       break;
     }
     if (static_cast<std::size_t>(stop - line) > limits.line_bytes) {
-      return bad(431, "a field line is too long");
+      return bad(431, "a field line is too long", Limit::line);
     }
     if (*stop == '\n') return bad(400, "a bare LF in the head");
     if (*stop != '\r') return bad(400, "a control byte in a field value");
     if (end - stop < 2) break;
     if (stop[1] != '\n') return bad(400, "a bare CR in the head");
-    if (fields.size() == limits.fields) return bad(431, "too many fields in the head");
+    if (fields.size() == limits.fields)
+      return bad(431, "too many fields in the head", Limit::headers);
     fields.push_back({{line, name_size}, trim(value, stop)});
     p = value + (stop - value) + 2;
   }
   // Not whole yet. A line under way is bounded above; the head here.
   if (static_cast<std::size_t>(end - data) >= limits.bytes) {
-    return bad(431, "the head is too large");
+    return bad(431, "the head is too large", Limit::head);
   }
   return {};
 }
@@ -318,9 +321,10 @@ Parsed parse_request(char* data, std::size_t size, const HeadLimits& limits, Req
   char* const target = ++p;
   while (p != end && kTarget[static_cast<unsigned char>(*p)]) ++p;
   if (static_cast<std::size_t>(p - data) > limits.line_bytes) {
-    return bad(431, "the request line is too long");
+    return bad(431, "the request line is too long", Limit::line);
   }
-  if (p == end) return too_long() ? bad(431, "the request line is too long") : Parsed{};
+  if (p == end)
+    return too_long() ? bad(431, "the request line is too long", Limit::line) : Parsed{};
   if (*p != ' ') return bad(400, "a byte in the request target that is not allowed");
   head.target = {target, static_cast<std::size_t>(p - target)};
   head.query = {};

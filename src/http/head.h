@@ -28,11 +28,15 @@ struct HeadLimits {
   std::size_t fields = 100;
 };
 
+// Which bound a message is over; who knows the settings can name it.
+enum class Limit : std::uint8_t { none, head, headers, line, body, head_time, body_time };
+
 // Why a message is refused. For a request `status` is the answer's; an engine's broken head is
 // a 502 whatever stands here. The text is a literal and holds nothing of the message.
 struct BadMessage {
   int status = 400;
   std::string_view what;
+  Limit limit = Limit::none;
   bool of_nothing = false;  // not a byte of a message has come
 };
 

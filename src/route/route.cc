@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "exchange/refusals.h"
+
 namespace penstock::route {
 namespace {
 
@@ -63,13 +65,7 @@ Result<Plan, Refusal> Table::plan(std::string_view model) const {
     plan.metrics = wildcard_pair_;
     return plan;
   }
-  Refusal refusal;
-  refusal.status = 404;
-  refusal.message =
-      "The model `" + std::string(model) + "` does not exist; GET /v1/models lists those that do.";
-  refusal.param = "model";
-  refusal.code = "model_not_found";
-  return refusal;
+  return unknown_model(model);
 }
 
 Result<Plan, Refusal> Table::plan_without_model() const {
@@ -80,13 +76,10 @@ Result<Plan, Refusal> Table::plan_without_model() const {
     plan.metrics = only_remote_pair_;
     return plan;
   }
-  Refusal refusal;
-  refusal.message =
-      "The request names no model, and there is not exactly one engine it could go "
-      "to; name one in `model`.";
-  refusal.param = "model";
-  refusal.code = "missing_required_parameter";
-  return refusal;
+  return refusal(Reason::missing_required_parameter,
+                 "The request names no model, and there is not exactly one engine it could go "
+                 "to; name one in `model`.",
+                 "model");
 }
 
 }  // namespace penstock::route

@@ -88,7 +88,7 @@ class Admin(Scenario):
         answer = gateway.admin("/admin/v1/reload", method="POST", body=b" " * (1 << 20 | 1))
         self.assertEqual(answer.status, 413)
         self.assertIn("x-request-id", answer.headers)
-        self.assertIn("1 MiB", answer.error["message"])
+        self.assertIn("1MiB", answer.error["message"])
         self.assertNotIn("listen.limits", answer.error["message"])
         with Wire(gateway.admin_port) as wire:
             answer = wire.send(b"GET /livez HTTP/1.1\r\n\r\n").answer()
