@@ -8,6 +8,8 @@
 #include <CLI/CLI.hpp>
 
 #include "app/commands.h"
+#include "app/exit_codes.h"
+#include "app/help.h"
 #include "app/shown.h"
 #include "dialect/json.h"
 #include "dialect/stream.h"
@@ -262,21 +264,19 @@ void add_ask_options(CLI::App& app, AskOptions& options) {
 
 int ask_command(const AskOptions& options) {
   const auto failed = [&](const std::string& why) {
-    fmt::print(stderr, "penstock ask: {}: {}\n", options.url, why);
-    return 1;
+    fmt::print(stderr, "penstock ask: {}: {}\n", visible(options.url), why);
+    return kFailed;
   };
-  if (options.question.empty()) {
-    fmt::print(stderr, "penstock ask: the question is empty\n");
-    return 2;
-  }
+  constexpr const char* kName = "penstock ask";
+  if (options.question.empty()) return bad_usage(kName, "QUESTION is empty");
   if (options.url.ends_with("://")) {
-    fmt::print(stderr, "penstock ask: the URL {} has no host\n", options.url);
-    return 2;
+    return bad_usage(kName, fmt::format("the URL {} has no host", visible(options.url)));
   }
   Result<http::Url> url = http::parse_url(options.url);
-  if (!url) {
-    fmt::print(stderr, "penstock ask: {}\n", url.error().detail);
-    return 2;
+  if (!url) return bad_usage(kName, visible(url.error().detail));
+  const auto unfit = [](char c) { return c <= ' ' || c > '~'; };
+  if (std::any_of(options.api_key.begin(), options.api_key.end(), unfit)) {
+    return bad_usage(kName, "--api-key has a character that no key can have");  // it is a secret
   }
   http::PoolOptions pool_options;
   if (url->path.ends_with("/v1")) url->path.resize(url->path.size() - 3);
@@ -309,7 +309,7 @@ int ask_command(const AskOptions& options) {
   fmt::print(stderr, "\nengine {} | first token {} | total {} | cache {} | {} tokens\n",
              facts.engine, milliseconds(facts.first), milliseconds(facts.total), facts.cache,
              facts.tokens);
-  return 0;
+  return kGood;
 }
 
 }  // namespace penstock::app

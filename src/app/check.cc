@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "app/commands.h"
+#include "app/exit_codes.h"
 #include "settings/settings.h"
 
 namespace penstock::app {
@@ -19,15 +20,15 @@ int check_command(const std::string& file, std::FILE* out, std::FILE* err) {
     const settings::Settings& good = **loaded;
     fmt::print(out, "{}: good ({}, {})\n", file, counted(good.engines.size(), "engine"),
                counted(good.models.size(), "model"));
-    return 0;
+    return kGood;
   }
   const settings::LoadFailure& failure = loaded.error();
   for (const settings::Problem& problem : failure.problems) {
     fmt::print(err, "{}\n", settings::to_string(problem));
   }
-  if (failure.unreadable) return 2;
+  if (failure.unreadable) return kBadUsage;
   fmt::print(err, "{}: {}\n", file, counted(failure.problems.size(), "problem"));
-  return 2;
+  return kBadUsage;
 }
 
 }  // namespace penstock::app

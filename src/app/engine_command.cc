@@ -7,6 +7,9 @@
 #include <thread>
 
 #include "app/commands.h"
+#include "app/exit_codes.h"
+#include "app/help.h"
+#include "app/shown.h"
 #include "app/worker.h"
 #include "dialect/answer.h"
 #include "dialect/refusal.h"
@@ -151,7 +154,7 @@ bool read_behaviour(const EngineOptions& options, engine::SimulatedOptions& to, 
   settings::EngineSettings::Simulated& like = to.behaviour;
   const auto share = [&](const char* name, const std::string& text, double& value) {
     const auto read = settings::parse_ratio(text);
-    if (!read) why = fmt::format("{} takes a share such as 5%, not \"{}\"", name, text);
+    if (!read) why = fmt::format("{} takes a share such as 5%, not \"{}\"", name, visible(text));
     if (read) value = *read;
   };
   share("--errors", options.errors, like.errors);
@@ -160,7 +163,8 @@ bool read_behaviour(const EngineOptions& options, engine::SimulatedOptions& to, 
   share("--rate-limited", options.rate_limited, like.rate_limited);
   const auto first = settings::parse_duration(options.first_token);
   if (!first) {
-    why = fmt::format("--first-token takes a time such as 200ms, not \"{}\"", options.first_token);
+    why = fmt::format("--first-token takes a time such as 200ms, not \"{}\"",
+                      visible(options.first_token));
   } else {
     like.first_token = *first;
   }
@@ -207,6 +211,7 @@ void add_engine_options(CLI::App& app, EngineOptions& options) {
       ->type_name("KEY");
   app.add_option("--seed", options.seed, "The same seed and question, the same answer")
       ->type_name("N")
+      ->check(whole_number(), "")
       ->capture_default_str();
   app.add_option("--first-token", options.first_token,
                  "Median time to the first token; 0s for none")
@@ -220,33 +225,36 @@ void add_engine_options(CLI::App& app, EngineOptions& options) {
       ->capture_default_str();
   app.add_option("--tokens", options.tokens, "Mean length of an answer")
       ->type_name("N")
+      ->check(whole_number(), "")
       ->capture_default_str();
   app.add_option("--answer-bytes", options.answer_bytes, "Fixed length of an answer's text")
-      ->type_name("BYTES");
+      ->type_name("BYTES")
+      ->check(whole_number(), "");
   share("--errors", options.errors, "Answered with 500");
   share("--stalls", options.stalls, "Stopped half-way, never to go on");
   share("--disconnects", options.disconnects, "Cut off half-way");
   share("--rate-limited", options.rate_limited, "Answered with 429");
   app.add_option("--slots", options.slots, "Answers made at once")
       ->type_name("N")
+      ->check(whole_number(), "")
       ->capture_default_str();
   app.add_option("--queue", options.queue, "Questions that wait for a slot; more get a 429")
       ->type_name("N")
+      ->check(whole_number(), "")
       ->capture_default_str();
   app.add_option("--workers", options.workers, "Event loops, 1 to 64")
       ->type_name("N")
       ->capture_default_str()
-      ->check(CLI::Range(1, 64).description(""));
+      ->check(whole_number(1, 64), "");
 }
 
 int engine_command(const EngineOptions& options) {
   engine::SimulatedOptions simulated;
   std::string why;
   const auto address = settings::parse_address(options.listen);
-  if (!address) why = fmt::format("--listen takes HOST:PORT, not \"{}\"", options.listen);
+  if (!address) why = fmt::format("--listen takes HOST:PORT, not \"{}\"", visible(options.listen));
   if (!why.empty() || !read_behaviour(options, simulated, why)) {
-    fmt::print(stderr, "penstock engine: {}\n", why);
-    return 2;
+    return bad_usage("penstock engine", why);
   }
   sigset_t signals;
   sigemptyset(&signals);
@@ -262,14 +270,14 @@ int engine_command(const EngineOptions& options) {
   asio::ip::tcp::endpoint endpoint(asio::ip::make_address(address->host), address->port);
   if (Result<void> free = http::claim(endpoint); !free) {
     fmt::print(stderr, "penstock engine: {}\n", free.error().detail);
-    return 1;
+    return kFailed;
   }
   for (unsigned i = 0; i < options.workers; ++i) {
     workers.push_back(std::make_unique<EngineWorker>(i, simulated, hall, options.api_key, count));
     const auto bound = workers.back()->server.listen(endpoint);
     if (!bound) {
       fmt::print(stderr, "penstock engine: {}\n", bound.error().detail);
-      return 1;
+      return kFailed;
     }
     endpoint = *bound;
   }
@@ -281,7 +289,7 @@ int engine_command(const EngineOptions& options) {
   }
   int signal = 0;
   sigwait(&signals, &signal);
-  return 0;
+  return kGood;
 }
 
 }  // namespace penstock::app

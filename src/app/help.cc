@@ -3,9 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstdio>
+#include <cstring>
 #include <optional>
 #include <vector>
 
+#include "app/exit_codes.h"
 #include "app/shown.h"
 #include "settings/text.h"
 
@@ -96,6 +101,12 @@ std::string reworded(const CLI::App& app, const CLI::ParseError& error) {
     return fmt::format("{} cannot be \"{}\"", what.substr(0, equals),
                        visible(what.substr(equals + 3)));
   }
+  if (dynamic_cast<const CLI::ExcludesError*>(&error) != nullptr) {
+    const std::size_t at = what.find(" excludes ");
+    if (at == std::string::npos) return what;
+    return fmt::format("{} and {} cannot be given together", what.substr(0, at),
+                       what.substr(at + 10));
+  }
   if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr) {
     const CLI::Option* const option = app.get_option_no_throw(what.substr(0, what.find(':')));
     if (option == nullptr) return what;
@@ -113,6 +124,12 @@ std::string reworded(const CLI::App& app, const CLI::ParseError& error) {
       if (option->get_required() && option->empty()) return option->get_name() + " is missing";
     }
   }
+  if (dynamic_cast<const CLI::ValidationError*>(&error) != nullptr) {
+    // "--name: takes ..."; its values are visible already
+    const std::size_t colon = what.find(": ");
+    if (colon != std::string::npos && what.starts_with("--")) what.erase(colon, 1);
+    return what;
+  }
   return visible(what);
 }
 
@@ -129,36 +146,78 @@ HelpText::HelpText() {
   label("Positionals", "Arguments");
 }
 
-std::string HelpText::make_usage(const CLI::App* app, std::string name) const {
-  std::string out = "\nUsage: " + name;
-  if (!app->get_subcommands({}).empty()) out += " COMMAND";
-  out += " [OPTIONS]";
-  for (const CLI::Option* option : app->get_options()) {
-    if (option->get_positional()) out += " " + make_option_usage(option);
-  }
-  return out + '\n';
+std::string HelpText::make_usage(const CLI::App* app, std::string) const {
+  return "\nUsage: " + usage_of(*app) + '\n';
 }
 
 std::string HelpText::make_subcommand(const CLI::App* sub) const {
   return two_columns(sub->get_name(), sub->get_description(), get_column_width());
 }
 
-std::string HelpText::make_option(const CLI::Option* option, bool is_positional) const {
-  std::string left;
-  if (is_positional) {
-    left = option->get_name(true, false);
-  } else {
-    for (const std::string& name : option->get_snames()) left += "-" + name + ", ";
-    for (const std::string& name : option->get_lnames()) left += "--" + name + ", ";
-    left.resize(left.size() - 2);
-    if (option->get_type_size() != 0) left += " " + option->get_type_name();
-  }
-  std::string right = option->get_description();
-  if (option->get_type_size() != 0 && !option->get_default_str().empty()) {
-    right += " [" + option->get_default_str() + "]";
-  }
-  if (!option->get_envname().empty()) right += " [variable " + option->get_envname() + "]";
+std::string HelpText::make_option(const CLI::Option* option, bool) const {
+  const OptionWords words = words_of(*option);
+  std::string left = fmt::format("{}", fmt::join(words.names, ", "));
+  if (!words.value.empty() && !option->get_positional()) left += " " + words.value;
+  std::string right = words.about;
+  if (!words.otherwise.empty()) right += " [" + words.otherwise + "]";
+  if (!words.variable.empty()) right += " [variable " + words.variable + "]";
   return two_columns(std::move(left), right, get_column_width());
+}
+
+OptionWords words_of(const CLI::Option& option) {
+  OptionWords words;
+  words.about = option.get_description();
+  words.variable = option.get_envname();
+  words.repeats = option.get_multi_option_policy() == CLI::MultiOptionPolicy::TakeAll;
+  if (option.get_positional()) {
+    words.names = {option.get_name(true, false)};
+    words.value = words.names.front();
+    return words;
+  }
+  for (const std::string& name : option.get_snames()) words.names.push_back("-" + name);
+  for (const std::string& name : option.get_lnames()) words.names.push_back("--" + name);
+  if (option.get_type_size() != 0) {
+    words.value = option.get_type_name();
+    words.otherwise = option.get_default_str();
+  }
+  return words;
+}
+
+std::string usage_of(const CLI::App& app) {
+  std::string out = name_of(app);
+  if (!app.get_subcommands({}).empty()) out += " COMMAND";
+  out += " [OPTIONS]";
+  for (const CLI::Option* option : app.get_options()) {
+    if (!option->get_positional()) continue;
+    const std::string name = option->get_name(true, false);
+    out += option->get_required() ? " " + name : " [" + name + "]";
+  }
+  return out;
+}
+
+int print_page(std::string_view command, std::string_view text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0) {
+    return kGood;
+  }
+  fmt::print(stderr, "{}: cannot write to standard output: {}\n", command, std::strerror(errno));
+  return kFailed;
+}
+
+int bad_usage(std::string_view command, std::string_view what) {
+  fmt::print(stderr, "{}: {}\n`{} --help` says what can be given.\n", command, what, command);
+  return kBadUsage;
+}
+
+std::function<std::string(const std::string&)> whole_number(std::uint64_t least,
+                                                            std::uint64_t most) {
+  return [least, most](const std::string& text) -> std::string {
+    std::uint64_t number = 0;
+    const char* const end = text.data() + text.size();
+    const auto [at, ec] = std::from_chars(text.data(), end, number);
+    if (ec == std::errc() && at == end && number >= least && number <= most) return {};
+    const std::string bounds = most == UINT64_MAX ? "" : fmt::format(" from {} to {}", least, most);
+    return fmt::format("takes a whole number{}, not \"{}\"", bounds, visible(text));
+  };
 }
 
 std::string explain(const CLI::App& cli, const CLI::ParseError& error) {

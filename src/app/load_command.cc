@@ -9,12 +9,15 @@
 #include <condition_variable>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
+#include <memory>
 #include <mutex>
 #include <stop_token>
 #include <thread>
 
 #include "app/commands.h"
-#include "app/serve.h"
+#include "app/exit_codes.h"
+#include "app/help.h"
 #include "app/shown.h"
 #include "settings/values.h"
 
@@ -56,13 +59,18 @@ class Interrupts {
   std::jthread watcher_;
 };
 
+// As CLI11 has it: the option's name, a colon, what is wrong.
+CLI::ValidationError not_a(const char* name, std::string_view what, const std::string& text) {
+  return CLI::ValidationError(name, fmt::format("takes {}, not \"{}\"", what, visible(text)));
+}
+
 // An option that is a time as everywhere else: 250ms, 10s, 5m.
 void add_time(CLI::App& app, const char* name, Duration& into, const char* help) {
   app.add_option_function<std::string>(
          name,
          [&into, name](const std::string& text) {
            const auto time = settings::parse_duration(text);
-           if (!time) throw CLI::ValidationError(name, text + " is no time such as 250ms, 10s, 5m");
+           if (!time) throw not_a(name, "a time such as 250ms, 10s, 5m", text);
            into = *time;
          },
          help)
@@ -77,7 +85,7 @@ void add_size(CLI::App& app, const char* name, std::size_t& into, const char* he
          [&into, name](const std::string& text) {
            const bool bare = text.find_first_not_of("0123456789") == std::string::npos;
            const auto size = settings::parse_size(bare && text != "0" ? text + "B" : text);
-           if (!size) throw CLI::ValidationError(name, text + " is no size such as 400, 100KiB");
+           if (!size) throw not_a(name, "a size such as 400, 100KiB", text);
            into = static_cast<std::size_t>(size->count);
          },
          help)
@@ -91,7 +99,16 @@ std::string check_rate(const std::string& text) {
   const char* const end = text.data() + text.size();
   const auto [at, ec] = std::from_chars(text.data(), end, rate);
   if (ec == std::errc() && at == end && rate > 0 && rate <= 1e9) return {};
-  return text + " is no rate: above 0, at most 1e9; without --rate the loop is closed";
+  return fmt::format(
+      "takes a rate above 0, at most 1e9, not \"{}\"; without --rate the loop is closed",
+      visible(text));
+}
+
+std::string readable_file(const std::string& path) {
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rbe"),
+                                                             &std::fclose);
+  if (file && (std::fgetc(file.get()) != EOF || std::ferror(file.get()) == 0)) return {};
+  return fmt::format("\"{}\" cannot be read: {}", visible(path), std::strerror(errno));
 }
 
 bool write_file(const std::string& path, const std::string& text) {
@@ -125,6 +142,7 @@ void add_load_options(CLI::App& app, load::Options& options) {
   app.add_option("--connections", options.connections,
                  "Connections; in an open loop the most there may be")
       ->type_name("N")
+      ->check(whole_number(), "")
       ->capture_default_str();
   app.add_option("--rate", options.rate, "Questions a second, constantly: an open loop")
       ->type_name("N")
@@ -136,6 +154,7 @@ void add_load_options(CLI::App& app, load::Options& options) {
 
   app.add_option("--questions", options.questions, "How many different questions are made up")
       ->type_name("N")
+      ->check(whole_number(), "")
       ->capture_default_str();
   app.add_option("--zipf", options.zipf,
                  "How unequally they are asked: the n-th 1/n^ZIPF as often as the first; 0 equally")
@@ -148,7 +167,7 @@ void add_load_options(CLI::App& app, load::Options& options) {
                  "Questions from a file, one a line: text, or .jsonl with strings, objects with "
                  "`question`, or whole request bodies; not with --questions or --unique")
       ->type_name("FILE")
-      ->check(CLI::ExistingFile.description(""))
+      ->check(&readable_file, "")
       ->excludes("--questions", "--unique");
   add_size(app, "--body-bytes", options.body_bytes, "Size of a made-up request's body");
 
@@ -158,9 +177,11 @@ void add_load_options(CLI::App& app, load::Options& options) {
       ->take_all();
   app.add_option("--threads", options.threads, "Cores to use")
       ->type_name("N")
+      ->check(whole_number(), "")
       ->capture_default_str();
   app.add_option("--seed", options.seed, "Repeats the same order of questions")
       ->type_name("N")
+      ->check(whole_number(), "")
       ->capture_default_str();
   app.add_option("--json", options.json, "Writes the figures to this file; - is standard output")
       ->type_name("FILE");
@@ -177,9 +198,11 @@ int load_command(const load::Options& options) {
     return load::run(wanted, stop.get_token());
   }();
   if (!report) {
-    fmt::print(stderr, "penstock load: {}{}\n", report.error().detail,
-               report.error().kind == Kind::unreachable ? kNobodyThere : "");
-    return report.error().kind == Kind::invalid ? kBadUsage : kFailed;
+    const Error& error = report.error();
+    if (error.kind == Kind::invalid) return bad_usage("penstock load", error.detail);
+    fmt::print(stderr, "penstock load: {}{}\n", error.detail,
+               error.kind == Kind::unreachable ? kNobodyThere : "");
+    return kFailed;
   }
 
   const bool json_out = options.json == "-";
@@ -188,7 +211,8 @@ int load_command(const load::Options& options) {
   std::fflush(stdout);  // before what is said of it on standard error
   if (!options.json.empty() && !json_out &&
       !write_file(options.json, load::to_json(*report, options))) {
-    fmt::print(stderr, "penstock load: cannot write {}\n", options.json);
+    fmt::print(stderr, "penstock load: --json \"{}\" cannot be written: {}\n",
+               visible(options.json), std::strerror(errno));
     return kFailed;
   }
   if (report->cut_short) {

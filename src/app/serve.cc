@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <ctime>
 
+#include "app/exit_codes.h"
 #include "app/program.h"
 #include "observe/process.h"
 #include "settings/switches.h"

@@ -12,11 +12,6 @@ struct ServeOptions {
   std::optional<std::string> engine_url;  // --engine URL
 };
 
-// Exit codes of every command.
-inline constexpr int kGood = 0;
-inline constexpr int kFailed = 1;    // it did not work: a port is taken, an engine is away
-inline constexpr int kBadUsage = 2;  // the command line or the configuration is wrong
-
 int serve_command(const ServeOptions& options);
 
 }  // namespace penstock::app

@@ -1,15 +1,12 @@
 // `penstock settings [--schema]`
-#include <string>
-
 #include "app/commands.h"
+#include "app/help.h"
 #include "settings/settings.h"
 
 namespace penstock::app {
 
 int settings_command(bool schema) {
-  const std::string text = schema ? settings::json_schema() : settings::reference();
-  const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
-  return written && std::fflush(stdout) == 0 ? 0 : 1;
+  return print_page("penstock settings", schema ? settings::json_schema() : settings::reference());
 }
 
 }  // namespace penstock::app

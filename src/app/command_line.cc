@@ -1,0 +1,126 @@
+#include "app/command_line.h"
+
+#include "app/exit_codes.h"
+#include "app/help.h"
+
+namespace penstock::app {
+namespace {
+
+constexpr const char* kAbout =
+    "Penstock stands between your applications and your AI engines.\n"
+    "It speaks the OpenAI API, answers what it has answered before from its cache,\n"
+    "and shows what it does.";
+
+constexpr const char* kExamples =
+    "First steps:\n"
+    "  penstock serve                                      answers out of ./docs\n"
+    "  penstock serve --engine http://127.0.0.1:8000/v1    stands in front of an engine\n"
+    "  penstock serve --config penstock.yaml               as configured\n"
+    "  penstock ask \"What happens when an engine fails?\"   asks the running gateway\n"
+    "\n";
+
+constexpr const char* kRunning = "To run it";
+constexpr const char* kTrying = "To try it";
+constexpr const char* kReading = "To read about it";
+
+std::string exit_codes() {
+  std::string text = "Exit codes:";
+  for (const ExitCode& one : kExitCodes) {
+    text += fmt::format("{} {} {}", one.code == 0 ? "" : ",", one.code, one.in_short);
+  }
+  return text + ".\n";
+}
+
+}  // namespace
+
+CommandLine::CommandLine() : app(kAbout, "penstock") {
+  app.set_version_flag("--version", "penstock " PENSTOCK_VERSION, "Prints the version");
+  app.set_help_flag("-h,--help", "Prints this help");
+  app.require_subcommand(0, 1);  // none is told in our own words
+  app.formatter(std::make_shared<HelpText>());
+
+  add_serve();
+  check = add(kRunning, "check",
+              "Reads a configuration and prints every error with its line, and what was expected.");
+  check->footer(
+      "Example: penstock check penstock.yaml\n"
+      "Exit codes: 0 it is good, 2 it is not, or cannot be read.\n");
+  check->add_option("FILE", file, "The configuration")->required();
+  ask = add(kRunning, "ask",
+            "Asks a gateway, streams the answer, then says where it came from and how fast.");
+  add_ask_options(*ask, ask_options);
+  engine = add(kTrying, "engine",
+               "Runs a simulated engine: an OpenAI-compatible server for tests and load tests.");
+  add_engine_options(*engine, engine_options);
+  load = add(kTrying, "load",
+             "Sends load to a gateway or an engine and says what came back, and how fast.");
+  add_load_options(*load, load_options);
+  add_words();
+  app.footer(kExamples + exit_codes());  // last: commands inherit the footer of their birth
+}
+
+CLI::App* CommandLine::add(const char* group, const char* name, const char* about) {
+  CLI::App* const command = app.add_subcommand(name, about);
+  command->group(group);
+  return command;
+}
+
+void CommandLine::add_serve() {
+  serve = add(kRunning, "serve",
+              "Runs the gateway until SIGTERM or SIGINT; SIGHUP reads the configuration again.");
+  serve->footer(
+      "Without --config it starts on embedded defaults and the variables OPENAI_API_KEY (that\n"
+      "vendor, all its models), OPENAI_BASE_URL (another one with that key) and PORT. SIGHUP "
+      "reads\n"
+      "the file again: all of it or, if anything is wrong, nothing.\n"
+      "\n"
+      "Examples:\n"
+      "  penstock serve --docs ~/notes\n"
+      "  penstock serve --engine http://127.0.0.1:8000/v1\n"
+      "  penstock serve --config penstock.yaml\n");
+  serve
+      ->add_option("--config", serve_options.config,
+                   "The configuration; `penstock settings` lists all it can say")
+      ->type_name("FILE");
+  serve
+      ->add_option_function<std::string>(
+          "--docs", [this](const std::string& folder) { serve_options.docs = folder; },
+          "Answer out of this folder of Markdown and text (model `handbook`)")
+      ->type_name("DIR");
+  serve
+      ->add_option_function<std::string>(
+          "--engine", [this](const std::string& url) { serve_options.engine_url = url; },
+          "An OpenAI-compatible engine, all its models")
+      ->type_name("URL");
+}
+
+// The commands that only print.
+void CommandLine::add_words() {
+  settings = add(kReading, "settings", "Prints what a configuration can say.");
+  settings->footer(
+      "Examples:\n"
+      "  penstock settings | less\n"
+      "  penstock settings --schema > penstock.schema.json\n");
+  settings->add_flag("--schema", schema, "As a JSON Schema, for editors");
+
+  completion = add(kReading, "completion", "Prints what lets a shell complete command lines.");
+  completion->footer(
+      "Examples:\n"
+      "  source <(penstock completion bash)       for this shell\n"
+      "  penstock completion bash > ~/.local/share/bash-completion/completions/penstock\n");
+  choices[completion->add_option("SHELL", shell, "The shell: bash")->required()] = {"bash"};
+
+  man = add(kReading, "man", "Prints the man page.");
+  man->footer(
+      "Examples:\n"
+      "  penstock man | man -l -\n"
+      "  penstock man > ~/.local/share/man/man1/penstock.1\n");
+
+  help = add(kReading, "help", "Prints this help, or that of a command.");
+  CLI::Option* const topics = help->add_option("COMMAND", topic, "The command");
+  for (const CLI::App* command : app.get_subcommands({})) {
+    choices[topics].push_back(command->get_name());
+  }
+}
+
+}  // namespace penstock::app

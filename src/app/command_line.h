@@ -1,0 +1,50 @@
+// The program's command line: every command and option, with its help, in one description. The
+// parser, the help, the completion (completion.h) and the man page (man.h) all come from it.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "app/commands.h"
+#include "app/serve.h"
+
+namespace penstock::app {
+
+struct CommandLine {
+  CommandLine();
+  CommandLine(const CommandLine&) = delete;
+  CommandLine& operator=(const CommandLine&) = delete;
+
+  CLI::App app;
+  CLI::App* serve = nullptr;
+  CLI::App* check = nullptr;
+  CLI::App* ask = nullptr;
+  CLI::App* engine = nullptr;
+  CLI::App* load = nullptr;
+  CLI::App* settings = nullptr;
+  CLI::App* help = nullptr;
+  CLI::App* man = nullptr;
+  CLI::App* completion = nullptr;
+
+  // What was given.
+  ServeOptions serve_options;
+  std::string file;  // of `check`
+  bool schema = false;
+  std::string topic;  // of `help`
+  std::string shell;  // of `completion`
+  AskOptions ask_options;
+  EngineOptions engine_options;
+  load::Options load_options;
+
+  // What an option or an argument can be, where that is a few words.
+  std::map<const CLI::Option*, std::vector<std::string>> choices;
+
+ private:
+  void add_serve();
+  void add_words();
+  CLI::App* add(const char* group, const char* name, const char* about);
+};
+
+}  // namespace penstock::app
