@@ -2,6 +2,7 @@
 
 #include "app/exit_codes.h"
 #include "app/help.h"
+#include "exchange/refusals.h"
 
 namespace penstock::app {
 namespace {
@@ -102,6 +103,15 @@ void CommandLine::add_words() {
       "  penstock settings | less\n"
       "  penstock settings --schema > penstock.schema.json\n");
   settings->add_flag("--schema", schema, "As a JSON Schema, for editors");
+
+  errors = add(kReading, "errors", "Says what an error means and what helps, or prints them all.");
+  errors->footer(
+      "Examples:\n"
+      "  penstock errors model_not_found     what a client was told\n"
+      "  penstock errors | less              all, those of the operator too\n");
+  CLI::Option* const which =
+      errors->add_option("CODE", code, "The `code` of an answer that was an error");
+  for (const ReasonFacts& reason : reasons()) choices[which].emplace_back(reason.code);
 
   completion = add(kReading, "completion", "Prints what lets a shell complete command lines.");
   completion->footer(

@@ -24,6 +24,7 @@ struct CommandLine {
   CLI::App* engine = nullptr;
   CLI::App* load = nullptr;
   CLI::App* settings = nullptr;
+  CLI::App* errors = nullptr;
   CLI::App* help = nullptr;
   CLI::App* man = nullptr;
   CLI::App* completion = nullptr;
@@ -32,6 +33,7 @@ struct CommandLine {
   ServeOptions serve_options;
   std::string file;  // of `check`
   bool schema = false;
+  std::string code;   // of `errors`
   std::string topic;  // of `help`
   std::string shell;  // of `completion`
   AskOptions ask_options;

@@ -25,6 +25,10 @@ int check_command(const std::string& file, std::FILE* out, std::FILE* err);
 // standard output; 1 where that cannot be written.
 int settings_command(bool schema);
 
+// `penstock errors [CODE]`: docs/errors.md, or what is there of one code, to standard output; 2
+// where there is no such code.
+int errors_command(const std::string& code);
+
 // `penstock load`: a table to standard output (standard error where JSON goes there); 1 when any
 // request failed or none could be sent, 2 when an option means nothing.
 int load_command(const load::Options& options);

@@ -257,7 +257,7 @@ std::string man_page(const CommandLine& line) {
                        "Clients talk to 127.0.0.1:8080, the operator's listener (metrics, health, "
                        "admin API, a status page) is on 127.0.0.1:8081, unless configured "
                        "otherwise. All that a configuration can say is printed by `penstock "
-                       "settings`.");
+                       "settings`, all errors with cause and cure by `penstock errors`.");
   out += section("OPTIONS");
   for (const CLI::Option* option : line.app.get_options()) {
     if (!told_once(*option)) out += option_entry(line, *option);

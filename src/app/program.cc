@@ -70,10 +70,16 @@ Result<void> Program::start() {
   // Engines first: a folder that is missing should not leave a port open for a moment.
   Result<void> opened = house_.engines.open(*settings_);
   if (!opened) return opened;
-  for (const settings::Address& address : {settings_->listen.address, settings_->admin.address}) {
-    Result<void> free = http::claim(endpoint_of(address));
-    if (!free) return free;
-  }
+  const auto in = [](const char* setting, Error error) {
+    error.detail = fmt::format("{}: {}", setting, error.detail);
+    return error;
+  };
+  constexpr const char* kApi = "listen.address";
+  constexpr const char* kAdmin = "admin.address";
+  Result<void> free = http::claim(endpoint_of(settings_->listen.address));
+  if (!free) return in(kApi, std::move(free).error());
+  free = http::claim(endpoint_of(settings_->admin.address));
+  if (!free) return in(kAdmin, std::move(free).error());
   for (unsigned i = 0; i < worker_count(*settings_); ++i) {
     workers_.push_back(std::make_unique<Worker>(i, house_, settings_));
   }
@@ -81,12 +87,12 @@ Result<void> Program::start() {
   for (auto& worker : workers_) {
     // The first takes the port; the others share it, also where it was chosen for us.
     Result<asio::ip::tcp::endpoint> bound = worker->listen(api_);
-    if (!bound) return std::move(bound).error();
+    if (!bound) return in(kApi, std::move(bound).error());
     api_ = *bound;
   }
   admin_ = std::make_unique<admin::Admin>(*this, house_, registry_, log_, *settings_);
   Result<asio::ip::tcp::endpoint> bound = admin_->listen(endpoint_of(settings_->admin.address));
-  if (!bound) return std::move(bound).error();
+  if (!bound) return in(kAdmin, std::move(bound).error());
   for (auto& worker : workers_) worker->start();
   admin_->start();
   house_.ready = true;
@@ -181,7 +187,7 @@ void Program::end(bool at_once, const std::function<bool()>& hurry) {
   }
   if (admin_) admin_->stop();
   for (auto& worker : workers_) worker->stop();
-  log_.info("ended", {});
+  if (house_.ready) log_.info("ended", {});  // what never began has said why
 }
 
 std::vector<std::string> Program::reload_problems() const {

@@ -96,7 +96,11 @@ int serve_command(const ServeOptions& options) {
   settings.reset();
   const Result<void> started = program.start();
   if (!started) {
-    log.error("the gateway could not start", {{"reason", started.error().detail}});
+    std::string reason = started.error().detail;
+    if (started.error().kind == Kind::not_found && options.config.empty() && !options.docs) {
+      reason += "; --docs DIR names one, --engine URL stands in front of an engine";
+    }
+    log.error("the gateway could not start", {{"reason", reason}});
     return kFailed;
   }
   for (;;) {

@@ -1,6 +1,7 @@
 """The command line's description in its other forms: the man page, completion; and exit codes."""
 
 import os
+import pathlib
 import pty
 import re
 import signal
@@ -44,6 +45,7 @@ class Completion(Scenario):
 
     def test_every_command_and_each_of_its_options_is_offered(self):
         self.assertEqual(self.complete("penstock", ""), sorted(commands()))
+        self.assertIn("errors", commands())
         for command in commands():
             with self.subTest(command):
                 self.assertEqual(self.complete("penstock", command, "--"), sorted(options(command)))
@@ -59,7 +61,8 @@ class Completion(Scenario):
                               (("serve", "--config", "tw"), ["two words.yaml"]),
                               (("serve", "--docs", ""), ["notes"]),
                               (("serve", "--engine", ""), []), (("ask", ""), []),
-                              (("completion", ""), ["bash"]), (("help", ""), sorted(commands()))):
+                              (("completion", ""), ["bash"]), (("help", ""), sorted(commands())),
+                              (("errors", "model"), ["model_not_found"])):
             with self.subTest(words):
                 self.assertEqual(self.complete("penstock", *words), wanted)
 
@@ -122,6 +125,7 @@ class ExitCodes(Scenario):
             "load": {0: ("--url", engine, "--model", "m", *quick), 1: ("--url", away),
                      2: ("--url", "x")},
             "settings": {0: (), 2: ("x",)},
+            "errors": {0: (), 2: ("x",)},
             "completion": {0: ("bash",), 2: ("zsh",)},
             "man": {0: (), 2: ("x",)},
             "help": {0: (), 2: ("x",)},
@@ -133,6 +137,12 @@ class ExitCodes(Scenario):
                     ended, output = run(command, *args)
                     self.assertEqual(ended, code, output)
                     self.assertNotIn("\x1b", output)
+
+    def test_the_documents_say_the_same_of_them(self):
+        rows = re.findall(r"^\| \d \| .* \|$", run("errors")[1], flags=re.M)
+        self.assertEqual([row[2] for row in rows], ["0", "1", "2"])
+        overview = (pathlib.Path(__file__).parents[2] / "docs/commands.md").read_text()
+        self.assertEqual(re.findall(r"^\| \d \| .* \|$", overview, flags=re.M), rows)
 
     def test_what_runs_ends_with_0_when_it_is_told_to(self):
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -154,7 +164,7 @@ class ExitCodes(Scenario):
         self.assertEqual(ask.wait(), -signal.SIGINT)
 
     def test_a_reader_that_has_gone_is_no_noise(self):
-        for command in ("settings", "man", "--help"):
+        for command in ("settings", "errors", "man", "--help"):
             with self.subTest(command):
                 ours, theirs = os.pipe()
                 os.close(ours)
@@ -164,7 +174,7 @@ class ExitCodes(Scenario):
                 self.assertEqual((done.returncode, done.stderr), (-signal.SIGPIPE, b""))
 
     def test_output_that_cannot_be_written_is_a_failure(self):
-        for command in ("settings", "man", "help", "--help", "--version"):
+        for command in ("settings", "errors", "man", "help", "--help", "--version"):
             with self.subTest(command), open("/dev/full", "wb") as full:
                 done = subprocess.run([PROGRAM, command], stdout=full, stderr=subprocess.PIPE,
                                       timeout=LIMIT, check=False)
