@@ -156,6 +156,16 @@ constexpr std::array kReasons = {
                          "that such a page could have made point here.",
                 .cure = "Open the status page by IP address or as localhost; from elsewhere, set "
                         "`admin.token` and send it."},
+    ReasonFacts{.reason = Reason::origin_not_allowed,
+                .status = 403,
+                .type = "permission_error",
+                .code = "origin_not_allowed",
+                .messages = "Pages of this origin may not ask here: it is not in "
+                            "listen.cors.origins.",
+                .cause = "A browser asked on behalf of a web page whether it may ask, and the "
+                         "page's origin is not listed.",
+                .cure = "Add the origin, as the browser writes it (`https://app.example`), to "
+                        "`listen.cors.origins`."},
     ReasonFacts{.reason = Reason::unknown_url,
                 .status = 404,
                 .type = kInvalid,

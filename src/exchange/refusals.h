@@ -25,6 +25,7 @@ enum class Reason : std::uint8_t {
   integer_above_max_value,
   invalid_admin_token,
   not_allowed,
+  origin_not_allowed,
   unknown_url,
   model_not_found,
   method_not_allowed,

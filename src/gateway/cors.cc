@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "dialect/refusal.h"
+#include "exchange/refusals.h"
 
 namespace penstock::gateway {
 namespace {
@@ -54,14 +55,12 @@ void answer_preflight(const Origins& allowed, const http::RequestHead& head,
       "access-control-request-private-network";
   const std::string_view origin = head.find("origin");
   if (!has(allowed, origin) && !has(allowed, kEveryOrigin)) {
-    Refusal refusal;
-    refusal.status = 403;
-    refusal.type = "permission_error";
-    refusal.message = "Pages of this origin may not ask here: it is not in listen.cors.origins.";
-    refusal.code = "origin_not_allowed";
+    const Refusal refused =
+        refusal(Reason::origin_not_allowed,
+                "Pages of this origin may not ask here: it is not in listen.cors.origins.");
     std::string body;
-    dialect::write_refusal(body, refusal);
-    reply.status(refusal.status);
+    dialect::write_refusal(body, refused);
+    reply.status(refused.status);
     reply.field("content-type", "application/json");
     reply.field("x-request-id", request_id);
     reply.field("vary", kVary);

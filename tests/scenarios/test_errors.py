@@ -206,6 +206,9 @@ class Clients(Scenario):
                         {"name": "f", "kind": "openai", "url": "http://127.0.0.1:1/v1"}],
             "listen": {"limits": {"first_header": "200ms", "body": "200ms"}},
             "admin": {"token": TOKEN}})
+        allowing = self.gateway(self.to(self.engine()), {"listen": {"cors": {"origins": ["https://a.example"]}}})
+        self.look(allowing.request("OPTIONS", CHAT, headers={
+            "origin": "https://b.example", "access-control-request-method": "POST"}), "origin_not_allowed")
         with contextlib.ExitStack() as slow:
             # Those that take their time begin first.
             late = [(slow.enter_context(Wire(port)).send(data)) for port, data in (
