@@ -14,6 +14,12 @@ int hex_value(char c) {
   return -1;
 }
 
+// Of a field's name (RFC 9110 section 5.6.2).
+bool token_char(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+         std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
+}
+
 bool control(char c) {
   const auto byte = static_cast<unsigned char>(c);
   return (byte < 0x20 && c != '\t') || byte == 0x7f;
@@ -83,11 +89,21 @@ ChunkedDecoder::Step ChunkedDecoder::next(std::string_view in) {
         ++i;
         if (c == '\r') {
           at_ = At::end_lf;
-        } else if (control(c) || c == ' ' || c == '\t' || ++trailer_bytes_ > kTrailerBytes) {
+        } else if (!token_char(c) || ++trailer_bytes_ > kTrailerBytes) {
           return bad();
         } else {
-          at_ = At::trailer;
+          at_ = At::trailer_name;
         }
+        break;
+      // Dropped, but only what is a field: whoever knows no trailers reads a request there.
+      case At::trailer_name:
+        ++i;
+        if (c == ':') {
+          at_ = At::trailer;
+        } else if (!token_char(c)) {
+          return bad();
+        }
+        if (++trailer_bytes_ > kTrailerBytes) return bad();
         break;
       case At::trailer:
         ++i;

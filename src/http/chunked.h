@@ -41,6 +41,7 @@ class ChunkedDecoder {
     data_cr,
     data_lf,
     trailer_begin,
+    trailer_name,
     trailer,
     trailer_lf,
     end_lf,

@@ -54,11 +54,27 @@ TEST(ChunkedDecoder, AsksForMoreUntilTheEnd) {
 }
 
 TEST(ChunkedDecoder, RefusesWhatIsNotInTheGrammar) {
-  for (const std::string text :
-       {"\r\n", "g\r\n", "-5\r\n", "+5\r\nhello\r\n", " 5\r\n", "5 \r\nhello\r\n", "0x5\r\n",
-        "5\nhello\r\n", "5\r\nhello\n0\r\n\r\n", "5\r\nhelloX\r\n", "5\rhello", "5;a\nb\r\n",
-        "5;a\x01\r\n", "00000000000000005\r\nhello\r\n", "0\r\nT: a\nb\r\n\r\n",
-        "0\r\n T: a\r\n\r\n", "0\r\n\rX"}) {
+  for (const std::string text : {"\r\n",
+                                 "g\r\n",
+                                 "-5\r\n",
+                                 "+5\r\nhello\r\n",
+                                 " 5\r\n",
+                                 "5 \r\nhello\r\n",
+                                 "0x5\r\n",
+                                 "5\nhello\r\n",
+                                 "5\r\nhello\n0\r\n\r\n",
+                                 "5\r\nhelloX\r\n",
+                                 "5\rhello",
+                                 "5;a\nb\r\n",
+                                 "5;a\x01\r\n",
+                                 "00000000000000005\r\nhello\r\n",
+                                 "0\r\nT: a\nb\r\n\r\n",
+                                 "0\r\n T: a\r\n\r\n",
+                                 "0\r\n\rX",
+                                 "0\r\nT\r\n\r\n",
+                                 "0\r\n: a\r\n\r\n",
+                                 "0\r\nT : a\r\n\r\n",
+                                 "0\r\nGET / HTTP/1.1\r\n\r\n"}) {
     for (std::size_t piece = 1; piece <= text.size(); ++piece) {
       EXPECT_EQ(decode(text, piece).state, ChunkedDecoder::State::bad) << text;
     }
