@@ -196,6 +196,18 @@ std::string_view find_in(const std::vector<Field>& fields, std::string_view name
   return {};
 }
 
+// What Host or a target's authority may be here: one plain name, perhaps with a port.
+bool plain_host(std::string_view host) {
+  return host.find_first_of(" \t/?#@,") == std::string_view::npos;
+}
+
+bool equal_in_any_case(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
+    const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c; };
+    return lower(x) == lower(y);
+  });
+}
+
 // Content-Length as one decimal number of at most 19 digits.
 bool parse_length(std::string_view text, std::uint64_t& length) {
   if (text.empty() || text.size() > 19) return false;
@@ -383,7 +395,9 @@ Framing judge_request(const RequestHead& head) {
     if (field.name.size() == 4) {
       if (field.name == "host") {
         ++hosts;
-        if (field.value.find_first_of(" \t/?#@,") != std::string_view::npos) hosts = 2;
+        if (!plain_host(field.value)) hosts = 2;
+        // The target's is the one that counts (RFC 9112 section 3.2.2): not every program knows.
+        if (!head.host.empty() && !equal_in_any_case(field.value, head.host)) hosts = 2;
       }
     } else if (field.name.size() == 6 && field.name == "expect") {
       framing.expect_continue = equal_lower(field.value, "100-continue") && head.minor == 1;
@@ -392,6 +406,7 @@ Framing judge_request(const RequestHead& head) {
       collect(field, all);
     }
   }
+  if (!plain_host(head.host)) hosts = 2;
   // HTTP/1.0 knew no Host; two are two meanings in any version.
   if (hosts > 1 || (hosts == 0 && head.minor == 1)) {
     framing.bad = {400, hosts == 0 ? "no Host field" : "Host is not one plain name"};

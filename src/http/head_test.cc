@@ -96,6 +96,15 @@ TEST(RequestHead, NeedsExactlyOneHost) {
   EXPECT_EQ(status_of("GET / HTTP/1.2\r\nHost: a\r\n\r\n"), 505);
 }
 
+TEST(RequestHead, WhoseTargetNamesAnotherHostIsRefused) {
+  EXPECT_EQ(status_of("GET http://A:80/ HTTP/1.1\r\nHost: a:80\r\n\r\n"), 200);
+  EXPECT_EQ(status_of("GET http://a/ HTTP/1.0\r\n\r\n"), 200);
+  EXPECT_EQ(status_of("GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n"), 400);
+  EXPECT_EQ(status_of("GET http://a:x/ HTTP/1.1\r\nHost: a\r\n\r\n"), 400);
+  EXPECT_EQ(status_of("GET http://u:p@a/ HTTP/1.1\r\nHost: u:p@a\r\n\r\n"), 400);
+  EXPECT_EQ(status_of("GET http://u:p@a/ HTTP/1.0\r\n\r\n"), 400);
+}
+
 TEST(RequestHead, WithAPathThatHasTwoReadingsIsRefused) {
   const auto path = [](const std::string& p) {
     return status_of("GET " + p + " HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -106,7 +115,7 @@ TEST(RequestHead, WithAPathThatHasTwoReadingsIsRefused) {
   EXPECT_EQ(path("/v1/models/meta/llama"), 200);
   EXPECT_EQ(path("/v1/models/meta%2FLlama"), 200);
   EXPECT_EQ(path("/v1/models/a%2fb%2Fc"), 200);
-  EXPECT_EQ(path("http://h/v1/models"), 200);
+  EXPECT_EQ(path("http://a/v1/models"), 200);
   for (const char* bad : {"/v1/../admin",
                           "/v1/./x",
                           "//x",

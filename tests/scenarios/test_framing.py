@@ -65,6 +65,10 @@ REFUSED = {
     "a bare LF after a chunk size": (post(CHUNKED, body=b"1\nx\r\n0\r\n\r\n"), 400),
     "a bare LF after a chunk": (post(CHUNKED, body=b"1\r\nx\n0\r\n\r\n"), 400),
     "a trailer without a colon": (post(CHUNKED, body=b"0\r\nGET /livez HTTP/1.1\r\n\r\n"), 400),
+    "a target of another host": (
+        post(LENGTH, line="POST http://other/v1/chat/completions HTTP/1.1", body=BODY), 400),
+    "a target with a user": (
+        post(LENGTH, line="POST http://a:b@test/v1/chat/completions HTTP/1.1", body=BODY), 400),
     "a chunk extension of over 1 KiB": (post(CHUNKED, body=b"1;" + b"e" * 1100 + b"\r\nx\r\n0\r\n\r\n"), 400),
     "chunk extensions of over 1 KiB together": (
         post(CHUNKED, body=(b"1;" + b"e" * 100 + b"\r\nx\r\n") * 12 + b"0\r\n\r\n"), 400),
