@@ -49,6 +49,17 @@ class Passthrough(Scenario):
         self.assertEqual((model["id"], model["owned_by"]), ("org/own", "e"))
         self.assertGreater(model["created"], 1_600_000_000)
 
+    def test_no_method_passes_that_could_bring_back_the_key_of_the_engine(self):
+        engine = self.engine(answering(lambda _: plain(b"{}")))
+        gateway = self.gateway(self.to(engine))
+        for method in ("TRACE", "TRACK", "get", "PROPFIND"):
+            answer = gateway.request(method, "/v1/files")
+            self.assertEqual((answer.status, answer.headers.get("allow")),
+                             (405, "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"), answer)
+        self.assertEqual(engine.requests, [])
+        for method in ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"):
+            self.assertEqual(gateway.request(method, "/v1/files").status, 200)
+
     def test_a_form_goes_on_with_the_name_that_the_engine_knows(self):
         engine = self.engine(answering(lambda _: plain(b"{}")))
         gateway = self.gateway(self.to_large(engine))
