@@ -434,6 +434,7 @@ bool QuestionReader::Walk::close() {
     }
   } else if constexpr (Canonical) {
     writer_.tag(']');
+    if (depth_ == 1) question_.canonical.assign(writer_.begin(), writer_.size());
   }
   --depth_;
   return true;

@@ -180,6 +180,8 @@ TEST(QuestionReader, OfAnUnknownEndpointTakesTheModelAlone) {
     EXPECT_EQ(lenient.question.model, "") << body;
     EXPECT_FALSE(lenient.question.stream) << body;
   }
+  EXPECT_NE(read("[1]", Endpoint::other).question.canonical,
+            read("[2]", Endpoint::other).question.canonical);
   EXPECT_EQ(refusal_of("[1", Endpoint::other).code, "invalid_json");
   EXPECT_EQ(refusal_of("7", Endpoint::other).code, "invalid_json");
   EXPECT_EQ(refusal_of(R"({"model":"a\u0000b"})", Endpoint::other).param, "model");
