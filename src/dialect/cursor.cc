@@ -87,6 +87,7 @@ std::optional<std::string> Cursor::string() {
 }
 
 std::string unescaped(std::string_view raw) {
+  if (raw.empty()) return {};  // behind a fault it has no place at all
   std::string text(raw.size(), '\0');
   const char* at = raw.data();
   const char* const end = at + raw.size();

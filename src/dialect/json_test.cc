@@ -141,6 +141,9 @@ TEST(Refusal, CompletesWhatAnEngineSaid) {
             R"("code":null}})");
   EXPECT_EQ(completed("", 503), R"({"error":{"message":"The engine answered with status 503.",)"
                                 R"("type":"server_error","param":null,"code":null}})");
+  EXPECT_EQ(completed(R"({"detail":"d)"),
+            R"({"error":{"message":"{\"detail\":\"d","type":"invalid_request_error",)"
+            R"("param":null,"code":null}})");
   // 500 bytes at most, cut between characters.
   EXPECT_EQ(completed("a" + std::string(499, 'b') + "\xc3\xa9"),
             R"({"error":{"message":"a)" + std::string(499, 'b') +
