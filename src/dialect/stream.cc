@@ -16,14 +16,14 @@ bool within(std::string_view part, std::string_view whole) {
          before(part.data() + part.size(), whole.data() + whole.size());
 }
 
-// "data: [DONE]" and the end of its line.
-bool is_done_line(std::string_view text) {
-  if (!text.starts_with("data:")) return false;
-  text.remove_prefix(5);
-  if (text.starts_with(' ')) text.remove_prefix(1);
-  if (!text.starts_with(kDone)) return false;
-  text.remove_prefix(kDone.size());
-  return text == "\n" || text == "\r\n" || text == "\r";
+// The length of "data: [DONE]" and the end of its line, where the text begins so; else 0.
+std::size_t done_line(const std::string_view text) {
+  if (!text.starts_with("data:")) return 0;
+  const std::size_t begin = text.substr(5, 1) == " " ? 6 : 5;
+  if (!text.substr(begin).starts_with(kDone)) return 0;
+  const std::size_t end = begin + kDone.size();
+  if (text.substr(end, 2) == "\r\n") return end + 2;
+  return end < text.size() && (text[end] == '\r' || text[end] == '\n') ? end + 1 : 0;
 }
 
 }  // namespace
@@ -196,6 +196,13 @@ bool StreamReader::take(const Event& event) {
     pass(event.raw);
     return true;
   }
+  // More data in the same event comes after the end: it would have been cut off from it, had the
+  // line come alone.
+  if (const std::size_t length = done_line(event.raw); length > 0) {
+    done_ = dropped_ = true;
+    pass(event.raw.substr(0, length));
+    return true;
+  }
 
   Outline outline;
   if (!read_outline(event.data, outline)) return false;
@@ -242,9 +249,13 @@ Result<std::string_view> StreamReader::feed(std::string_view bytes) {
     return before;
   }
   // Some engines end with this line and without the empty one behind it.
-  if (!done_ && is_done_line(splitter_.rest())) {
-    done_ = true;
-    pass(splitter_.take_rest());
+  if (!done_) {
+    const std::string_view rest = splitter_.rest();
+    if (const std::size_t length = done_line(rest); length > 0) {
+      done_ = true;
+      pass(rest.substr(0, length));
+      splitter_.drop(length);
+    }
   }
   return copied_ ? std::string_view(out_) : plain_;
 }

@@ -41,11 +41,9 @@ class EventSplitter {
   // What has come of an event that is not whole; valid once next() has returned nothing.
   std::string_view rest() const { return held_; }
 
-  // Gives the rest out, for whoever sees that no more of it is needed.
-  std::string_view take_rest() {
-    release_held_ = true;
-    return held_;
-  }
+  // Takes lines off the rest's beginning: what follows them is an event of its own.
+  // REQUIRES: these bytes are whole lines.
+  void drop(std::size_t length) { held_.erase(0, length); }
 
  private:
   Event parse(std::string_view raw);

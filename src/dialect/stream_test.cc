@@ -280,6 +280,19 @@ TEST(StreamReader, TakesADoneWithoutItsEmptyLine) {
   EXPECT_FALSE(watch(event + "data: [DONE]", false).reader.done());
 }
 
+TEST(StreamReader, IsDoneByTheDoneLineHoweverWhatFollowsItWasCut) {
+  const std::string event = chunk(R"([{"index":0,"delta":{},"finish_reason":"stop"}])");
+  for (const std::string end : {"data: [DONE]\n!", "data: [DONE]\r: x", "data: [DONE]\ndata: x\n\n",
+                                "data:[DONE]\r\n: x\r\ndata: {\r\n\r\n"}) {
+    const std::string line = end.substr(0, end.find_last_of("\r\n", end.find("]") + 2) + 1);
+    for (std::size_t step = 1; step < event.size() + end.size() + 1; ++step) {
+      const Watched watched = watch(event + end, false, step);
+      EXPECT_EQ(watched.passed, event + line) << step;
+      EXPECT_TRUE(watched.reader.whole() && !watched.failed) << step;
+    }
+  }
+}
+
 TEST(StreamReader, PassesNothingMoreAfterDone) {
   const std::string done = "data: [DONE]\n\n";
   EXPECT_EQ(watch(done + chunk("[]") + "\n", false).passed, done + "\n");
