@@ -77,7 +77,7 @@ class Assembler {
   void merge_array(Cursor& json, Node& into, Strings strings);
   void merge_element(Cursor& json, Node& array, Strings strings);
   void merge_choices(Cursor& json);
-  void merge_choice(Cursor& json);
+  void merge_choice(Cursor& json, std::int64_t place);
 
   Node answer_;
   std::vector<Node> choices_;  // objects, each with its index
@@ -156,9 +156,9 @@ void Assembler::merge_array(Cursor& json, Node& into, Strings strings) {
   while (elements.next()) merge_element(json, into, strings);
 }
 
-void Assembler::merge_choice(Cursor& json) {
+void Assembler::merge_choice(Cursor& json, std::int64_t place) {
   const std::int64_t said = json.is_object() ? index_of(json) : kNoIndex;
-  const std::int64_t index = said == kNoIndex ? 0 : said;
+  const std::int64_t index = said == kNoIndex ? place : said;
   Node* choice = nullptr;
   for (Node& known : choices_) {
     if (known.index == index) choice = &known;
@@ -187,8 +187,9 @@ void Assembler::merge_choices(Cursor& json) {
     json.skip();
     return;
   }
+  std::int64_t place = 0;
   Elements choices(json);
-  while (choices.next()) merge_choice(json);
+  while (choices.next()) merge_choice(json, place++);
 }
 
 bool Assembler::add(std::string_view chunk) {

@@ -47,7 +47,7 @@ struct Part {
 };
 
 struct Choice {
-  std::string_view index = "0";
+  std::uint64_t index = 0;
   std::vector<Part> message;  // of chat
   std::string_view text;      // of completions, between the quotes
   std::vector<Part> rest;     // logprobs, finish_reason and what is not known
@@ -68,11 +68,13 @@ bool repeated(std::string_view name) {
 
 void read_choice(Cursor& json, Plain& plain) {
   Choice choice;
+  // As everywhere: without an index of its own it is what its place says.
+  choice.index = plain.choices.size();
   Members members(json);
   while (members.next()) {
     const std::string_view name = members.name();
     if (name == "index") {
-      choice.index = json.skip();
+      choice.index = json.unsigned_integer().value_or(choice.index);
     } else if (name == "message" && json.is_object()) {
       plain.chat = true;
       Members parts(json);
@@ -161,7 +163,7 @@ void Splitter::head() {
 void Splitter::begin(const Choice& choice) {
   head();
   out_ += ",\"choices\":[{\"index\":";
-  out_ += choice.index;
+  out_ += std::to_string(choice.index);
 }
 
 void Splitter::end(const Choice* finished) {

@@ -434,6 +434,20 @@ TEST(Split, SendsUsageOnlyWhereItIsWanted) {
   EXPECT_TRUE(with->ends_with(kDoneEvent));
 }
 
+TEST(Split, TakesAChoiceWithoutAnIndexByItsPlace) {
+  const std::string choices = R"([{"message":{"content":"a"},"finish_reason":"stop"},)"
+                              R"({"index":"x","message":{"content":"b"},"finish_reason":null}])";
+  const auto frames = split(R"({"choices":)" + choices + "}", false);
+  ASSERT_TRUE(frames);
+  EXPECT_FALSE(watch(*frames, false).reader.whole()) << *frames;  // as the answer was not
+  const auto joined = assemble(
+      chunk(R"([{"text":"a","finish_reason":"stop"},{"text":"b","finish_reason":"stop"}])") +
+      "data: [DONE]\n\n");
+  ASSERT_TRUE(joined);
+  EXPECT_NE(joined->find(R"({"text":"a","finish_reason":"stop"},{"text":"b")"), std::string::npos)
+      << *joined;
+}
+
 TEST(Split, WritesEachEventOnOneLine) {
   const auto frames = split(
       "{\n \"object\":\"chat.completion\",\r\n \"choices\" : [ {\n \"message\":{\n"
