@@ -48,6 +48,10 @@ if(PENSTOCK_SANITIZE)
     target_compile_options(penstock_flags INTERFACE -Wno-tsan)
   endif()
 endif()
+if(PENSTOCK_FUZZ)
+  # The fuzzer sees which ways were gone; its main() is linked to the targets alone.
+  target_compile_options(penstock_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
 
 # One precompiled header for all: what nearly every file includes and nobody changes.
 add_library(penstock_pch OBJECT ${CMAKE_SOURCE_DIR}/src/base/pch.cc)
