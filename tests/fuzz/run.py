@@ -88,8 +88,8 @@ class Run:
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--build", type=pathlib.Path, required=True)
+    parser = argparse.ArgumentParser(prog="./dev fuzz", description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--build", type=pathlib.Path, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--seconds", type=int, default=60, help="for each target")
     parser.add_argument("--minutes", type=int, help="for each target")
     parser.add_argument("--jobs", type=int, default=1, help="targets at a time")
@@ -110,7 +110,7 @@ def main():
     failed = [run for run in runs if run.failed]
     for run in failed:
         print(run.finding())
-    print(f"\n{len(runs)} targets, {seconds} s each, {time.monotonic() - begin:.0f} s in all: "
+    print(f"\n{len(runs)} target{'s' if len(runs) > 1 else ''}, {seconds} s each, {time.monotonic() - begin:.0f} s in all: "
           f"{len(failed) or 'no'} finding{'s' if len(failed) > 1 else ''}")
     return 1 if failed else 0
 
