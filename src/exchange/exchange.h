@@ -57,9 +57,10 @@ struct Refusal {
   int status = 400;
   std::string_view type = "invalid_request_error";
   std::string message;
-  std::string param;       // empty is null
-  std::string_view code;   // empty is null
-  std::string_view allow;  // of a 405: the methods that it takes
+  std::string param;                 // empty is null
+  std::string_view code;             // empty is null
+  std::string_view allow;            // of a 405: the methods that it takes
+  std::string_view accept_encoding;  // of a 415: the content codings that it takes
   std::optional<Duration> retry_after;
   bool final = false;  // to ask again cannot mend it, whatever the status says
   bool close = false;  // the connection cannot go on: its framing is in doubt

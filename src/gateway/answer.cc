@@ -45,6 +45,16 @@ std::optional<Invalid> kind_of(const Refusal& refusal) {
 }  // namespace
 
 Task<Result<Answer, Refusal>> Gateway::answer(Exchange& x) {
+  if (auto refusal = locate(x)) co_return std::move(*refusal);
+  const Result<std::optional<http::Coding>, Refusal> coding = body_coding(x.request.head);
+  if (!coding) {
+    metrics_.invalid(x.question.endpoint, Invalid::content_type);
+    co_return coding.error();
+  }
+  if (*coding) {
+    std::optional<Refusal> refusal = co_await decode(x, **coding);
+    if (refusal) co_return std::move(*refusal);
+  }
   if (auto refusal = parse(x)) co_return std::move(*refusal);
   if (x.question.endpoint == Endpoint::models) {
     Result<Answer, Refusal> models = co_await list_models(x);
@@ -60,8 +70,8 @@ Task<Result<Answer, Refusal>> Gateway::answer(Exchange& x) {
   co_return own;
 }
 
-// Reads what the gateway must know of the question; the body stays as it came.
-std::optional<Refusal> Gateway::parse(Exchange& x) {
+// What is asked for, by the head alone.
+std::optional<Refusal> Gateway::locate(Exchange& x) {
   const http::RequestHead& head = x.request.head;
   Question& question = x.question;
   question.method = head.method;
@@ -79,9 +89,15 @@ std::optional<Refusal> Gateway::parse(Exchange& x) {
                        "; the API is under /v1/, and a client's base URL ends in /v1.");
   }
   if (const auto wanted = patience(head)) x.deadline.move(x.request.received + *wanted);
+  return std::nullopt;
+}
+
+// Reads what the gateway must know of the question; the body stays as it came.
+std::optional<Refusal> Gateway::parse(Exchange& x) {
+  Question& question = x.question;
   const bool canonical = x.settings().cache.answers != settings::CacheAnswers::off &&
                          question.body.size() <= kCachedQuestion;
-  auto refused = read_question(question, head, reader_, canonical);
+  auto refused = read_question(question, x.request.head, reader_, canonical);
   const auto kind = refused ? kind_of(*refused) : std::nullopt;
   if (kind) metrics_.invalid(question.endpoint, *kind);
   x.recorder.stream = question.stream;

@@ -14,6 +14,7 @@ struct Exchange {
   Deadline& deadline;
   const std::shared_ptr<const Snapshot> with;  // the settings this request began with
   Question question;
+  Buffer decoded;    // the question's body, where it came in a content coding
   std::string form;  // the question's body, where it had to be written anew
   route::Plan plan;
   cache::Key key{};           // where the answer may be kept

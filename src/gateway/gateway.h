@@ -21,6 +21,7 @@
 #include "engine/factory.h"
 #include "exchange/exchange.h"
 #include "gateway/metrics.h"
+#include "http/inflate.h"
 #include "http/server.h"
 #include "observe/log.h"
 #include "route/route.h"
@@ -98,10 +99,14 @@ class Gateway final : public http::Handler {
 
   // answer.cc: the straight line
   Task<Result<Answer, Refusal>> answer(Exchange& x);
+  std::optional<Refusal> locate(Exchange& x);
   std::optional<Refusal> parse(Exchange& x);
   std::optional<Refusal> route(Exchange& x);
   bool may_be_cached(Exchange& x);
   bool find_in_cache(Exchange& x);
+
+  // decode.cc
+  Task<std::optional<Refusal>> decode(Exchange& x, http::Coding coding);
 
   // models.cc
   Task<Result<Answer, Refusal>> list_models(Exchange& x);

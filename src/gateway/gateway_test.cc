@@ -241,28 +241,30 @@ TEST(Passthrough, PutsAnotherNameIntoAForm) {
   EXPECT_EQ(form_with_model(question, "org/large"), std::nullopt);
 }
 
-TEST(Passthrough, RefusesABodyInAnEncodingByItsName) {
-  dialect::QuestionReader reader;
-  const auto refused = [&](std::string_view encoding, Endpoint endpoint) {
+TEST(Passthrough, KnowsTheCodingOfABody) {
+  const auto coding = [](std::vector<std::string_view> encodings) {
     http::RequestHead head;
-    head.method = "POST";
-    head.fields = {{"content-type", "application/json"}, {"content-encoding", encoding}};
-    Question question;
-    question.endpoint = endpoint;
-    const std::string body = "{}" + std::string(64, ' ');
-    question.body = std::string_view(body).substr(0, 2);
-    return read_question(question, head, reader, false);
+    for (const std::string_view encoding : encodings) {
+      head.fields.push_back({"content-encoding", encoding});
+    }
+    return body_coding(head);
   };
-  for (const Endpoint endpoint : {Endpoint::chat, Endpoint::other}) {
-    const auto gzip = refused("gzip", endpoint);
-    ASSERT_TRUE(gzip);
-    EXPECT_EQ(gzip->status, 415);
-    EXPECT_EQ(gzip->message, "The body's content-encoding is gzip; it must be sent without one.");
-    EXPECT_EQ(refused("\x1b[31m", endpoint)->message,
-              "The body's content-encoding is not known; it must be sent without one.");
+  EXPECT_EQ(*coding({}), std::nullopt);
+  EXPECT_EQ(*coding({""}), std::nullopt);
+  EXPECT_EQ(*coding({"Identity"}), std::nullopt);
+  EXPECT_EQ(*coding({"GZIP"}), http::Coding::gzip);
+  EXPECT_EQ(*coding({"", "identity", "deflate"}), http::Coding::deflate);
+
+  const Refusal brotli = coding({"br"}).error();
+  EXPECT_EQ(brotli.status, 415);
+  EXPECT_EQ(brotli.message,
+            "The body's content-encoding is br; it may be one of gzip, deflate, or none.");
+  EXPECT_EQ(brotli.accept_encoding, "gzip, deflate");
+  EXPECT_EQ(coding({"gzip, gzip"}).error().status, 415);
+  for (const Refusal& other : {coding({"\x1b[31m"}).error(), coding({"gzip", "gzip"}).error()}) {
+    EXPECT_EQ(other.message,
+              "The body's content-encoding is not known; it may be one of gzip, deflate, or none.");
   }
-  EXPECT_FALSE(refused("Identity", Endpoint::other));
-  EXPECT_EQ(refused("identity", Endpoint::chat)->status, 400);
 }
 
 TEST(Passthrough, KnowsJsonByItsType) {

@@ -15,13 +15,13 @@ bool one_of(std::string_view name, std::initializer_list<std::string_view> names
 // Neither passed on as it came nor part of what is asked.
 bool dropped(std::string_view name) {
   return http::hop_by_hop(name) || name.starts_with("x-penstock-") ||
-         one_of(name,
-                {"host", "authorization", "api-key", "x-api-key", "cookie", "content-length",
-                 "content-type", "accept", "accept-encoding", "expect", "x-request-id", "forwarded",
-                 "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "origin",
-                 "referer", "cache-control", "te", "upgrade-insecure-requests", "http2-settings",
-                 // What other vendors call a credential.
-                 "x-goog-api-key", "x-amz-security-token", "proxy-authorization"});
+         one_of(name, {"host", "authorization", "api-key", "x-api-key", "cookie", "content-length",
+                       "content-type", "content-encoding", "accept", "accept-encoding", "expect",
+                       "x-request-id", "forwarded", "x-forwarded-for", "x-forwarded-host",
+                       "x-forwarded-proto", "x-real-ip", "origin", "referer", "cache-control", "te",
+                       "upgrade-insecure-requests", "http2-settings",
+                       // What other vendors call a credential.
+                       "x-goog-api-key", "x-amz-security-token", "proxy-authorization"});
 }
 
 // Passed on, and no reason for another answer. By length first: every request's fields are looked
@@ -52,7 +52,6 @@ bool listed_in(const http::RequestHead& head, std::string_view name, std::string
 
 }  // namespace
 
-// Content-Encoding is neither neutral nor dropped: what it stands on is no plain question.
 Glance glance(const http::RequestHead& head) {
   Glance seen;
   for (const http::Field& field : head.fields) {
@@ -90,6 +89,10 @@ Glance glance(const http::RequestHead& head) {
         break;
       case 14:
         if (name == "content-length") continue;
+        break;
+      case 16:
+        // The bytes of the body are not the question's.
+        if (name == "content-encoding") seen.plain = false;
         break;
       default: break;
     }

@@ -68,25 +68,6 @@ bool is_form(std::string_view content_type) {
   return http::equal_lower(media_type(content_type), "multipart/form-data");
 }
 
-// A body in an encoding is no text that could be read here, and whoever passes it on could not say
-// what model it is for.
-std::optional<Refusal> refuse_encoding(const http::RequestHead& head, std::string_view body) {
-  const std::string_view encoding = head.find("content-encoding");
-  if (body.empty() || encoding.empty() || http::equal_lower(encoding, "identity")) {
-    return std::nullopt;
-  }
-  // What a client sends is not repeated raw.
-  const bool plain =
-      encoding.size() <= 32 && std::all_of(encoding.begin(), encoding.end(), [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-               c == '-' || c == ',' || c == ' ';
-      });
-  return refusal(Reason::unsupported_content_encoding,
-                 "The body's content-encoding is " +
-                     (plain ? std::string(encoding) : std::string("not known")) +
-                     "; it must be sent without one.");
-}
-
 // An engine that answers TRACE repeats what it was sent, its key too. No more does any API of
 // engines know others than these, and to one that reads them in any letter case `get` is a GET.
 constexpr std::string_view kPassing = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT";
@@ -122,6 +103,36 @@ Endpoint endpoint_of(std::string_view path) {
 bool health_path(std::string_view path) {
   return path == "/livez" || path == "/readyz" || path == "/startupz" || path == "/health" ||
          path == "/health/liveliness" || path == "/health/readiness";
+}
+
+Result<std::optional<http::Coding>, Refusal> body_coding(const http::RequestHead& head) {
+  std::string_view encoding;
+  bool several = false;
+  for (const http::Field& field : head.fields) {
+    if (field.name != "content-encoding" || field.value.empty() ||
+        http::equal_lower(field.value, "identity")) {
+      continue;
+    }
+    several = !encoding.empty();
+    encoding = field.value;
+  }
+  if (encoding.empty()) return std::optional<http::Coding>();
+  const std::optional<http::Coding> coding = http::coding_of(encoding);
+  if (coding && !several) return coding;
+  // What a client sends is not repeated raw.
+  const bool plain = !several && encoding.size() <= 32 &&
+                     std::all_of(encoding.begin(), encoding.end(), [](char c) {
+                       return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                              (c >= '0' && c <= '9') || c == '-' || c == ',' || c == ' ';
+                     });
+  Refusal refusal;
+  refusal.status = 415;
+  refusal.message = "The body's content-encoding " +
+                    (plain ? "is " + std::string(encoding) : "is not known") +
+                    "; it may be one of " + std::string(http::kCodings) + ", or none.";
+  refusal.code = "unsupported_content_encoding";
+  refusal.accept_encoding = http::kCodings;
+  return refusal;
 }
 
 bool is_json(std::string_view content_type) {
@@ -164,7 +175,6 @@ std::optional<Refusal> read_question(Question& question, const http::RequestHead
   question.content_type = head.find("content-type");
   if (question.endpoint == Endpoint::other) {
     if (!passes(head.method)) return method_not_allowed(head.method, head.path, kPassing);
-    if (auto refused = refuse_encoding(head, question.body)) return refused;
     return read_passthrough(question, reader);
   }
   if (head.method != "POST") return method_not_allowed(head.method, head.path, "POST");
@@ -172,7 +182,6 @@ std::optional<Refusal> read_question(Question& question, const http::RequestHead
     return refusal(Reason::unsupported_content_type,
                    "The body's content-type must be application/json.");
   }
-  if (auto refused = refuse_encoding(head, question.body)) return refused;
   return reader.read(question, canonical);
 }
 

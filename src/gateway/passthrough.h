@@ -8,15 +8,19 @@
 #include "dialect/question.h"
 #include "exchange/exchange.h"
 #include "http/head.h"
+#include "http/inflate.h"
 
 namespace penstock::gateway {
 
 Endpoint endpoint_of(std::string_view path);
 
+// The one coding that the body is in; nothing where it is plain. A 415 says what is taken.
+Result<std::optional<http::Coding>, Refusal> body_coding(const http::RequestHead& head);
+
 // application/json, with or without parameters, or another +json type.
 bool is_json(std::string_view content_type);
 
-// Fills the question from the request's body; `canonical` as QuestionReader has it. The refusal
+// Fills the question from its plain body; `canonical` as QuestionReader has it. The refusal
 // names what is wrong: the method, the media type, the JSON, a parameter.
 // REQUIRES: question.endpoint and body are set.
 std::optional<Refusal> read_question(Question& question, const http::RequestHead& head,

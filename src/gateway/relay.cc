@@ -77,6 +77,9 @@ void Gateway::send_refusal(Exchange& x, const Refusal& refusal) {
   answer.status = refusal.status;
   dialect::write_refusal(answer.body, refusal);
   if (!refusal.allow.empty()) answer.headers.push_back({"allow", std::string(refusal.allow)});
+  if (!refusal.accept_encoding.empty()) {
+    answer.headers.push_back({"accept-encoding", std::string(refusal.accept_encoding)});
+  }
   if (refusal.retry_after) {
     const auto ms =
         std::chrono::duration_cast<std::chrono::milliseconds>(*refusal.retry_after).count();

@@ -97,7 +97,7 @@ std::vector<Key> edge_keys() {
        .standard = "32MiB",
        .least = "1KiB",
        .most = "4GiB",
-       .help = "The body of a request; more is answered with 413.",
+       .help = "The body of a request, decoded; more is answered with 413.",
        .field = at<Settings>([](auto& s) { return &s.listen.limits.body_bytes; })},
       {.path = "listen.limits.streams_per_connection",
        .type = Type::integer,
