@@ -15,6 +15,9 @@ namespace {
 // A larger question is neither digested nor kept: reading it twice would cost more than it saves.
 constexpr std::size_t kCachedQuestion = 1024 * 1024;
 
+// As much of a field's name is repeated.
+constexpr std::size_t kNameShown = 64;
+
 // The client's own patience, in the header of the gateway or those of OpenAI's SDKs.
 std::optional<Duration> patience(const http::RequestHead& head) {
   const auto number = [&](std::string_view name) -> std::optional<double> {
@@ -87,6 +90,14 @@ std::optional<Refusal> Gateway::locate(Exchange& x) {
     return refusal(Reason::unknown_url,
                    "There is nothing at " + std::string(head.path) +
                        "; the API is under /v1/, and a client's base URL ends in /v1.");
+  }
+  if (const std::string_view field = unknown_own_field(head); !field.empty()) {
+    Refusal refusal;
+    refusal.message =
+        "There is no request field " + std::string(field.substr(0, kNameShown)) + " here.";
+    refusal.code = "unknown_field";
+    metrics_.invalid(question.endpoint, Invalid::parameter);
+    return refusal;
   }
   if (const auto wanted = patience(head)) x.deadline.move(x.request.received + *wanted);
   return std::nullopt;

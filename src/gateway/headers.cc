@@ -12,9 +12,12 @@ bool one_of(std::string_view name, std::initializer_list<std::string_view> names
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
+// Fields of the gateway's own. A request has none today: what looks like one is refused.
+constexpr std::string_view kOwn = "x-penstock-";
+
 // Neither passed on as it came nor part of what is asked.
 bool dropped(std::string_view name) {
-  return http::hop_by_hop(name) || name.starts_with("x-penstock-") ||
+  return http::hop_by_hop(name) || name.starts_with(kOwn) ||
          one_of(name, {"host", "authorization", "api-key", "x-api-key", "cookie", "content-length",
                        "content-type", "content-encoding", "accept", "accept-encoding", "expect",
                        "x-request-id", "forwarded", "x-forwarded-for", "x-forwarded-host",
@@ -96,9 +99,16 @@ Glance glance(const http::RequestHead& head) {
         break;
       default: break;
     }
-    if (!neutral(name) && !dropped(name)) seen.plain = false;
+    if (!neutral(name) && (!dropped(name) || name.starts_with(kOwn))) seen.plain = false;
   }
   return seen;
+}
+
+std::string_view unknown_own_field(const http::RequestHead& head) {
+  for (const http::Field& field : head.fields) {
+    if (field.name.starts_with(kOwn)) return field.name;
+  }
+  return {};
 }
 
 std::vector<HeaderView> forwarded(const http::RequestHead& head) {

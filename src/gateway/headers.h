@@ -19,6 +19,10 @@ struct Glance {
 };
 Glance glance(const http::RequestHead& head);
 
+// The first field that claims to be one of the gateway's own, of which there are none in requests:
+// a misspelt wish must not go unnoticed. Empty if there is none.
+std::string_view unknown_own_field(const http::RequestHead& head);
+
 // Everything end to end but credentials, what describes this connection, and what is ours.
 std::vector<HeaderView> forwarded(const http::RequestHead& head);
 

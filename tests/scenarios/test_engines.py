@@ -317,7 +317,7 @@ class Engines(Scenario):
                 b' "response_format":{"type":"json_object"},"n":2,"logprobs":true }')
         answer = gateway.request("POST", "/v1/chat/completions", body=body, headers={
             "content-type": "application/json", "authorization": f"Bearer client-{CANARY}",
-            "x-penstock-inner": "1", "connection": "x-hop", "x-hop": "1", "x-custom": "kept",
+            "connection": "x-hop", "x-hop": "1", "x-custom": "kept",
             "cookie": "a=b"})
         self.assertEqual(answer.status, 200)
         call = engine.calls[0]
@@ -325,9 +325,21 @@ class Engines(Scenario):
         self.assertEqual(call.headers["authorization"], f"Bearer {KEY}")
         self.assertEqual(call.headers["x-custom"], "kept")
         self.assertEqual(call.headers["host"], f"127.0.0.1:{engine.port}")
-        for dropped in ("x-penstock-inner", "x-hop", "cookie"):
+        for dropped in ("x-hop", "cookie"):
             self.assertNotIn(dropped, call.headers)
         self.assertEqual(call.headers.get("x-request-id"), answer.headers["x-request-id"])
+
+    def test_a_field_that_claims_to_be_the_gateways_own_is_refused(self):
+        engine = self.engine()
+        gateway = self.gateway(self.to(engine))
+        for _ in range(3):  # also once the answer is known by the question's very bytes
+            self.assertEqual(gateway.ask().status, 200)
+        for name in ("x-penstock-engine", "X-Penstock-Anything", "x-penstock-" + "a" * 1000):
+            answer = gateway.ask(headers={name: "http://127.0.0.1:1"})
+            self.assertEqual((answer.status, answer.error["code"]), (400, "unknown_field"), answer)
+            self.assertIn(name.lower()[:64], answer.error["message"])
+            self.assertLess(len(answer.body), 300)
+        self.assertEqual(len(engine.calls), 1)
 
     def test_a_model_may_have_another_name_there(self):
         engine = self.engine()
