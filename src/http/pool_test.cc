@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <netinet/tcp.h>
+#include <sys/resource.h>
 
 #include "http/client_testing.h"
 
@@ -44,6 +45,33 @@ TEST_F(PoolTest, ConnectsWithoutDelay) {
     value = 0;
     ::getsockopt((*lease)->handle(), SOL_SOCKET, SO_KEEPALIVE, &value, &size);
     EXPECT_NE(value, 0);
+  });
+}
+
+TEST_F(PoolTest, WaitsForAFileDescriptorInsteadOfGivingUp) {
+  FakeEngine engine([](Wire& wire) { wire.ended(); });
+  Pool pool(loop_, options(engine.port()), PoolMetrics());
+  run([&]() -> Task<void> {
+    rlimit usual{};
+    ::getrlimit(RLIMIT_NOFILE, &usual);
+    const int next = ::dup(0);  // the lowest that is free
+    ::close(next);
+    const rlimit none{static_cast<rlim_t>(next), usual.rlim_max};
+    ::setrlimit(RLIMIT_NOFILE, &none);
+    SteadyTimer later(loop_.executor(), 50ms);
+    later.async_wait([usual](boost::system::error_code) { ::setrlimit(RLIMIT_NOFILE, &usual); });
+    Deadline deadline(loop_, Clock::now() + 5s);
+    Result<Pool::Lease> lease = co_await pool.take(deadline);
+    EXPECT_TRUE(lease.ok());
+
+    PoolOptions impatient = options(engine.port());
+    impatient.connect_timeout = 100ms;
+    Pool other(loop_, impatient, PoolMetrics());
+    ::setrlimit(RLIMIT_NOFILE, &none);
+    Result<Pool::Lease> another = co_await other.take(deadline);
+    ::setrlimit(RLIMIT_NOFILE, &usual);
+    EXPECT_FALSE(another.ok());
+    EXPECT_EQ(another.error().kind, Kind::unreachable);
   });
 }
 

@@ -10,9 +10,12 @@
 #include <algorithm>
 #include <array>
 
+#include "base/sleep.h"
+
 namespace penstock::http {
 namespace {
 
+constexpr Duration kNoDescriptor = 20ms;    // between two tries
 constexpr std::size_t kRecord = 16 * 1024;  // bytes of a TLS record (RFC 8446 section 5.1)
 
 Error broken(std::string_view what, std::string_view reason) {
@@ -240,8 +243,15 @@ Task<Result<void>> Transport::connect(const asio::ip::tcp::endpoint& endpoint, D
     close();
     return Error{Kind::unreachable, Source::engine, true, errno_text(number)};
   };
-  fd_ = ::socket(endpoint.protocol().family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (fd_ < 0) co_return unreachable(errno);
+  for (;;) {
+    fd_ = ::socket(endpoint.protocol().family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd_ >= 0) break;
+    // All file descriptors are in use: that says nothing of the engine, and connections end all the
+    // time. Whoever is at the limit waits for a moment instead of being refused.
+    const int failure = errno;
+    if ((failure != EMFILE && failure != ENFILE) || deadline.over()) co_return unreachable(failure);
+    co_await sleep_until(Clock::now() + kNoDescriptor, deadline);
+  }
   readable_ = writable_ = hung_up_ = ended_ = failed_ = false;
   const int connected = ::connect(fd_, endpoint.data(), static_cast<socklen_t>(endpoint.size()));
   if (connected != 0 && errno != EINPROGRESS) co_return unreachable(errno);
