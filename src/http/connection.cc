@@ -13,6 +13,7 @@ constexpr Duration kCoolAfter = 200ms;  // without a byte: give the buffers back
 constexpr Duration kLinger = 1s;        // how long, and how much, is read and thrown away
 constexpr std::uint64_t kLingerBytes = 8 * 1024 * 1024;
 constexpr std::size_t kPipelined = 64 * 1024;  // answers collected before they are sent
+constexpr int kReadsAtOnce = 8;                // before others have their turn
 constexpr std::size_t kChunkRoom = 1024;       // behind a head, for the body's chunks
 constexpr Duration kLookAtRate = 1s;
 constexpr Duration kRateGrace = 10s;          // a body may be slow for so long,
@@ -80,7 +81,8 @@ void Connection::on_event(bool readable, bool writable, bool hung_up) {
 // Reads what there is, and goes on with it. A read that fills less than its room has emptied the
 // socket: what comes later is another event.
 void Connection::read() {
-  while (readable_ && state_ == State::reading) {
+  for (int reads = 0; readable_ && state_ == State::reading; ++reads) {
+    if (reads == kReadsAtOnce) return read_later();
     Server::Session& session = *session_;
     char* to = session.in.data() + session.end;
     std::size_t room = session.in.capacity() - session.end;
@@ -105,6 +107,18 @@ void Connection::read() {
     }
     process(Clock::now());
   }
+}
+
+// A client that sends faster than it is answered never empties its socket: the others have their
+// turn.
+void Connection::read_later() {
+  if (yielded_) return;
+  yielded_ = true;
+  asio::post(server_.loop_.executor(), [this] {
+    yielded_ = false;
+    if (state_ == State::closed) return maybe_destroy();
+    on_event(false, false, false);  // whatever it does now
+  });
 }
 
 // Behind the last answer: until the client has closed too, so that it is not reset.
@@ -541,7 +555,7 @@ void Connection::close() {
 
 // A connection may close itself deep inside its own call: it is freed when that has returned.
 void Connection::maybe_destroy() {
-  if (!running_ && !buried_) {
+  if (!running_ && !yielded_ && !buried_) {
     buried_ = true;
     server_.bury(*this);
   }

@@ -54,6 +54,7 @@ class Connection final : public Alarm, public Poller::Socket {
 
   void on_event(bool readable, bool writable, bool hung_up) override;
   void read();
+  void read_later();
   void discard();
   void go_cold();
   void process(Time now);
@@ -90,6 +91,7 @@ class Connection final : public Alarm, public Poller::Socket {
   bool left_ = false;      // and the request being served was told
   bool running_ = false;   // the coroutine is alive
   bool starting_ = false;  // and within the call that began it
+  bool yielded_ = false;   // it goes on reading when others have had their turn
   bool buried_ = false;
   bool keep_alive_ = true;   // after the present request's answer
   bool ending_ = false;      // what is said now is the last: nothing more is read

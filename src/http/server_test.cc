@@ -24,6 +24,8 @@ class Echo final : public Handler {
         request.head.path == "/hang" || request.head.path == "/flood") {
       return false;
     }
+    if (request.head.path == "/many") ++many;
+    if (request.head.path == "/other") many_before_other = many;
     reply.status(200);
     reply.field("x-path", request.head.path);
     reply.finish(request.body);
@@ -65,6 +67,7 @@ class Echo final : public Handler {
 
   std::atomic<int> hanging{0};
   std::atomic<int> flooded{0};
+  int many = 0, many_before_other = 0;  // the loop's
   std::promise<void> left;
   std::promise<void> ended;
 };
@@ -72,12 +75,16 @@ class Echo final : public Handler {
 class ServerTest : public testing::Test {
  protected:
   void start(ServerLimits limits = {}) {
+    listen(limits);
+    thread_ = std::thread([this] { loop_.run(); });
+  }
+
+  void listen(ServerLimits limits = {}) {
     server_ =
         std::make_unique<Server>(loop_, echo_, limits, ServerMetrics(registry_.shard(0)), count_);
     const auto bound = server_->listen(tcp::endpoint(asio::ip::address_v4::loopback(), 0));
     ASSERT_TRUE(bound);
     port_ = bound->port();
-    thread_ = std::thread([this] { loop_.run(); });
   }
 
   void TearDown() override {
@@ -333,6 +340,25 @@ TEST_F(ServerTest, DrainsWithoutLosingWhatWasAsked) {
   EXPECT_NE(busy.read("").find("answered"), std::string::npos);
   asio::post(loop_.executor(), [this] { server_->call_off(); });
   EXPECT_EQ(hanging.read(""), "<end>");
+}
+
+TEST_F(ServerTest, GivesOthersTheirTurnBetweenManyRequestsOfOne) {
+  listen();
+  // Both have sent before the loop looks: it comes to the one with many first.
+  Client one = client();
+  Client other = client();
+  constexpr int kMany = 1500;
+  std::string many;
+  for (int i = 0; i < kMany; ++i) many += "GET /many HTTP/1.1\r\nHost: a\r\n\r\n";
+  one.send(many);
+  other.send("GET /other HTTP/1.1\r\nHost: a\r\n\r\n");
+  thread_ = std::thread([this] { loop_.run(); });
+  EXPECT_TRUE(other.read("x-path: /other").starts_with("HTTP/1.1 200"));
+  one.send("GET /last HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_NE(one.read("x-path: /last").find("/many"), std::string::npos);
+  EXPECT_EQ(echo_.many, kMany);  // and none of them was lost
+  EXPECT_GT(echo_.many_before_other, 0);
+  EXPECT_LT(echo_.many_before_other, kMany);
 }
 
 TEST_F(ServerTest, SetsNoDelayOnWhatItAccepts) {
