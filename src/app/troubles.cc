@@ -137,6 +137,18 @@ constexpr std::array kRunning = {
             "The engine answered 401 or 403: the key is wrong, has run out, or is sent in another "
             "way than the engine wants.",
             "Set `engines[].api_key`, and `engines[].auth` for how it is sent; then reload."},
+    Trouble{"An engine has nothing at its path",
+            "an engine has nothing at this path: look at the path of its url",
+            "The engine answered 404 without a word of the model: what stands behind the host in "
+            "`engines[].url` is not where its API is.",
+            "Most often `/v1` is missing, or stands there twice: `curl URL/models` must list "
+            "models."},
+    Trouble{"An engine is unhealthy", "an engine is unhealthy",
+            "As many checks in a row as `engines[].health.unhealthy_after` says failed; `reason` is "
+            "the last. It is asked all the same where a model has no other; while no engine is "
+            "usable `/readyz` answers 503.",
+            "Look at the engine. Where it is well and the check is wrong, give "
+            "`engines[].health.path`, or `health: off`."},
     Trouble{"An answer was cut short", "an answer was cut short",
             "The engine broke, or its time was over, in the middle of its answer. The client "
             "learns it, and nothing of the answer is kept.",
@@ -181,6 +193,10 @@ constexpr std::array kRunning = {
             "Nothing need be done; `sysctl fs.inotify.max_user_watches` raises the number."},
     Trouble{"A variable without effect",
             "OPENAI_API_KEY is set, but --engine says where to ask: the key is not used\n"
+            "OPENAI_BASE_URL is set, but OPENAI_API_KEY is not: ignored; for an engine that wants "
+            "no key take --engine\n"
+            "OPENAI_BASE_URL is where this gateway itself listens: it is for the applications, and "
+            "the engine is <url>\n"
             "<variable> is set, but this version has no <what>: ignored\n"
             "<variable> is set, but this version has no such switch: <what>",
             "The environment asks for what this version does not do.",

@@ -80,6 +80,8 @@ constexpr std::array kTroubles = {
             "no name that a header field can have\n"
             "is written by the gateway itself\n"
             "stands twice: header names have no letter case\n"
+            "is where this gateway itself listens (<address>): it would ask itself\n"
+            "does not begin with `/`\n"
             "errors, stalls, disconnects and rate_limited are over 100% together\n"
             "several of these would take every name: say which `models` they answer as",
             "The list of engines does not go together.",

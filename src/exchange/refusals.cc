@@ -134,6 +134,26 @@ constexpr std::array kReasons = {
                             "<number>, but got <number> instead.",
                 .cause = "A number is too large.",
                 .cure = "Send one that the message allows, or leave the parameter out."},
+    ReasonFacts{.reason = Reason::unknown_field,
+                .status = 400,
+                .type = kInvalid,
+                .code = "unknown_field",
+                .messages = "There is no request field <field> here.",
+                .cause = "A field of the request begins with `x-penstock-`: those are the "
+                         "gateway's own, and it knows none of this name in requests. None chooses "
+                         "an engine or an address.",
+                .cure = "Leave it out. What a request may say stands in docs/engines.md and "
+                        "docs/switches.md."},
+    ReasonFacts{.reason = Reason::invalid_content_encoding,
+                .status = 400,
+                .type = kInvalid,
+                .code = "invalid_content_encoding",
+                .messages = "The body is not one whole member of gzip.\n"
+                            "The body is not one whole stream of zlib.",
+                .cause = "`content-encoding` says that the body is compressed, and it is not, is "
+                         "cut off, or is followed by something else.",
+                .cure = "Send what a gzip library writes, once, or the body as it is without the "
+                        "field."},
     // ---- 401 to 417: what was sent is understood, and not done ----
     ReasonFacts{
         .reason = Reason::invalid_admin_token,
@@ -240,6 +260,7 @@ constexpr std::array kReasons = {
         .type = kInvalid,
         .code = "request_too_large",
         .messages = "The body is larger than listen.limits.body_bytes (<size>).\n"
+                    "The decoded body is larger than listen.limits.body_bytes (<size>).\n"
                     "The body is larger than <size>.",
         .cause = "The body is over the limit that is named; the second is the admin listener's, "
                  "which needs none.",
@@ -257,12 +278,13 @@ constexpr std::array kReasons = {
                 .status = 415,
                 .type = kInvalid,
                 .code = "unsupported_content_encoding",
-                .messages = "The body's content-encoding is <encoding>; it must be sent without "
-                            "one.\n"
-                            "The body's content-encoding is not known; it must be sent without "
-                            "one.",
-                .cause = "The body is compressed.",
-                .cure = "Turn the compression of requests off in the client."},
+                .messages = "The body's content-encoding is <encoding>; it may be one of "
+                            "<encodings>, or none.\n"
+                            "The body's content-encoding is not known; it may be one of "
+                            "<encodings>, or none.",
+                .cause = "The body is compressed in a way that is not taken, or twice.",
+                .cure = "Compress it in one of those that the message and the field "
+                        "`accept-encoding` of the answer name, or not at all."},
     ReasonFacts{.reason = Reason::expectation_failed,
                 .status = 417,
                 .type = kInvalid,

@@ -23,6 +23,8 @@ enum class Reason : std::uint8_t {
   string_above_max_length,
   integer_below_min_value,
   integer_above_max_value,
+  unknown_field,
+  invalid_content_encoding,
   invalid_admin_token,
   not_allowed,
   origin_not_allowed,

@@ -92,12 +92,9 @@ std::optional<Refusal> Gateway::locate(Exchange& x) {
                        "; the API is under /v1/, and a client's base URL ends in /v1.");
   }
   if (const std::string_view field = unknown_own_field(head); !field.empty()) {
-    Refusal refusal;
-    refusal.message =
-        "There is no request field " + std::string(field.substr(0, kNameShown)) + " here.";
-    refusal.code = "unknown_field";
     metrics_.invalid(question.endpoint, Invalid::parameter);
-    return refusal;
+    return refusal(Reason::unknown_field, "There is no request field " +
+                                              std::string(field.substr(0, kNameShown)) + " here.");
   }
   if (const auto wanted = patience(head)) x.deadline.move(x.request.received + *wanted);
   return std::nullopt;

@@ -4,8 +4,10 @@
 #include <algorithm>
 
 #include "dialect/refusal.h"
+#include "exchange/refusals.h"
 #include "gateway/exchange.h"
 #include "http/inflate.h"
+#include "settings/values.h"
 
 namespace penstock::gateway {
 namespace {
@@ -15,19 +17,16 @@ using State = http::Inflater::State;
 // What is decoded in one go; a longer body is measured first.
 constexpr std::size_t kShort = http::Inflater::kStep;
 
-Refusal too_large() {
-  Refusal refusal;
-  refusal.status = 413;
-  refusal.message = "The decoded body is larger than listen.limits.body_bytes.";
-  return refusal;
+Refusal too_large(settings::Bytes limit) {
+  return refusal(Reason::request_too_large,
+                 "The decoded body is larger than listen.limits.body_bytes (" +
+                     settings::to_text(limit) + ").");
 }
 
 Refusal damaged(http::Coding coding) {
-  Refusal refusal;
-  refusal.message = coding == http::Coding::gzip ? "The body is not one whole member of gzip."
-                                                 : "The body is not one whole stream of zlib.";
-  refusal.code = "invalid_content_encoding";
-  return refusal;
+  return refusal(Reason::invalid_content_encoding,
+                 coding == http::Coding::gzip ? "The body is not one whole member of gzip."
+                                              : "The body is not one whole stream of zlib.");
 }
 
 }  // namespace
@@ -50,7 +49,7 @@ Task<std::optional<Refusal>> Gateway::decode(Exchange& x, http::Coding coding) {
     size += step.produced;
     if (size > limit) {
       metrics_.invalid(x.question.endpoint, Invalid::size);
-      co_return too_large();
+      co_return too_large({limit});
     }
     if (step.state == State::bad) {
       metrics_.invalid(x.question.endpoint, Invalid::json);

@@ -125,14 +125,12 @@ Result<std::optional<http::Coding>, Refusal> body_coding(const http::RequestHead
                        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
                               (c >= '0' && c <= '9') || c == '-' || c == ',' || c == ' ';
                      });
-  Refusal refusal;
-  refusal.status = 415;
-  refusal.message = "The body's content-encoding " +
-                    (plain ? "is " + std::string(encoding) : "is not known") +
-                    "; it may be one of " + std::string(http::kCodings) + ", or none.";
-  refusal.code = "unsupported_content_encoding";
-  refusal.accept_encoding = http::kCodings;
-  return refusal;
+  Refusal refused = refusal(Reason::unsupported_content_encoding,
+                            "The body's content-encoding is " +
+                                (plain ? std::string(encoding) : std::string("not known")) +
+                                "; it may be one of " + std::string(http::kCodings) + ", or none.");
+  refused.accept_encoding = http::kCodings;
+  return refused;
 }
 
 bool is_json(std::string_view content_type) {
