@@ -76,9 +76,10 @@ class Reader {
   bool value(Json& json, std::size_t depth) {
     space();
     if (accept("null")) return true;
-    if (accept("true") || rest_.starts_with("false")) {
+    for (const bool truth : {true, false}) {
+      if (!accept(truth ? "true" : "false")) continue;
       json.kind = Json::Kind::boolean;
-      json.truth = !accept("false");
+      json.truth = truth;
       return true;
     }
     if (rest_.starts_with('"')) {
