@@ -56,7 +56,7 @@ Task<std::optional<Refusal>> Gateway::decode(Exchange& x, http::Coding coding) {
       co_return damaged(coding);
     }
     if (step.state == State::end) break;
-    co_await loop_.turn();
+    co_await decoding_.next();
     if (x.deadline.over()) co_return dialect::refusal_of(x.deadline.error("decoding the body"));
   }
   if (size <= kShort) {
@@ -69,7 +69,7 @@ Task<std::optional<Refusal>> Gateway::decode(Exchange& x, http::Coding coding) {
           inflater.next(x.decoded.data() + at, static_cast<std::size_t>(size - at));
       if (step.state == State::bad) co_return damaged(coding);
       at += step.produced;
-      co_await loop_.turn();
+      co_await decoding_.next();
       if (x.deadline.over()) co_return dialect::refusal_of(x.deadline.error("decoding the body"));
     }
   }

@@ -13,6 +13,7 @@
 
 #include "base/deadline.h"
 #include "base/loop.h"
+#include "base/turns.h"
 #include "base/uuid.h"
 #include "cache/flight.h"
 #include "cache/key.h"
@@ -133,6 +134,7 @@ class Gateway final : public http::Handler {
   dialect::QuestionReader reader_;
   cache::KeyMaker keys_;
   Random random_;
+  Turns decoding_{loop_};
   std::uint64_t in_flight_ = 0;
 };
 
