@@ -78,7 +78,7 @@ export async function gateway(t, engine, more = {}) {
   const settings = {
     listen: { address: '127.0.0.1:0', workers: 2, ...more.listen },
     admin: { address: '127.0.0.1:0' },
-    engines: [{ name: 'e', kind: 'openai', url: engine.url ?? engine, api_key: KEY, ...more.engine }],
+    engines: [{ name: 'e', kind: 'openai', url: engine.url ?? engine, api_key: KEY, health: 'off', ...more.engine }],
     models: [{ name: '*', engines: ['e'] }],
     cache: { answers: 'off', ...more.cache },
   };

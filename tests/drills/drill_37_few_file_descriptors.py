@@ -31,7 +31,7 @@ class TheDrill(Drill):
 
     def idle_cost(self):
         """CPU a second with good clients alone, against which a spin would stand out."""
-        begin, used, seconds = time.monotonic(), self.cpu(), self.pick(5.0, 0.5)
+        begin, used, seconds = time.monotonic(), self.cpu(), self.pick(5.0, 0.3)
         time.sleep(seconds)
         return (self.cpu() - used) / (time.monotonic() - begin)
 
@@ -46,7 +46,7 @@ class TheDrill(Drill):
             return wire.send(request[-1:]).answer().status
 
     def fault(self):
-        figures, count = self.figures, self.pick(400, 100)
+        figures, count = self.figures, self.pick(400, 60)
         alone = self.idle_cost()
         accepted = self.counted("penstock_http_connections_total")
         asked = [self.request(i) for i in range(count)]

@@ -76,7 +76,7 @@ class TheDrill(Drill):
         return self.raw(f"POST {target} HTTP/1.1", *fields, body=body, host=host)
 
     def fault(self):
-        figures, rounds = self.figures, self.pick(20, 1)
+        figures, rounds = self.figures, self.pick(3, 1)
         for _ in range(rounds):
             self.round()
         figures.equal("connections to the canaries", len(self.canaries.seen), 0)
@@ -110,14 +110,17 @@ class TheDrill(Drill):
             "169.254.169.254", addresses[0].split("//")[1], "localhost:1", "[::1]:80"]), [200])
         figures.equal("in Host, no name: status", statuses(lambda a: self.post(host=f"Host: {a}"), [
             addresses[0], "a@127.0.0.1", "127.0.0.1/x", "a, 127.0.0.1"]), [400])
+        targets = [addresses[0], addresses[1], "http://169.254.169.254"]
         figures.equal("as an absolute target: status", statuses(lambda a: self.post(
-            target=f"{a}/v1/chat/completions"), [addresses[0], addresses[1], "http://169.254.169.254"]), [200])
+            target=f"{a}/v1/chat/completions", host=f"Host: {a.split('//')[1]}"), targets), [200])
+        figures.equal("as an absolute target, and Host another: status", statuses(lambda a: self.post(
+            target=f"{a}/v1/chat/completions"), targets), [400])
         figures.equal("as a target of another kind: status", statuses(lambda line: self.raw(line), [
             f"CONNECT {addresses[4]} HTTP/1.1", f"GET {addresses[2]}/v1/models HTTP/1.1",
             f"GET {addresses[4]}/v1/models HTTP/1.1", f"GET //{addresses[4]}/v1/models HTTP/1.1",
             f"POST /v1/{addresses[0]}/v1/chat/completions HTTP/1.1"]), [400])
         figures.equal("as a path or a query: status", sorted({
-            self.raw(f"GET http://169.254.169.254/latest/meta-data/ HTTP/1.1"),
+            self.raw("GET http://169.254.169.254/latest/meta-data/ HTTP/1.1", host="Host: 169.254.169.254"),
             self.raw(f"GET /proxy/{addresses[4]} HTTP/1.1")}), [404])
         figures.equal("in a query: status", statuses(lambda name: self.post(
             target=f"/v1/chat/completions?{name}={addresses[0]}"), MEMBERS), [200])
