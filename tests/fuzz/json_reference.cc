@@ -298,7 +298,8 @@ class Writer {
     }
     const std::size_t mark = text.find('e');
     long long exponent = mark == std::string::npos ? 0 : std::atoll(text.c_str() + mark + 1);
-    if (std::llabs(exponent) > kMostExponent / 2) {  // written another way it could be beyond
+    if (exponent > kMostExponent / 2 ||
+        exponent < -kMostExponent / 2) {  // written another way it could be beyond
       out += text;
       return;
     }
