@@ -178,6 +178,13 @@ class Drill:
         """The sum of the series that have these labels, now."""
         return int(self.gateway.metric(name, **labels) or 0)
 
+    def added_memory(self, what, before, each, bound):
+        """A figure: the most since `before`, shared among `each`."""
+        if SANITIZED:
+            self.figures.note(what, "a sanitizer keeps freed memory on purpose")
+        else:
+            self.figures.at_most(what, max(0, self.watch.most_memory() - before) // each, bound, "B")
+
     def counted(self, name, **labels):
         """By how much that has grown since the fault began."""
         before = sum(value for (known, have), value in self._before.items()

@@ -32,5 +32,4 @@ class TheDrill(Drill):
                       sum(broken_off(a) and b"good " in a.body for a in answers), rounds * count)
         figures.at_most("bytes of it that came through", max(len(a.body) for a in answers), 64 * 1024, "B")
         figures.equal("calls to the engine: none kept", len(self.ill.calls), rounds * count)
-        figures.at_most(f"memory at most added by each of {count} streams of 10 MiB",
-                        max(0, self.watch.most_memory() - before) // count, 3 * MIB, "B")
+        self.added_memory(f"memory at most added by each of {count} streams of 10 MiB", before, count, 3 * MIB)

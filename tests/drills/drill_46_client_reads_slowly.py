@@ -68,8 +68,7 @@ class TheDrill(Drill):
         figures.at_most("bytes that the gateway took from an engine", max(t for t, _ in self.taken), 16 << 20, "B")
         figures.at_least("the first was cut after", min(t for _, t in self.taken) - begun, self.limit * 0.9, "s")
         figures.at_most("the last was cut after", max(t for _, t in self.taken) - begun, self.limit * 2 + 2, "s")
-        figures.at_most("memory at most added by each client", max(0, self.watch.most_memory() - memory) // count,
-                        3 << 20, "B")
+        self.added_memory("memory at most added by each client", memory, count, 3 << 20)
         wait_until(lambda: self.outcomes("cancelled") == count, "they are counted")
         figures.equal("calls counted as cancelled", self.outcomes("cancelled"), count)
         for wire in wires:

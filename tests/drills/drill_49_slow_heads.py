@@ -4,7 +4,7 @@ P12: one bad client slows the others' p99 by less than twice.
 """
 
 from drills.drill import Drill
-from harness.penstock import SANITIZED, answering, polite
+from harness.penstock import answering, polite
 from harness.slow_heads import SlowHeads
 
 
@@ -37,8 +37,7 @@ class TheDrill(Drill):
         figures.equal("connections that ended otherwise", report["others"][:3], [])
         figures.at_least("the first was cut after", report["first"], self.limit * 0.95, "s")
         figures.at_most("the last was cut after", report["last"], self.limit + 3.0, "s")
-        if not SANITIZED:
-            figures.at_most("memory at most added by each connection",
-                            (self.watch.most_memory() - self.alone) // report["peak"], self.pick(8, 64) << 10, "B")
+        self.added_memory("memory at most added by each connection", self.alone, report["peak"],
+                          self.pick(8, 64) << 10)
         figures.equal("requests counted as 408", self.counted("penstock_http_requests_total", code="408"),
                       report["cut"])

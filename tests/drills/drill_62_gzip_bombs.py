@@ -74,9 +74,8 @@ class TheDrill(Drill):
                 held = max(held, len(packed))
         figures.equal("questions that reached the engine", len(self.ill.calls), 1)
         figures.at_most("the slowest answer to who asked meanwhile", slowest, LIMIT if SANITIZED else 0.5, "s")
-        if not SANITIZED:
-            figures.at_most(f"memory at most added by each of {count}, beside its {held / MIB:.1f} MiB",
-                            max(0, self.watch.most_memory() - memory) // count, 2 * held + MIB, "B")
+        self.added_memory(f"memory at most added by each of {count}, beside its {held / MIB:.1f} MiB", memory, count,
+                          2 * held + MIB)
 
     def beside(self, one, other, body):
         """The slowest answer to two clients, while bombs are decoded."""

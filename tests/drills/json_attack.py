@@ -46,7 +46,6 @@ class JsonAttack(Drill):
         figures.at_most("the slowest 400", slowest, LIMIT if SANITIZED else self.longest, "s")
         figures.equal("questions that reached the engine", len(self.ill.calls), 0)
         figures.equal("texts of questions in the messages", CANARY in messages, False)
-        if not SANITIZED:
-            # Each holds its body, and what it takes to read it: the places of its tokens, its names.
-            figures.at_most(f"memory at most added, {self.at_once} bodies of {largest / 2**20:.1f} MiB",
-                            max(0, self.watch.most_memory() - before), self.at_once * (3 * largest + 2**22), "B")
+        # Each holds its body, and what it takes to read it: the places of its tokens, its names.
+        self.added_memory(f"memory at most added, {self.at_once} bodies of {largest / 2**20:.1f} MiB", before, 1,
+                          self.at_once * (3 * largest + 2**22))

@@ -497,6 +497,8 @@ class TheStart(Scenario):
             self.assertEqual(limited.returncode, 1, limited)
             told.take(limited.stderr.decode().splitlines()[-1])
         told.lacks_only({
+            *(["penstock: cannot start: <reason>; are there enough file descriptors (ulimit -n)?"]
+              if SANITIZED else []),
             "<setting>: cannot listen on <address>: ports below 1024 need privileges",  # root has them
             "engine <engine>: the folder of documents <folder> cannot be read: <reason>",  # root can
             "engine <engine>: TLS cannot be set up",  # no memory
