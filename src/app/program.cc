@@ -106,9 +106,10 @@ Result<void> Program::start() {
 // Who answers what: the first thing to look at where an answer is not the one that was expected.
 void Program::tell_engines() {
   constexpr std::size_t kMostText = 200;  // of the models' names
-  for (const settings::EngineSettings& engine : settings_->engines) {
+  const settings::SettingsPtr settings = this->settings();  // the admin listener may reload already
+  for (const settings::EngineSettings& engine : settings->engines) {
     std::string models;
-    for (const settings::ModelSettings& model : settings_->models) {
+    for (const settings::ModelSettings& model : settings->models) {
       if (model.engines.front() != engine.name) continue;
       if (!models.empty()) models += ", ";
       if (models.size() > kMostText) {
