@@ -20,7 +20,10 @@ Set PROMETHEUS_METRICS_ENABLED to false to turn the metrics off.
 
 class FirstQuestion(Scenario):
     def handbook(self, *more, **files):
-        return self.gateway(self.documents(**(files or {"switches": SWITCHES})), *more)
+        gateway = self.gateway(self.documents(**(files or {"switches": SWITCHES})), *more)
+        # An answer of before the documents were read once is not kept for those who ask after.
+        wait_until(lambda: gateway.get("/readyz").status == 200, "the documents are read")
+        return gateway
 
     def ask(self, gateway, text="How do I turn the Redis cache off?", **more):
         return gateway.post("/v1/chat/completions", {
