@@ -105,7 +105,7 @@ Result<void> Program::start() {
 
 // Who answers what: the first thing to look at where an answer is not the one that was expected.
 void Program::tell_engines() {
-  constexpr std::size_t kMostText = 200;  // of the models' names
+  constexpr std::size_t kMostText = 200;                    // of the models' names
   const settings::SettingsPtr settings = this->settings();  // the admin listener may reload already
   for (const settings::EngineSettings& engine : settings->engines) {
     std::string models;

@@ -143,12 +143,13 @@ constexpr std::array kRunning = {
             "`engines[].url` is not where its API is.",
             "Most often `/v1` is missing, or stands there twice: `curl URL/models` must list "
             "models."},
-    Trouble{"An engine is unhealthy", "an engine is unhealthy",
-            "As many checks in a row as `engines[].health.unhealthy_after` says failed; `reason` is "
-            "the last. It is asked all the same where a model has no other; while no engine is "
-            "usable `/readyz` answers 503.",
-            "Look at the engine. Where it is well and the check is wrong, give "
-            "`engines[].health.path`, or `health: off`."},
+    Trouble{
+        "An engine is unhealthy", "an engine is unhealthy",
+        "As many checks in a row as `engines[].health.unhealthy_after` says failed; `reason` is "
+        "the last. It is asked all the same where a model has no other; while no engine is "
+        "usable `/readyz` answers 503.",
+        "Look at the engine. Where it is well and the check is wrong, give "
+        "`engines[].health.path`, or `health: off`."},
     Trouble{"An answer was cut short", "an answer was cut short",
             "The engine broke, or its time was over, in the middle of its answer. The client "
             "learns it, and nothing of the answer is kept.",
