@@ -1,5 +1,7 @@
 #include "dialect/refusal.h"
 
+#include <simdjson.h>
+
 #include <algorithm>
 #include <vector>
 
@@ -171,7 +173,8 @@ std::optional<std::string> completed_refusal(std::string_view body, int status) 
     }
   }
   Said said;
-  if (json.ok() && json.at_end()) {
+  // What is not UTF-8 is no JSON either: its members must not go on as they are.
+  if (json.ok() && json.at_end() && simdjson::validate_utf8(body)) {
     if (is_object && inner.complete()) return std::nullopt;
     if (is_object) {
       said = std::move(inner);
