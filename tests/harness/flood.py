@@ -8,9 +8,10 @@ import collections
 import json
 import re
 import socket
-import subprocess
 import sys
 import time
+
+from harness.apart import Apart
 
 BATCH = 128
 PATIENCE = 600.0
@@ -43,24 +44,9 @@ def header(i):
 KINDS = {"models": model, "paths": path, "headers": header}
 
 
-class Flood:
-    """The process, in a script's hands."""
-
+class Flood(Apart):
     def __init__(self, port, kind, begin, count):
-        self._process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", __name__, str(port), kind, str(begin), str(count)],
-            text=True, stdout=subprocess.PIPE)
-
-    def wait(self):
-        line = self._process.stdout.readline()
-        self._process.stdout.close()
-        self._process.wait(timeout=PATIENCE)
-        return json.loads(line)
-
-    def close(self):
-        if self._process.poll() is None:
-            self._process.kill()
-            self._process.wait()
+        super().__init__(__name__, port, kind, begin, count, patience=PATIENCE)
 
 
 def main(port, kind, begin, count):

@@ -14,34 +14,20 @@ import json
 import resource
 import select
 import socket
-import subprocess
 import sys
 import time
+
+from harness.apart import Apart
 
 HEAD = b"GET /v1/models HTTP/1.1\r\nHost: slow\r\nX-Slow: "
 EVERY = 1.0      # seconds between two bytes
 PATIENCE = 60.0  # seconds for a connection that nobody cuts
 
 
-class SlowHeads:
-    """The process, in a script's hands."""
-
+class SlowHeads(Apart):
     def __init__(self, port, count, ramp, seconds):
         self.count = count
-        self._process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", __name__, *map(str, (port, count, ramp, seconds))],
-            text=True, stdout=subprocess.PIPE)
-
-    def wait(self):
-        line = self._process.stdout.readline()
-        self._process.stdout.close()
-        self._process.wait(timeout=PATIENCE)
-        return json.loads(line)
-
-    def close(self):
-        if self._process.poll() is None:
-            self._process.kill()
-            self._process.wait()
+        super().__init__(__name__, port, count, ramp, seconds, patience=PATIENCE)
 
 
 # ---- in the process --------------------------------------------------------------------------
