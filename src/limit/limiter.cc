@@ -88,6 +88,13 @@ void Ticket::settle(std::uint64_t tokens_used, Nano cost, Time now) {
   }
 }
 
+bool Ticket::counts() const {
+  return std::any_of(accounts_.begin(), accounts_.end(), [](const AccountPtr& account) {
+    return account && (limited(account->limits.tokens) || limited(account->limits.spend_day) ||
+                       limited(account->limits.spend_month));
+  });
+}
+
 void Ticket::release() {
   settle(0, 0, Time());
   if (std::exchange(inflight_, false)) {
@@ -178,7 +185,7 @@ std::optional<Refused> Limiter::admit(const Parties& parties, Time now, Ticket& 
   return refusal;
 }
 
-const Account* Limiter::unseeded(const Ticket& ticket, WallTime wall) const {
+const Account* Limiter::unseeded(const Ticket& ticket, WallTime wall) {
   for (const AccountPtr& account : ticket.accounts_) {
     if (!account) continue;
     for (const Period period : kPeriods) {
@@ -215,6 +222,9 @@ std::optional<Refused> Limiter::reserve(Ticket& ticket, std::uint64_t tokens, Na
           !spend_of(*account, period).reserve(number, *money_of(account->limits, period), cost)) {
         refusal = refused(*account, period == Period::day ? What::spend_day : What::spend_month);
         refusal->money = *money_of(account->limits, period);
+        refusal->left =
+            std::max<Nano>(0, refusal->money - spend_of(*account, period).spent(number));
+        refusal->estimate = cost;
         refusal->retry_after = left_of(period, wall);
         break;
       }

@@ -37,7 +37,9 @@ struct Refused {
   std::string name;         // of the owner; empty for global
   std::uint64_t limit = 0;  // of requests, tokens, or requests at a time
   Duration per{};           // of the first two
-  Nano money = 0;           // of spend
+  Nano money = 0;          // of spend
+  Nano left = 0;           // of it
+  Nano estimate = 0;       // what was asked for of it
   std::uint64_t asked = 0;  // tokens
   Duration retry_after{};   // max(): never
 };
@@ -66,6 +68,8 @@ class Ticket {
   void settle(std::uint64_t tokens, Nano cost, Time now);
   // Ends it.
   void release();
+  // Whether a call must reserve what it may come to.
+  bool counts() const;
 
   Told requests;
   Told tokens;
@@ -96,7 +100,7 @@ class Limiter {
   std::optional<Refused> reserve(Ticket& ticket, std::uint64_t tokens, Nano cost, Time now,
                                  WallTime wall);
   // The first party whose money is limited and not known yet.
-  const Account* unseeded(const Ticket& ticket, WallTime wall) const;
+  static const Account* unseeded(const Ticket& ticket, WallTime wall);
 
  private:
   // Owners that are remembered while nobody knows them, until a sweep finds that they owe nothing.
