@@ -21,6 +21,7 @@ find_package(spdlog REQUIRED)
 find_package(simdjson REQUIRED)
 find_package(yaml-cpp REQUIRED)
 find_package(CLI11 REQUIRED)
+find_package(PostgreSQL REQUIRED)   # libpq alone
 find_package(SQLite3 REQUIRED)
 find_package(ZLIB REQUIRED)
 

@@ -1,0 +1,28 @@
+#include "store/database.h"
+
+#include "store/sqlite_database.h"
+
+namespace penstock::store {
+namespace {
+
+constexpr std::string_view kSqlite = "sqlite:";
+
+}  // namespace
+
+Result<std::unique_ptr<Database>> open(const Options& options, observe::Registry& registry,
+                                       observe::Log& log) {
+  const std::string_view url = options.url;
+  if (url.starts_with(kSqlite)) {
+    std::string_view path = url.substr(kSqlite.size());
+    if (path.starts_with("//")) path.remove_prefix(2);  // sqlite:///var/lib/penstock.db
+    if (path.empty() || path.find_first_of("?#") != std::string_view::npos) {
+      return Error{Kind::invalid, Source::store, false,
+                   "a database's URL is sqlite:FILE or postgresql://user@host/database"};
+    }
+    return SqliteDatabase::open(options, std::string(path), registry, log);
+  }
+  return Error{Kind::invalid, Source::store, false,
+               "a database's URL is sqlite:FILE or postgresql://user@host/database"};
+}
+
+}  // namespace penstock::store

@@ -1,0 +1,75 @@
+#include <array>
+
+#include "store/migrations.h"
+
+namespace penstock::store {
+namespace {
+
+constexpr std::array<std::string_view, 20> kFirst = {
+    "CREATE TABLE usage (time_us INTEGER NOT NULL, id TEXT NOT NULL, tenant TEXT NOT NULL, key "
+    "TEXT "
+    "NOT NULL, model TEXT NOT NULL, engine TEXT NOT NULL, route TEXT NOT NULL, status INTEGER NOT "
+    "NULL, cache TEXT NOT NULL, count INTEGER NOT NULL, tokens_input INTEGER NOT NULL, "
+    "tokens_output "
+    "INTEGER NOT NULL, tokens_cached_input INTEGER NOT NULL, tokens_reasoning INTEGER NOT NULL, "
+    "cost_nano INTEGER NOT NULL, complexity REAL, duration_us INTEGER NOT NULL, engine_us INTEGER "
+    "NOT "
+    "NULL, first_token_us INTEGER, session TEXT NOT NULL, request_id TEXT NOT NULL, trace_id TEXT "
+    "NOT "
+    "NULL, error TEXT NOT NULL, question TEXT NOT NULL, answer TEXT NOT NULL, PRIMARY KEY "
+    "(time_us, "
+    "id)) WITHOUT ROWID",
+    "CREATE INDEX usage_tenant ON usage (tenant, time_us)",
+    "CREATE INDEX usage_key ON usage (key, time_us)",
+    // Hits are summed and have none.
+    "CREATE INDEX usage_request ON usage (request_id) WHERE request_id <> ''",
+    "CREATE TABLE usage_days (day INTEGER NOT NULL, tenant TEXT NOT NULL, key TEXT NOT NULL, model "
+    "TEXT NOT NULL, engine TEXT NOT NULL, route TEXT NOT NULL, status INTEGER NOT NULL, cache TEXT "
+    "NOT "
+    "NULL, count INTEGER NOT NULL, errors INTEGER NOT NULL, tokens_input INTEGER NOT NULL, "
+    "tokens_output INTEGER NOT NULL, tokens_cached_input INTEGER NOT NULL, tokens_reasoning "
+    "INTEGER "
+    "NOT NULL, cost_nano INTEGER NOT NULL, duration_us INTEGER NOT NULL, engine_us INTEGER NOT "
+    "NULL, "
+    "first_token_us INTEGER NOT NULL, first_tokens INTEGER NOT NULL, PRIMARY KEY (day, tenant, "
+    "key, "
+    "model, engine, route, status, cache)) WITHOUT ROWID",
+    "CREATE INDEX usage_days_tenant ON usage_days (tenant, day)",
+    "CREATE INDEX usage_days_key ON usage_days (key, day)",
+    "CREATE TABLE api_keys (id TEXT PRIMARY KEY, prefix TEXT NOT NULL, digest BLOB NOT NULL "
+    "UNIQUE, "
+    "name TEXT NOT NULL, tenant TEXT NOT NULL, models TEXT NOT NULL, limits TEXT NOT NULL, "
+    "priority "
+    "TEXT NOT NULL, cache_scope TEXT NOT NULL, created_us INTEGER NOT NULL, expires_us INTEGER, "
+    "revoked_us INTEGER, replaced_by TEXT, grace_until_us INTEGER, created_by TEXT NOT NULL, "
+    "changed "
+    "INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE INDEX api_keys_changed ON api_keys (changed)",
+    "CREATE INDEX api_keys_tenant ON api_keys (tenant, id)",
+    "CREATE TABLE tenants (name TEXT PRIMARY KEY, limits TEXT NOT NULL, models TEXT NOT NULL, "
+    "cache_scope TEXT NOT NULL, created_us INTEGER NOT NULL, changed INTEGER NOT NULL, deleted "
+    "INTEGER "
+    "NOT NULL) WITHOUT ROWID",
+    "CREATE INDEX tenants_changed ON tenants (changed)",
+    "CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
+    "INSERT INTO counters (name, value) VALUES ('changes', 0)",
+    "CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE audit (id TEXT PRIMARY KEY, time_us INTEGER NOT NULL, who TEXT NOT NULL, action "
+    "TEXT "
+    "NOT NULL, object TEXT NOT NULL, detail TEXT NOT NULL, node TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE INDEX audit_time ON audit (time_us, id)",
+    "CREATE TABLE feedback (id TEXT PRIMARY KEY, time_us INTEGER NOT NULL, request_id TEXT NOT "
+    "NULL, "
+    "tenant TEXT NOT NULL, key TEXT NOT NULL, rating TEXT NOT NULL, comment TEXT NOT NULL, model "
+    "TEXT "
+    "NOT NULL) WITHOUT ROWID",
+    "CREATE INDEX feedback_time ON feedback (time_us, id)",
+    "CREATE TABLE nodes (id TEXT PRIMARY KEY, name TEXT NOT NULL, seen_us INTEGER NOT NULL, "
+    "connections INTEGER NOT NULL, version TEXT NOT NULL) WITHOUT ROWID",
+};
+
+}  // namespace
+
+std::span<const std::string_view> first_version_of_sqlite() { return kFirst; }
+
+}  // namespace penstock::store
