@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace penstock::net {
 
@@ -69,7 +70,13 @@ class Authority {
   }
   Authority(const Authority&) = delete;
   Authority& operator=(const Authority&) = delete;
-  ~Authority() { std::remove(path_.c_str()); }
+  ~Authority() {
+    std::remove(path_.c_str());
+    for (const Files& files : issued_) {
+      std::remove(files.certificate.c_str());
+      std::remove(files.key.c_str());
+    }
+  }
   const std::string& path() const { return path_; }
 
   Context serve(const char* alternatives, long from = -60) const {
@@ -82,7 +89,28 @@ class Authority {
     return context;
   }
 
+  // The same in two files, for a server that is another program. They go with the authority.
+  struct Files {
+    std::string certificate, key;
+  };
+  Files issue(const char* alternatives) {
+    const Key key = make_key();
+    const Certificate own =
+        make_certificate("server", key.get(), certificate_.get(), key_.get(), alternatives);
+    const std::string stem = path_ + "." + std::to_string(issued_.size());
+    const Files files{stem + ".crt", stem + ".key"};
+    std::FILE* file = std::fopen(files.certificate.c_str(), "w");
+    PEM_write_X509(file, own.get());
+    std::fclose(file);
+    file = std::fopen(files.key.c_str(), "w");
+    PEM_write_PrivateKey(file, key.get(), nullptr, nullptr, 0, nullptr, nullptr);
+    std::fclose(file);
+    issued_.push_back(files);
+    return files;
+  }
+
  private:
+  std::vector<Files> issued_;
   Key key_;
   Certificate certificate_;
   std::string path_;

@@ -139,7 +139,7 @@ Task<Result<void>> Transport::handshake(const TlsClient& tls, const std::string&
     if (done == 1) co_return Result<void>();
     Result<Need> needs = tls_needs(done, "TLS handshake");
     if (needs && *needs != Need::nothing) {
-      Result<void> waited = co_await ready(*needs, "TLS handshake", deadline);
+      Result<void> waited = co_await ready(writing_, *needs, "TLS handshake", deadline);
       if (waited) continue;
       needs = std::move(waited).error();
     }
@@ -189,7 +189,7 @@ Task<Result<void>> Transport::write_record(std::string_view text, Deadline& dead
       close();
       co_return broken("send", "the other side closed the connection");
     }
-    Result<void> waited = co_await ready(*needs, "send", deadline);
+    Result<void> waited = co_await ready(writing_, *needs, "send", deadline);
     if (!waited) co_return waited;
   }
   co_return Result<void>();
@@ -223,17 +223,24 @@ void Transport::on_event(bool readable, bool writable, bool hung_up) {
   hung_up_ = hung_up_ || hung_up;
   readable_ = readable_ || readable || hung_up;
   writable_ = writable_ || writable || hung_up;
-  if (waiter_.waited_for() && met(waits_for_)) waiter_.resume();
+  const bool read = due(reading_);
+  // Whoever is resumed may end the stream, and this with it: the other one goes on later.
+  if (due(writing_)) {
+    if (!read) return writing_.waiter.resume();
+    loop_.resume_soon(writing_.waiter);
+  }
+  if (read) reading_.waiter.resume();
 }
 
 bool Transport::met(Need need) const { return need == Need::write ? writable_ : readable_; }
 
-Task<Result<void>> Transport::ready(Need need, std::string_view what, Deadline& deadline) {
+Task<Result<void>> Transport::ready(Place& place, Need need, std::string_view what,
+                                    Deadline& deadline) {
   while (fd_ >= 0 && !met(need) && !deadline.over()) {
     const auto interrupt = [this] { close(); };
     Deadline::Wait wait(deadline, interrupt);
-    waits_for_ = need;
-    co_await waiter_;
+    place.need = need;
+    co_await place.waiter;
   }
   if (deadline.over()) {
     close();
@@ -262,7 +269,7 @@ Task<Result<void>> Transport::connect(const asio::ip::tcp::endpoint& endpoint, D
   const int connected = ::connect(fd_, endpoint.data(), static_cast<socklen_t>(endpoint.size()));
   if (connected != 0 && errno != EINPROGRESS) co_return unreachable(errno);
   if (!loop_.poller().add(fd_, *this)) co_return unreachable(errno);
-  Result<void> done = co_await ready(Need::write, "connect", deadline);
+  Result<void> done = co_await ready(writing_, Need::write, "connect", deadline);
   if (!done) co_return done;
   int failure = 0;
   socklen_t size = sizeof failure;
@@ -321,7 +328,7 @@ Task<Result<void>> Transport::write_plain(std::span<const std::string_view> piec
     if (errno == EINTR) continue;
     if (errno != EAGAIN && errno != EWOULDBLOCK) co_return broken("send", errno_text(errno));
     writable_ = false;
-    Result<void> waited = co_await ready(Need::write, "send", deadline);
+    Result<void> waited = co_await ready(writing_, Need::write, "send", deadline);
     if (!waited) co_return waited;
   }
   co_return Result<void>();
@@ -365,7 +372,7 @@ std::optional<Result<std::size_t>> Transport::read_tls(char* to, std::size_t roo
 }
 
 Task<Result<void>> Transport::readable(Deadline& deadline) {
-  return ready(tls_ ? read_needs_ : Need::read,
+  return ready(reading_, tls_ ? read_needs_ : Need::read,
                other_ == Source::engine ? "wait for the engine" : "wait for an answer", deadline);
 }
 
@@ -393,7 +400,8 @@ void Transport::close() {
   }
   loop_.poller().remove(*this);
   ::close(std::exchange(fd_, -1));
-  loop_.resume_soon(waiter_);
+  loop_.resume_soon(reading_.waiter);
+  loop_.resume_soon(writing_.waiter);
 }
 
 }  // namespace penstock::net

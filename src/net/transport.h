@@ -40,7 +40,8 @@ class TlsClient {
   std::unique_ptr<SSL_CTX, Free> context_;
 };
 
-// Belongs to a loop. Every wait is under a deadline; when that is over the stream is closed.
+// Belongs to a loop. Every wait is under a deadline; when that is over the stream is closed. One
+// coroutine may read while another one writes.
 class Transport final : private Poller::Socket {
  public:
   static constexpr std::size_t kMostPieces = 8;
@@ -85,8 +86,14 @@ class Transport final : private Poller::Socket {
   enum class Need : std::uint8_t { nothing, read, write };
 
   void on_event(bool readable, bool writable, bool hung_up) override;
+  // Where one coroutine waits, and for what of the socket.
+  struct Place {
+    Waiter waiter{};
+    Need need = Need::nothing;
+  };
   bool met(Need need) const;
-  Task<Result<void>> ready(Need need, std::string_view what, Deadline& deadline);
+  bool due(const Place& place) const { return place.waiter.waited_for() && met(place.need); }
+  Task<Result<void>> ready(Place& place, Need need, std::string_view what, Deadline& deadline);
 
   std::optional<Result<std::size_t>> read_plain(char* to, std::size_t room);
   std::optional<Result<std::size_t>> read_tls(char* to, std::size_t room);
@@ -100,8 +107,7 @@ class Transport final : private Poller::Socket {
   Loop& loop_;
   const Source other_;
   int fd_ = -1;
-  Waiter waiter_;
-  Need waits_for_ = Need::nothing;
+  Place reading_, writing_;
   Need read_needs_ = Need::read;  // TLS may have to write before it can read
   // What is known of the socket; false: the kernel said so, and will say when it changes.
   bool readable_ = false;
