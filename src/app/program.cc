@@ -83,14 +83,14 @@ Result<void> Program::start() {
     error.detail = fmt::format("{}: {}", setting, error.detail);
     return error;
   };
-  Result<void> stored = stores_.open(*settings_, worker_count(*settings_));
-  if (!stored) return stored;
   constexpr const char* kApi = "listen.address";
   constexpr const char* kAdmin = "admin.address";
   Result<void> free = http::claim(endpoint_of(settings_->listen.address));
   if (!free) return in(kApi, std::move(free).error());
   free = http::claim(endpoint_of(settings_->admin.address));
   if (!free) return in(kAdmin, std::move(free).error());
+  Result<void> stored = stores_.open(*settings_, worker_count(*settings_));
+  if (!stored) return stored;
   for (unsigned i = 0; i < worker_count(*settings_); ++i) {
     workers_.push_back(std::make_unique<Worker>(i, house_, settings_));
   }

@@ -8,8 +8,7 @@ namespace {
 
 constexpr std::array kTroubles = {
     Trouble{"The spool folder",
-            "the spool folder <folder> is in use by process <number>; each gateway needs its own\n"
-            "the spool folder <folder> is in use by another process; each gateway needs its own\n"
+            "all places in the spool folder <folder> are in use, one by <process>\n"
             "the spool folder <folder> cannot be made: <reason>\n"
             "the spool folder <folder> cannot be opened: <reason>\n"
             "<folder>/lock cannot be opened: <reason>\n"

@@ -18,6 +18,7 @@ namespace penstock::store {
 namespace {
 
 constexpr std::string_view kEnding = ".spool";
+constexpr unsigned kMostProcesses = 64;
 constexpr std::size_t kRefusedBytes = 256 * 1024;
 constexpr unsigned kMostRefusedFiles = 16;  // of a run; what comes after is counted only
 
@@ -47,7 +48,7 @@ SpoolFolder::SpoolFolder(SpoolOptions options) : options_(std::move(options)) {
 
 SpoolFolder::~SpoolFolder() {
   if (directory_ >= 0) ::close(directory_);
-  if (lock_ >= 0) ::close(lock_);
+  for (const int lock : locks_) ::close(lock);
 }
 
 Result<void> SpoolFolder::open() {
@@ -56,39 +57,70 @@ Result<void> SpoolFolder::open() {
   std::filesystem::create_directories(folder, error);
   if (error) return cannot("the spool folder " + folder + " cannot be made", error.value());
   chmod(folder.c_str(), 0700);  // rows may hold what was asked; a folder of others stays as it is
-  directory_ = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (directory_ < 0) return cannot("the spool folder " + folder + " cannot be opened", errno);
-  const std::string lock = folder + "/lock";
-  lock_ = ::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (lock_ < 0) return cannot(lock + " cannot be opened", errno);
-  if (flock(lock_, LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK) return cannot(lock + " cannot be locked", errno);
+  int holder = -1;
+  for (unsigned place = 1; place <= kMostProcesses; ++place) {
+    const std::string path = place == 1 ? folder : fmt::format("{}/{}", folder, place);
+    // Behind one's own place only those are of interest that others have left something in.
+    if (!places_.empty() && !std::filesystem::exists(path, error)) continue;
+    Result<bool> taken = take_place(path, holder);
+    if (!taken) return std::move(taken).error();
+  }
+  if (places_.empty()) {
+    const std::string who = holder >= 0 ? holder_of(holder) : "other processes";
+    if (holder >= 0) ::close(holder);
     return Error{Kind::refused, Source::store, false,
-                 "the spool folder " + folder + " is in use by " + holder_of(lock_) +
-                     "; each gateway needs its own"};
+                 "all places in the spool folder " + folder + " are in use, one by " + who};
   }
-  // Who holds it, for the message above; on a full disk it stays empty.
-  const std::string pid = std::to_string(getpid()) + "\n";
-  if (ftruncate(lock_, 0) == 0 && pwrite(lock_, pid.data(), pid.size(), 0) < 0) {
-    static_cast<void>(ftruncate(lock_, 0));
-  }
+  if (holder >= 0) ::close(holder);
+  directory_ = ::open(places_.front().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (directory_ < 0) return cannot(places_.front() + " cannot be opened", errno);
   return {};
+}
+
+// False: another process has it.
+Result<bool> SpoolFolder::take_place(const std::string& path, int& holder) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) return cannot("the spool folder " + path + " cannot be made", error.value());
+  const std::string name = path + "/lock";
+  const int lock = ::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (lock < 0) return cannot(name + " cannot be opened", errno);
+  if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
+    const int reason = errno;
+    if (holder >= 0) ::close(holder);
+    holder = lock;
+    if (reason != EWOULDBLOCK) return cannot(name + " cannot be locked", reason);
+    return false;
+  }
+  // Who holds it, for whoever looks; on a full disk it stays empty.
+  const std::string pid = std::to_string(getpid()) + "\n";
+  if (ftruncate(lock, 0) == 0 && pwrite(lock, pid.data(), pid.size(), 0) < 0) {
+    static_cast<void>(ftruncate(lock, 0));
+  }
+  locks_.push_back(lock);
+  places_.push_back(path);
+  return true;
 }
 
 std::vector<std::string> SpoolFolder::left() const {
   std::vector<std::string> out;
   std::error_code error;
-  for (std::filesystem::directory_iterator at(options_.folder, error), end; !error && at != end;
-       at.increment(error)) {
-    const std::string name = at->path().filename().string();
-    if (name.ends_with(kEnding) && !name.starts_with(prefix_)) out.push_back(at->path().string());
+  for (const std::string& place : places_) {
+    for (std::filesystem::directory_iterator at(place, error), end; !error && at != end;
+         at.increment(error)) {
+      const std::string name = at->path().filename().string();
+      if (name.ends_with(kEnding) && !name.starts_with(prefix_)) out.push_back(at->path().string());
+    }
   }
-  std::sort(out.begin(), out.end());
+  // By name they are in the order of their runs, whatever place they lie in.
+  std::sort(out.begin(), out.end(), [](const std::string& a, const std::string& b) {
+    return a.substr(a.rfind('/')) < b.substr(b.rfind('/'));
+  });
   return out;
 }
 
 std::string SpoolFolder::name_for(std::uint64_t number, std::string_view ending) const {
-  return fmt::format("{}/{}-{:06x}{}", options_.folder, prefix_, number, ending);
+  return fmt::format("{}/{}-{:06x}{}", places_.front(), prefix_, number, ending);
 }
 
 std::unique_ptr<Segment> SpoolFolder::make_file(std::size_t bytes) {

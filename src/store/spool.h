@@ -43,7 +43,9 @@ class SpoolFolder {
   SpoolFolder& operator=(const SpoolFolder&) = delete;
   ~SpoolFolder();
 
-  // Makes the folder where it is missing, and locks it against other processes.
+  // Makes the folder where it is missing, and takes a place in it that no other process has: a
+  // program that ends and the one that takes over from it may run side by side. Places that were
+  // left behind are taken too, for what lies in them.
   Result<void> open();
   // The files of earlier runs, oldest first.
   std::vector<std::string> left() const;
@@ -82,12 +84,14 @@ class SpoolFolder {
   std::uint64_t next_number() { return number_.fetch_add(1, std::memory_order_relaxed) + 1; }
 
  private:
+  Result<bool> take_place(const std::string& path, int& holder);
   std::string name_for(std::uint64_t number, std::string_view ending) const;
 
   const SpoolOptions options_;
   std::uint64_t run_ = 0;
   std::string prefix_;  // of the files of this run
-  int lock_ = -1;
+  std::vector<std::string> places_;  // the folder, or "<folder>/2" ...; the first is written to
+  std::vector<int> locks_;           // of them
   int directory_ = -1;
   std::atomic<std::uint64_t> number_{0};
   const std::shared_ptr<SpoolCounts> counts_ = std::make_shared<SpoolCounts>();

@@ -231,15 +231,38 @@ TEST_F(Spools, AreBoundedInBytes) {
   EXPECT_TRUE(put(spool, "there is room again"));
 }
 
-TEST_F(Spools, LockTheirFolder) {
-  SpoolFolder folder({folder_ + "/a/b"});
-  ASSERT_TRUE(folder.open().ok());
-  SpoolFolder second({folder_ + "/a/b"});
-  const Result<void> refused = second.open();
-  ASSERT_FALSE(refused.ok());
-  EXPECT_EQ("the spool folder " + folder_ + "/a/b is in use by process " +
-                std::to_string(getpid()) + "; each gateway needs its own",
-            refused.error().detail);
+TEST_F(Spools, HaveAPlaceEachInOneFolder) {
+  const auto names = [](const SpoolFolder& folder) {
+    std::vector<std::string> out;
+    for (const std::string& path : folder.left()) out.push_back(path.substr(path.rfind('/') + 1));
+    return out;
+  };
+  const auto leave = [&](SpoolFolder& folder, const std::string& text) {
+    Spool spool(folder, 4096);
+    EXPECT_TRUE(put(spool, text));
+    spool.finish();
+  };
+  SpoolFolder third({folder_ + "/a/b"});
+  {
+    SpoolFolder first({folder_ + "/a/b"});
+    ASSERT_TRUE(first.open().ok());
+    SpoolFolder second({folder_ + "/a/b"});
+    ASSERT_TRUE(second.open().ok());
+    leave(first, "of the first");
+    leave(second, "of the second");
+    // Who is at work is left alone.
+    ASSERT_TRUE(third.open().ok());
+    EXPECT_TRUE(names(third).empty());
+  }
+  // What the two left is found by who comes next, in the order in which it was written.
+  SpoolFolder fourth({folder_ + "/a/b"});
+  ASSERT_TRUE(fourth.open().ok());
+  const std::vector<std::string> left = names(fourth);
+  EXPECT_EQ(left.size(), 2u);
+  EXPECT_TRUE(std::is_sorted(left.begin(), left.end()));
+  SpoolFolder fifth({folder_ + "/a/b"});
+  ASSERT_TRUE(fifth.open().ok());
+  EXPECT_TRUE(names(fifth).empty());
 }
 
 TEST_F(Sums, AreThoseOfSoManyHitsWhereverAWriteEnds) {
