@@ -37,9 +37,9 @@ struct Refused {
   std::string name;         // of the owner; empty for global
   std::uint64_t limit = 0;  // of requests, tokens, or requests at a time
   Duration per{};           // of the first two
-  Nano money = 0;          // of spend
-  Nano left = 0;           // of it
-  Nano estimate = 0;       // what was asked for of it
+  Nano money = 0;           // of spend
+  Nano left = 0;            // of it
+  Nano estimate = 0;        // what was asked for of it
   std::uint64_t asked = 0;  // tokens
   Duration retry_after{};   // max(): never
 };
