@@ -1,5 +1,7 @@
 #include "access/json.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <vector>
 
@@ -57,6 +59,21 @@ std::optional<std::string_view> string_member(object members, std::string_view n
   if (value.get(text) == simdjson::SUCCESS) return text;
   wrong = true;
   return std::nullopt;
+}
+
+void append_string(std::string& out, std::string_view text) {
+  out += '"';
+  for (const char c : text) {
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (static_cast<unsigned char>(c) < 0x20) {
+      out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
+    } else {
+      out += c;
+    }
+  }
+  out += '"';
 }
 
 }  // namespace penstock::access

@@ -31,4 +31,7 @@ class StrictJson {
 std::optional<std::string_view> string_member(simdjson::dom::object object, std::string_view name,
                                               bool& wrong);
 
+// Appends a JSON string with its quotes. REQUIRES: the text is UTF-8.
+void append_string(std::string& out, std::string_view text);
+
 }  // namespace penstock::access

@@ -1,5 +1,6 @@
 // Who asks: by the credential alone, before anything of the question is looked at.
 
+#include "dialect/refusal.h"
 #include "gateway/exchange.h"
 #include "gateway/headers.h"
 
@@ -72,8 +73,8 @@ Task<std::optional<Refusal>> Gateway::identify(Exchange& x) {
     Result<CallerPtr, access::Refused> found =
         co_await house_.door->find(std::string(credential), wall, deadline);
     if (found) {
-      x.who = make_standing(*std::move(found), x.with->rules, house_.limiter, x.request.received,
-                            wall);
+      x.who =
+          make_standing(*std::move(found), x.with->rules, house_.limiter, x.request.received, wall);
       metrics_.auth(house_.method, AuthResult::success);
       co_return std::nullopt;
     }
@@ -89,8 +90,8 @@ Task<std::optional<Refusal>> Gateway::identify(Exchange& x) {
     unavailable.retry_after = 1s;
     co_return unavailable;
   }
-  Refusal denied = refusal(Reason::invalid_api_key,
-                           message_of(refused, house_.method == AuthMethod::key));
+  Refusal denied =
+      refusal(Reason::invalid_api_key, message_of(refused, house_.method == AuthMethod::key));
   denied.authenticate = "Bearer";
   denied.final = true;
   co_return denied;

@@ -4,6 +4,7 @@
 
 #include <charconv>
 
+#include "exchange/refusals.h"
 #include "gateway/exchange.h"
 
 namespace penstock::gateway {
@@ -52,26 +53,29 @@ std::string message_of(const limit::Refused& refused) {
     case limit::What::tokens:
       if (refused.limit == 0) break;
       if (refused.retry_after == Duration::max()) {
-        return fmt::format("This request may need {} tokens, more than the limit of {} lets "
-                           "through at all: {} in a {}.",
-                           refused.asked, owner, refused.limit, unit_of(refused.per));
+        return fmt::format(
+            "This request may need {} tokens, more than the limit of {} lets "
+            "through at all: {} in a {}.",
+            refused.asked, owner, refused.limit, unit_of(refused.per));
       }
-      return fmt::format("Limit of tokens reached for {}: {} in a {}, and this request may need "
-                         "{}. Try again in {}.",
-                         owner, refused.limit, unit_of(refused.per), refused.asked,
-                         shown(refused.retry_after));
+      return fmt::format(
+          "Limit of tokens reached for {}: {} in a {}, and this request may need "
+          "{}. Try again in {}.",
+          owner, refused.limit, unit_of(refused.per), refused.asked, shown(refused.retry_after));
     case limit::What::inflight:
       if (refused.limit == 0) break;
-      return fmt::format("Limit of requests at a time reached for {}: {}. Try again when one of "
-                         "them has ended.",
-                         owner, refused.limit);
+      return fmt::format(
+          "Limit of requests at a time reached for {}: {}. Try again when one of "
+          "them has ended.",
+          owner, refused.limit);
     case limit::What::spend_day:
     case limit::What::spend_month: {
       const std::string_view period = refused.what == limit::What::spend_day ? "day" : "month";
       if (refused.left > 0) {
-        return fmt::format("What is left of the budget of {} for the {}, {}, is less than this "
-                           "request may cost: {}.",
-                           owner, period, money(refused.left), money(refused.estimate));
+        return fmt::format(
+            "What is left of the budget of {} for the {}, {}, is less than this "
+            "request may cost: {}.",
+            owner, period, money(refused.left), money(refused.estimate));
       }
       return fmt::format("The budget of {} for the {} is used up: {}. It is renewed in {}.", owner,
                          period, money(refused.money), shown(refused.retry_after));
@@ -202,16 +206,15 @@ Task<std::optional<Refusal>> Gateway::reserve(Exchange& x) {
   while (const limit::Account* const account = limit::Limiter::unseeded(ticket, wall)) {
     Result<void> known = co_await learn_spend(*account, wall, x.deadline);
     if (!known) {
-      house_.log.warning("what was spent so far cannot be known",
-                         {{"request_id", x.recorder.request_id()},
-                          {"reason", known.error().detail}});
+      house_.log.warning(
+          "what was spent so far cannot be known",
+          {{"request_id", x.recorder.request_id()}, {"reason", known.error().detail}});
       limit::Refused whose;
       whose.owner = account->owner;
       whose.name = account->name;
-      Refusal unavailable =
-          refusal(Reason::limits_unavailable,
-                  fmt::format("What was spent cannot be known now, and {} has a budget.",
-                              owner_of(whose)));
+      Refusal unavailable = refusal(
+          Reason::limits_unavailable,
+          fmt::format("What was spent cannot be known now, and {} has a budget.", owner_of(whose)));
       unavailable.retry_after = 1s;
       co_return unavailable;
     }

@@ -79,7 +79,9 @@ std::string_view label_of(AuthResult result) {
 constexpr std::array kLimitKinds = {limit::What::requests, limit::What::tokens,
                                     limit::What::inflight, limit::What::spend_day};
 
-std::size_t kind_of(limit::What what) { return std::min<std::size_t>(static_cast<std::size_t>(what), 3); }
+std::size_t kind_of(limit::What what) {
+  return std::min<std::size_t>(static_cast<std::size_t>(what), 3);
+}
 
 }  // namespace
 

@@ -54,7 +54,15 @@ std::string_view label_of(Invalid invalid);
 // How somebody said who it is, and what came of it.
 enum class AuthMethod : std::uint8_t { none, key, jwt };
 inline constexpr std::size_t kAuthMethods = 3;
-enum class AuthResult : std::uint8_t { success, missing, invalid, expired, revoked, forbidden, error };
+enum class AuthResult : std::uint8_t {
+  success,
+  missing,
+  invalid,
+  expired,
+  revoked,
+  forbidden,
+  error
+};
 inline constexpr std::size_t kAuthResults = 7;
 
 // Of one engine and model, as configured; names from outside are "other".
@@ -119,8 +127,8 @@ struct Metrics {
  private:
   // The codes that the gateway answers with by itself; what an engine may say beside them is
   // resolved when it is met.
-  static constexpr std::array kCodes = {200, 400, 401, 403, 404, 405, 408, 413, 429,
-                                        431, 499, 500, 501, 502, 503, 504};
+  static constexpr std::array kCodes = {200, 400, 401, 403, 404, 405, 408, 413,
+                                        429, 431, 499, 500, 501, 502, 503, 504};
   struct Route {
     std::array<observe::Counter, kCodes.size()> codes;
     std::array<std::array<observe::Histogram, 2>, 5> duration;  // by code class and stream

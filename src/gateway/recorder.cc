@@ -79,7 +79,9 @@ void Recorder::close() {
   row.engine = engine;
   row.route = label_of(endpoint);
   row.status = status();
-  row.cache = cache == CacheResult::hit ? "memory" : cache == CacheResult::none ? "" : label_of(cache);
+  row.cache = cache == CacheResult::hit    ? "memory"
+              : cache == CacheResult::none ? ""
+                                           : label_of(cache);
   row.duration_us = us(Clock::now() - begun_);
   row.engine_us = us(engine_wait_);
   if (first_byte != Time()) row.first_token_us = us(first_byte - begun_);

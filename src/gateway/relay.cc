@@ -151,8 +151,11 @@ Task<void> Gateway::relay_stream(Exchange& x, Answer& answer) {
         co_return;
       }
       // OpenAI's SDKs raise on a chunk with an error; the end without [DONE] says the rest.
+      const Refusal refusal = dialect::refusal_of(error);
+      x.recorder.error = refusal.code;
+      x.recorder.close();
       std::string event;
-      dialect::write_refusal_event(event, dialect::refusal_of(error));
+      dialect::write_refusal_event(event, refusal);
       const bool told = co_await x.reply.write(event);
       if (told) co_await x.reply.end_stream();
       co_return;

@@ -109,7 +109,8 @@ Gateway::Gateway(Loop& loop, House& house, std::shared_ptr<const settings::Setti
       house_(house),
       metrics_(house.registry.shard(loop.index())),
       snapshot_(std::make_shared<const Snapshot>(std::move(settings), house.generation.load(),
-                                                 nullptr, loop, house)) {}
+                                                 nullptr, loop, house)),
+      book_(house.ledger != nullptr ? &house.ledger->book(loop.index()) : nullptr) {}
 
 Gateway::~Gateway() = default;
 
@@ -253,8 +254,9 @@ void Gateway::send_kept(Exchange& x) {
              x.request.head.find("origin"), x.recorder.bill->ticket, x.entry, x.request.received,
              now);
   if (glance(x.request.head).plain && x.request.head.query.empty()) {
-    house_.cache.remember_bytes(x.who->caller->cache_scope, static_cast<std::uint32_t>(x.question.endpoint),
-                                x.request.body, x.entry, form, x.with->epoch());
+    house_.cache.remember_bytes(x.who->caller->cache_scope,
+                                static_cast<std::uint32_t>(x.question.endpoint), x.request.body,
+                                x.entry, form, x.with->epoch());
   }
 }
 

@@ -64,10 +64,9 @@ Task<Result<void>> drive_to_end(Order& order, Deadline& deadline) {
   Question& question = order.own.question;
   engine::Call call{question, order.plan.upstream_model, order.own.headers, order.own.request_id,
                     ask_usage(question, true)};
-  Result<Answer> answer =
-      co_await measured_call(order.with->engines[order.plan.engine], call,
-                             order.with->pairs[order.plan.metrics], order.bill, false,
-                             deadline.at(), deadline);
+  Result<Answer> answer = co_await measured_call(order.with->engines[order.plan.engine], call,
+                                                 order.with->pairs[order.plan.metrics], order.bill,
+                                                 false, deadline.at(), deadline);
   if (!answer) co_return std::move(answer).error();
 
   Keeper keeper(order.with->settings->cache, question, *answer, order.scope);
@@ -130,11 +129,10 @@ cache::FlightTable::Joined Gateway::join(Exchange& x, cache::Flight* failed) {
                                                                     : flights.alone(x.key, loop_);
   if (joined.leader) {
     const std::vector<HeaderView> headers = forwarded(x.request.head);
-    auto order =
-        std::unique_ptr<Order>(new Order{house_, loop_, x.with, x.plan, x.key, x.version,
-                                         OwnQuestion(x.question, headers, x.recorder.request_id()),
-                                         joined.flight, metrics_.cache_set, x.who->caller->cache_scope,
-                                         x.recorder.bill});
+    auto order = std::unique_ptr<Order>(
+        new Order{house_, loop_, x.with, x.plan, x.key, x.version,
+                  OwnQuestion(x.question, headers, x.recorder.request_id()), joined.flight,
+                  metrics_.cache_set, x.who->caller->cache_scope, x.recorder.bill});
     x.recorder.bill->call_begins(x.settings().engines[x.plan.engine].price,
                                  x.with->pairs[x.plan.metrics]->cost);
     loop_.spawn(drive(std::move(order)));

@@ -419,7 +419,7 @@ void Ledger::look() {
   }
   const std::uint64_t lost = folder_.counts()->dropped;
   if (lost > dropped_said_) {
-    log_.error("usage rows are dropped: the queue is full",
+    log_.error("usage rows are dropped: there is no room for more",
                {{"rows", lost - dropped_said_}, {"waiting", waiting()}});
     dropped_said_ = lost;
   }

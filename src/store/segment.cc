@@ -136,8 +136,7 @@ Result<std::unique_ptr<Segment>> Segment::create(std::string path, std::size_t a
     close(file);
     return failed(path, "cannot have its blocks", error);
   }
-  void* const data =
-      mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, file, 0);
+  void* const data = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
   if (data == MAP_FAILED) {
     const int error = errno;
     unlink(path.c_str());
@@ -206,8 +205,16 @@ void Segment::commit() {
 }
 
 Result<void> Segment::sync() const {
-  if (file_ >= 0 && fdatasync(file_) != 0) return failed(path_, "cannot be synced", errno);
+  // Only what is used: the pages behind it stay ready to be written (warm).
+  if (file_ >= 0 && msync(data_, up(tail(), kPage), MS_SYNC) != 0) {
+    return failed(path_, "cannot be synced", errno);
+  }
   return {};
+}
+
+void Segment::warm() const {
+  // As good as it gets: a kernel before 5.14 does not know it, and pages then come one by one.
+  static_cast<void>(madvise(data_, size_, MADV_POPULATE_WRITE));
 }
 
 void Segment::reuse(std::uint64_t number) { write_head(number); }

@@ -100,6 +100,9 @@ class Segment {
   const std::string& path() const { return path_; }
   // What was committed is on the disk afterwards.
   Result<void> sync() const;
+  // Makes its pages ready, so that the writer waits for none of them: the first write to a page of
+  // a file after it was made, or synced, is a fault, which costs more than all rows of a page.
+  void warm() const;
   // Empties it, to be written again.
   void reuse(std::uint64_t number);
   void remove() const;

@@ -226,6 +226,7 @@ void Spool::dispose(Link link) {
   }
   if (segment->durable() && segment->asked() == segment_bytes_) {
     segment->reuse(folder_.next_number());
+    segment->warm();
     const std::lock_guard lock(mutex_);
     if (!spare_) {
       spare_ = std::move(segment);
@@ -252,6 +253,7 @@ void Spool::prepare() {
   }
   std::unique_ptr<Segment> made = folder_.make_file(segment_bytes_);
   if (!made) return;
+  made->warm();
   const std::lock_guard lock(mutex_);
   if (!spare_)
     spare_ = std::move(made);
