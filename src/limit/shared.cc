@@ -299,33 +299,80 @@ Task<void> Shared::settle(std::shared_ptr<Shared> self, std::shared_ptr<SharedMe
   if (!value && value.error().kind == Kind::unreachable && cost > 0) meter->hold(quota, -cost);
 }
 
+void Shared::owe(const std::string& spend_key, Nano difference) {
+  const std::lock_guard lock(mutex_);
+  Nano& owed = owed_[spend_key];
+  owed += difference;
+  if (owed == 0) owed_.erase(spend_key);
+}
+
+Task<void> Shared::settle_spend(std::shared_ptr<Shared> self, std::string key, Nano difference,
+                                redis::Client& client, Loop& loop) {
+  Deadline deadline(loop, Clock::now() + kSettleWait);
+  const std::string amount = std::to_string(difference);
+  const std::array<std::string_view, 1> keys = {key};
+  const std::array<std::string_view, 1> arguments = {amount};
+  Result<redis::Value> value =
+      co_await client.eval(self->scripts_.spend, keys, arguments, deadline);
+  // Not sent: the next tick tries again. Where nobody knows whether it was done, the sum may be too
+  // high afterwards, never too low.
+  if (!value && (value.error().kind == Kind::unreachable || difference > 0)) {
+    self->owe(key, difference);
+  }
+}
+
+Task<void> Shared::count_nodes(std::shared_ptr<Shared> self, redis::Client& client, Loop& loop) {
+  Deadline deadline(loop, Clock::now() + kSettleWait);
+  const std::string silence = std::to_string(micros(kSilence));
+  const std::array<std::string_view, 1> keys = {"penstock:limit:nodes"};
+  const std::array<std::string_view, 2> arguments = {self->node_, silence};
+  Result<redis::Value> value =
+      co_await client.eval(self->scripts_.nodes, keys, arguments, deadline);
+  if (value && value->integer > 0) {
+    self->set_nodes(static_cast<unsigned>(std::min<std::int64_t>(value->integer, 100'000)));
+  }
+}
+
+void Shared::tick(const std::shared_ptr<Shared>& self, redis::Client& client, Loop& loop,
+                  Time now) {
+  std::vector<std::shared_ptr<SharedMeter>> meters;
+  std::vector<std::shared_ptr<SharedPlaces>> places;
+  std::map<std::string, Nano> owed;
+  {
+    const std::lock_guard lock(mutex_);
+    meters.swap(meters_);
+    places.swap(places_);
+    owed.swap(owed_);
+  }
+  for (const std::shared_ptr<SharedMeter>& meter : meters) {
+    const std::optional<SharedMeter::Rest> rest = meter->rest(now);
+    if (rest) loop.spawn(settle(self, meter, client, rest->quota, rest->cost, loop));
+    meter->listed_.store(false);
+    if (!meter->idle() && !meter->listed_.exchange(true)) enlist(meter);
+  }
+  for (const std::shared_ptr<SharedPlaces>& place : places) {
+    if (SharedPlaces::due(*place, now)) loop.spawn(SharedPlaces::tell(place, client, loop));
+    place->listed_.store(false);
+    if (!place->idle() && !place->listed_.exchange(true)) enlist(place);
+  }
+  for (const auto& [key, difference] : owed) {
+    loop.spawn(settle_spend(self, key, difference, client, loop));
+  }
+}
+
 Task<void> Shared::keep(std::shared_ptr<Shared> self, redis::Client& client, Deadline& until) {
-  Shared& shared = *self;
   Loop& loop = until.loop();
+  Time counted{};
   while (!until.over()) {
-    co_await sleep_until(Clock::now() + kTick, until);
     const Time now = Clock::now();
-    if (until.over() || !client.available(now)) continue;
-    std::vector<std::shared_ptr<SharedMeter>> meters;
-    std::vector<std::shared_ptr<SharedPlaces>> places;
-    {
-      const std::lock_guard lock(shared.mutex_);
-      meters.swap(shared.meters_);
-      places.swap(shared.places_);
-    }
-    for (const std::shared_ptr<SharedMeter>& meter : meters) {
-      const std::optional<SharedMeter::Rest> rest = meter->rest(now);
-      if (rest) loop.spawn(settle(self, meter, client, rest->quota, rest->cost, loop));
-      meter->listed_.store(false);
-      if (!meter->idle() && !meter->listed_.exchange(true)) shared.enlist(meter);
-    }
-    for (const std::shared_ptr<SharedPlaces>& place : places) {
-      if (SharedPlaces::due(*place, now)) {
-        loop.spawn(SharedPlaces::tell(place, client, loop));
+    if (client.available(now) && client.connections() > 0) {
+      self->tick(self, client, loop, now);
+      if (now - counted >= kBeat) {
+        loop.spawn(count_nodes(self, client, loop));
+        counted = now;
       }
-      place->listed_.store(false);
-      if (!place->idle(now) && !place->listed_.exchange(true)) shared.enlist(place);
     }
+    co_await sleep_until(now + kTick, until);
   }
 }
 

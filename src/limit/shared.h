@@ -19,6 +19,7 @@
 #include <array>
 #include <atomic>
 #include <deque>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -43,17 +44,23 @@ class Shared : public std::enable_shared_from_this<Shared> {
   static constexpr Duration kAway = 100ms;   // the own share is used before Redis is tried again
   static constexpr Duration kPause = 5ms;    // between two questions while there is nothing to get
   static constexpr Duration kTick = 20ms;    // of the housekeeping
+  static constexpr Duration kBeat = 2s;      // between two words that the node is alive
+  static constexpr Duration kSilence = 10s;  // after which it is not
 
-  // `node`: a name that no other node has.
-  static std::shared_ptr<Shared> make(std::string node) {
-    return std::shared_ptr<Shared>(new Shared(std::move(node)));
+  // `node`: a name that no other node has. `wait`: for Redis, of one request in all.
+  static std::shared_ptr<Shared> make(std::string node, Duration wait = 50ms) {
+    return std::shared_ptr<Shared>(new Shared(std::move(node), wait));
   }
 
-  // Those that are seen alive, this one included.
+  // Those that are seen alive, this one included. keep() counts those that share this Redis.
   void set_nodes(unsigned live) { nodes_.store(std::max(1U, live), std::memory_order_relaxed); }
   unsigned nodes() const { return nodes_.load(std::memory_order_relaxed); }
   const std::string& node() const { return node_; }
+  Duration wait() const { return wait_; }
   const Scripts& scripts() const { return scripts_; }
+
+  // What was reserved under this name came to so much more, or less. Told within a tick.
+  void owe(const std::string& spend_key, Nano difference);
 
   // Gives back, settles, and says that the node is alive, until the deadline is over. By one loop
   // of the node; `client` is that loop's.
@@ -62,18 +69,25 @@ class Shared : public std::enable_shared_from_this<Shared> {
  private:
   friend class SharedMeter;
   friend class SharedPlaces;
-  explicit Shared(std::string node) : node_(std::move(node)) {}
+  Shared(std::string node, Duration wait) : node_(std::move(node)), wait_(wait) {}
   void enlist(std::shared_ptr<SharedMeter> meter);
   void enlist(std::shared_ptr<SharedPlaces> places);
   static Task<void> settle(std::shared_ptr<Shared> self, std::shared_ptr<SharedMeter> meter,
                            redis::Client& client, Quota quota, std::int64_t cost, Loop& loop);
 
+  static Task<void> settle_spend(std::shared_ptr<Shared> self, std::string key, Nano difference,
+                                 redis::Client& client, Loop& loop);
+  static Task<void> count_nodes(std::shared_ptr<Shared> self, redis::Client& client, Loop& loop);
+  void tick(const std::shared_ptr<Shared>& self, redis::Client& client, Loop& loop, Time now);
+
   const std::string node_;
+  const Duration wait_;
   const Scripts scripts_;
   std::atomic<unsigned> nodes_{1};
   std::mutex mutex_;
   std::vector<std::shared_ptr<SharedMeter>> meters_;   // that hold or owe something
   std::vector<std::shared_ptr<SharedPlaces>> places_;  // that hold something
+  std::map<std::string, Nano> owed_;                   // by the names of sums of money
 };
 
 // One owner's rate of requests or of tokens. Any thread.
@@ -90,6 +104,13 @@ class SharedMeter : public std::enable_shared_from_this<SharedMeter> {
   // the node's own share. `client` is this loop's; null: there is none.
   static Task<Decision> take(std::shared_ptr<SharedMeter> self, redis::Client* client, Quota quota,
                              std::uint64_t cost, Deadline& deadline);
+
+  Shared& shared() const { return *shared_; }
+
+  // Without taking anything.
+  Decision look(const Quota& quota, Time now) const {
+    return told(quota, now, true, Duration::zero());
+  }
 
   // Taken, and not needed.
   void give_back(const Quota& quota, Time now, std::uint64_t cost);

@@ -29,7 +29,8 @@ Task<Result<bool>> SharedPlaces::say(redis::Client& client, std::int64_t limit,
   number = std::max(number + 1, start);
   const std::array<std::string, 4> numbers = {
       std::to_string(count_.load()), std::to_string(number), std::to_string(limit),
-      std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(kSilence).count())};
+      std::to_string(
+          std::chrono::duration_cast<std::chrono::microseconds>(Shared::kSilence).count())};
   const std::array<std::string_view, 5> arguments = {shared_->node(), numbers[0], numbers[1],
                                                      numbers[2], numbers[3]};
   const std::array<std::string_view, 1> keys = {key_};
@@ -76,10 +77,10 @@ void SharedPlaces::leave() {
 
 bool SharedPlaces::due(const SharedPlaces& places, Time now) {
   const Time said{Duration(places.said_.load(std::memory_order_relaxed))};
-  return places.changed_.load() || (places.here() > 0 && now - said > kBeat);
+  return places.changed_.load() || (places.here() > 0 && now - said > Shared::kBeat);
 }
 
-bool SharedPlaces::idle(Time) const { return here() == 0 && !changed_.load(); }
+bool SharedPlaces::idle() const { return here() == 0 && !changed_.load(); }
 
 Task<void> SharedPlaces::tell(std::shared_ptr<SharedPlaces> self, redis::Client& client,
                               Loop& loop) {

@@ -16,9 +16,6 @@ namespace penstock::limit {
 // One owner's. Any thread.
 class SharedPlaces : public std::enable_shared_from_this<SharedPlaces> {
  public:
-  static constexpr Duration kSilence = 10s;
-  static constexpr Duration kBeat = 2s;
-
   // REQUIRES: held by a shared_ptr.
   SharedPlaces(std::shared_ptr<Shared> shared, std::string key)
       : shared_(std::move(shared)), key_(std::move(key)) {}
@@ -35,7 +32,7 @@ class SharedPlaces : public std::enable_shared_from_this<SharedPlaces> {
   static bool due(const SharedPlaces& places, Time now);
   static Task<void> tell(std::shared_ptr<SharedPlaces> self, redis::Client& client, Loop& loop);
   // It holds nothing, and Redis knows.
-  bool idle(Time now) const;
+  bool idle() const;
   void enlist();
 
   const std::shared_ptr<Shared> shared_;

@@ -120,6 +120,17 @@ end
 return {1, 0, sums[1], sums[2]}
 )"};
 
+  // KEYS: a sorted set of nodes by the time of their last word. ARGV: the node, microseconds after
+  // which silence is its end. -> how many live.
+  const redis::Script nodes{R"(
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+redis.call('ZADD', KEYS[1], string.format('%.0f', now), ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now - tonumber(ARGV[2])))
+redis.call('PEXPIRE', KEYS[1], string.format('%.0f', math.ceil(tonumber(ARGV[2]) / 1000)))
+return redis.call('ZCARD', KEYS[1])
+)"};
+
   // KEYS: sums that were reserved from. ARGV: the difference. What is not there is not made:
   // whoever misses it asks the ledger, which has counted this too.
   const redis::Script spend{R"(
