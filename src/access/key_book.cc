@@ -347,6 +347,7 @@ void KeyBook::compose_again(const std::unordered_set<std::string>* names) {
     const TenantPtr tenant = tenants_.find(one.caller->tenant);
     auto caller = std::make_shared<Caller>(*one.caller);
     caller->tenant_models = tenant != nullptr ? tenant->models : std::vector<std::string>();
+    caller->tenant_limits = tenant != nullptr ? tenant->limits : Limits();
     caller->scope = one.own_scope                        ? *one.own_scope
                     : tenant != nullptr && tenant->scope ? *tenant->scope
                                                          : scope_.load();

@@ -257,7 +257,10 @@ CallerPtr caller_of(const Key& key, const Tenant* tenant, CacheScope scope) {
   caller->key = key.id;
   caller->key_name = key.name;
   caller->models = key.models;
-  if (tenant != nullptr) caller->tenant_models = tenant->models;
+  if (tenant != nullptr) {
+    caller->tenant_models = tenant->models;
+    caller->tenant_limits = tenant->limits;
+  }
   caller->priority = key.priority;
   caller->scope = key.scope                            ? *key.scope
                   : tenant != nullptr && tenant->scope ? *tenant->scope
