@@ -46,11 +46,18 @@ class Spend {
   Nano spent_ = 0;
 };
 
+class SharedMeter;
+class SharedPlaces;
+
 struct State {
   Meter requests;
   Meter tokens;
   std::atomic<std::int64_t> inflight{0};
   std::array<Spend, 2> spend;  // by Period
+  // Where Redis counts for all nodes these stand in place of the above, and money is there as well.
+  std::shared_ptr<SharedMeter> shared_requests, shared_tokens;
+  std::shared_ptr<SharedPlaces> shared_places;
+  bool shared() const { return shared_requests != nullptr; }
 };
 
 struct Account {

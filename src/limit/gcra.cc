@@ -7,22 +7,21 @@ namespace {
 
 __extension__ using Wide = __int128;
 
-// The debt of a cost. Rounded down: a limit is never stricter than it says.
+}  // namespace
+
 Duration debt_of(const Quota& quota, std::uint64_t cost) {
   const Wide debt = static_cast<Wide>(cost) * quota.per.count() / static_cast<Wide>(quota.count);
   return Duration(
       static_cast<Duration::rep>(std::min(debt, static_cast<Wide>(Duration::max().count()) / 4)));
 }
 
-// The cost that a debt of `room` has place for. Rounded to the nearest thousandth before it is cut,
-// so that what was just given back counts whole.
+// Rounded to the nearest thousandth before it is cut, so that what was just given back counts
+// whole.
 std::uint64_t cost_in(const Quota& quota, Duration room) {
   if (room <= Duration::zero()) return 0;
   const Wide exact = static_cast<Wide>(room.count()) * static_cast<Wide>(quota.count);
   return static_cast<std::uint64_t>((exact + quota.per.count() / 1000) / quota.per.count());
 }
-
-}  // namespace
 
 Decision decide(const Quota& quota, Time& paid_off, Time now, std::uint64_t cost) {
   if (quota.count == kUnlimitedNumber) return {true, kUnlimitedNumber, {}, {}};

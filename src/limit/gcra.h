@@ -24,6 +24,12 @@ struct Decision {
   Duration reset{};             // until nothing is owed any more
 };
 
+// The debt of a cost. Rounded down: a limit is never stricter than it says.
+// REQUIRES: quota.count > 0.
+Duration debt_of(const Quota& quota, std::uint64_t cost);
+// The cost that a debt of `room` has place for.
+std::uint64_t cost_in(const Quota& quota, Duration room);
+
 // Decides for the time stamp `paid_off`; a refusal leaves it as it is.
 // REQUIRES: quota.per > 0 and less than a year.
 Decision decide(const Quota& quota, Time& paid_off, Time now, std::uint64_t cost);

@@ -2,50 +2,14 @@
 
 #include <algorithm>
 
+#include "limit/limiter_parts.h"
+#include "limit/shared_inflight.h"
+
 namespace penstock::limit {
 namespace {
 
-constexpr std::array kPeriods = {Period::day, Period::month};
-
-bool limited(const std::optional<Quota>& quota) {
-  return quota && quota->count != kUnlimitedNumber;
-}
-
-bool limited(const std::optional<Nano>& money) { return money && *money != kUnlimitedSpend; }
-
-const std::optional<Nano>& money_of(const Limits& limits, Period period) {
-  return period == Period::day ? limits.spend_day : limits.spend_month;
-}
-
 Spend& spend_of(const Account& account, Period period) {
   return account.state->spend[static_cast<std::size_t>(period)];
-}
-
-Refused refused(const Account& account, What what) {
-  Refused refusal;
-  refusal.owner = account.owner;
-  refusal.what = what;
-  refusal.name = account.name;
-  return refusal;
-}
-
-Refused refused(const Account& account, What what, const Quota& quota, const Decision& decision,
-                std::uint64_t asked) {
-  Refused refusal = refused(account, what);
-  refusal.limit = quota.count;
-  refusal.per = quota.per;
-  refusal.asked = asked;
-  refusal.retry_after = decision.retry_after;
-  return refusal;
-}
-
-// The party with the least left speaks.
-void tell(Told& told, const Quota& quota, const Decision& decision) {
-  if (told.said() && told.remaining <= decision.remaining) return;
-  told.limit = quota.count;
-  told.remaining = decision.remaining;
-  told.per = quota.per;
-  told.reset = decision.reset;
 }
 
 }  // namespace
@@ -60,11 +24,14 @@ Ticket& Ticket::operator=(Ticket&& other) noexcept {
   accounts_ = std::move(other.accounts_);
   other.accounts_ = {};
   inflight_ = std::exchange(other.inflight_, false);
+  places_ = std::exchange(other.places_, false);
+  waited_ = other.waited_;
   reserved_ = std::exchange(other.reserved_, false);
   reserved_tokens_ = other.reserved_tokens_;
   reserved_cost_ = other.reserved_cost_;
   day_ = other.day_;
   month_ = other.month_;
+  reserved_at_ = other.reserved_at_;
   return *this;
 }
 
@@ -74,7 +41,12 @@ void Ticket::settle(std::uint64_t tokens_used, Nano cost, Time now) {
     if (!account) continue;
     if (limited(account->limits.tokens)) {
       const Quota& quota = *account->limits.tokens;
-      if (tokens_used < reserved_tokens_) {
+      SharedMeter* const shared = account->state->shared_tokens.get();
+      if (shared != nullptr && tokens_used < reserved_tokens_) {
+        shared->give_back(quota, now, reserved_tokens_ - tokens_used);
+      } else if (shared != nullptr) {
+        shared->take_regardless(quota, now, tokens_used - reserved_tokens_);
+      } else if (tokens_used < reserved_tokens_) {
         account->state->tokens.give_back(quota, reserved_tokens_ - tokens_used);
       } else {
         account->state->tokens.take_regardless(quota, now, tokens_used - reserved_tokens_);
@@ -82,6 +54,11 @@ void Ticket::settle(std::uint64_t tokens_used, Nano cost, Time now) {
     }
     for (const Period period : kPeriods) {
       if (!limited(money_of(account->limits, period))) continue;
+      if (account->state->shared_tokens) {
+        account->state->shared_tokens->shared().owe(spend_key(period, *account, reserved_at_),
+                                                    cost - reserved_cost_);
+        continue;
+      }
       spend_of(*account, period)
           .settle(period == Period::day ? day_ : month_, reserved_cost_, cost);
     }
@@ -99,10 +76,14 @@ void Ticket::release() {
   settle(0, 0, Time());
   if (std::exchange(inflight_, false)) {
     for (const AccountPtr& account : accounts_) {
-      if (account && account->limits.inflight) {
+      if (!account || !account->limits.inflight) continue;
+      if (account->state->shared_places) {
+        if (places_) account->state->shared_places->leave();
+      } else {
         account->state->inflight.fetch_sub(1, std::memory_order_relaxed);
       }
     }
+    places_ = false;
   }
   accounts_ = {};
 }
@@ -123,6 +104,15 @@ AccountPtr Limiter::account(Owner owner, const std::string& name, const std::str
   key += name;
   std::shared_ptr<State>& state = states_[key];
   if (!state) state = std::make_shared<State>();
+  if (shared_ && !state->shared()) {
+    const auto meter = [&](What what) {
+      return std::make_shared<SharedMeter>(shared_, limit_key(what, *account));
+    };
+    state->shared_requests = meter(What::requests);
+    state->shared_tokens = meter(What::tokens);
+    state->shared_places =
+        std::make_shared<SharedPlaces>(shared_, limit_key(What::inflight, *account));
+  }
   account->state = state;
   return account;
 }
@@ -142,7 +132,15 @@ std::optional<Refused> Limiter::admit(const Parties& parties, Time now, Ticket& 
   for (const AccountPtr& account : parties) {
     if (account && limited(account->limits.requests)) {
       const Quota& quota = *account->limits.requests;
-      const Decision decision = account->state->requests.take(quota, now, 1);
+      SharedMeter* const shared = account->state->shared_requests.get();
+      std::optional<Decision> known;
+      if (shared != nullptr) known = shared->try_take(quota, now, 1);
+      if (shared != nullptr && !known) {
+        refusal = refused(*account, What::requests);
+        refusal->ask = true;
+        break;
+      }
+      const Decision decision = known ? *known : account->state->requests.take(quota, now, 1);
       tell(ticket.requests, quota, decision);
       if (!decision.admitted) {
         refusal = refused(*account, What::requests, quota, decision, 1);
@@ -150,7 +148,15 @@ std::optional<Refused> Limiter::admit(const Parties& parties, Time now, Ticket& 
       }
     }
     ++requests_taken;
-    if (account && account->limits.inflight) {
+    if (account && account->limits.inflight && account->state->shared()) {
+      // It ends before anybody else could notice that it took a place.
+      if (account->state->shared_places->here() >=
+          static_cast<std::int64_t>(std::min<std::uint64_t>(*account->limits.inflight, 1U << 31))) {
+        refusal = refused(*account, What::inflight);
+        refusal->ask = true;
+        break;
+      }
+    } else if (account && account->limits.inflight) {
       const auto most = static_cast<std::int64_t>(std::min<std::uint64_t>(
           *account->limits.inflight, std::numeric_limits<std::int32_t>::max()));
       if (account->state->inflight.fetch_add(1, std::memory_order_relaxed) >= most) {
@@ -164,7 +170,9 @@ std::optional<Refused> Limiter::admit(const Parties& parties, Time now, Ticket& 
     ++places_taken;
     if (account && limited(account->limits.tokens)) {
       const Quota& quota = *account->limits.tokens;
-      tell(ticket.tokens, quota, account->state->tokens.look(quota, now));
+      tell(ticket.tokens, quota,
+           account->state->shared() ? account->state->shared_tokens->look(quota, now)
+                                    : account->state->tokens.look(quota, now));
     }
   }
   if (!refusal) {
@@ -176,9 +184,13 @@ std::optional<Refused> Limiter::admit(const Parties& parties, Time now, Ticket& 
     const AccountPtr& account = parties[i];
     if (!account) continue;
     if (limited(account->limits.requests)) {
-      account->state->requests.give_back(*account->limits.requests, 1);
+      if (account->state->shared()) {
+        account->state->shared_requests->give_back(*account->limits.requests, now, 1);
+      } else {
+        account->state->requests.give_back(*account->limits.requests, 1);
+      }
     }
-    if (i < places_taken && account->limits.inflight) {
+    if (i < places_taken && account->limits.inflight && !account->state->shared()) {
       account->state->inflight.fetch_sub(1, std::memory_order_relaxed);
     }
   }

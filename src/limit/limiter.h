@@ -9,6 +9,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -16,6 +17,7 @@
 #include <vector>
 
 #include "limit/account.h"
+#include "limit/shared.h"
 
 namespace penstock::limit {
 
@@ -42,6 +44,8 @@ struct Refused {
   Nano estimate = 0;        // what was asked for of it
   std::uint64_t asked = 0;  // tokens
   Duration retry_after{};   // max(): never
+  // Nothing was refused: Redis has to be asked (by admit_shared).
+  bool ask = false;
 };
 
 // What the answer's headers say: of the party with the least left.
@@ -79,26 +83,48 @@ class Ticket {
   // Kept alive while a reload puts others in their place.
   Parties accounts_{};
   bool inflight_ = false;  // a place is held with each that limits them
+  bool places_ = false;    // also with those that are shared
+  Duration waited_{};      // for Redis
   bool reserved_ = false;
   std::uint64_t reserved_tokens_ = 0;
   Nano reserved_cost_ = 0;
   std::int64_t day_ = 0;  // of the reservation
   std::int64_t month_ = 0;
+  WallTime reserved_at_{};
 };
 
 class Limiter {
  public:
+  // The sum that the ledger knows of a period.
+  using Spent =
+      std::function<Task<Result<Nano>>(Owner, std::string name, Period, WallTime, Deadline&)>;
+
+  // Accounts are counted over all nodes from now on. Before the first account.
+  void share(std::shared_ptr<Shared> shared) { shared_ = std::move(shared); }
+  bool shared() const { return shared_ != nullptr; }
+
   // The account of an owner, over the state that this owner had before; null where nothing is
   // limited. Any thread.
   AccountPtr account(Owner owner, const std::string& name, const std::string& tenant,
                      const Limits& limits, Time now);
 
-  // Takes a request, and a place among those in flight, from every party. Any thread.
+  // Takes a request, and a place among those in flight, from every party. Any thread. Where
+  // accounts are shared: only what is known without asking Redis, for a request that ends at once;
+  // it holds no place. `ask` in the refusal: it is not known.
   std::optional<Refused> admit(const Parties& parties, Time now, Ticket& ticket);
   // Takes what a call may come to. Any thread. Money of a period that was not seeded is refused
   // with `retry_after` zero: seed it first (`unseeded`).
   std::optional<Refused> reserve(Ticket& ticket, std::uint64_t tokens, Nano cost, Time now,
                                  WallTime wall);
+  // The same two, where accounts are shared: by the loop of the deadline and its client, which may
+  // be null. They wait for Redis no longer than Shared::wait in all; without Redis the node's share
+  // decides, but for money: that is an Error then, and so is a ledger that cannot be asked.
+  Task<std::optional<Refused>> admit_shared(Parties parties, redis::Client* client, Ticket& ticket,
+                                            Deadline& deadline);
+  Task<Result<std::optional<Refused>>> reserve_shared(Ticket& ticket, std::uint64_t tokens,
+                                                      Nano cost, WallTime wall,
+                                                      redis::Client* client, const Spent& spent,
+                                                      Deadline& deadline);
   // The first party whose money is limited and not known yet.
   static const Account* unseeded(const Ticket& ticket, WallTime wall);
 
@@ -107,6 +133,11 @@ class Limiter {
   static constexpr std::size_t kKept = 200'000;
 
   void sweep(Time now);
+  Task<Result<std::optional<Refused>>> reserve_money(Ticket& ticket, std::size_t& taken, Nano cost,
+                                                     WallTime wall, redis::Client* client,
+                                                     const Spent& spent, Deadline& deadline);
+
+  std::shared_ptr<Shared> shared_;
 
   std::mutex mutex_;
   std::unordered_map<std::string, std::shared_ptr<State>> states_;
