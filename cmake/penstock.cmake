@@ -68,10 +68,11 @@ target_precompile_headers(penstock_pch PRIVATE
   <mutex> <optional> <span> <string> <string_view> <thread> <unordered_map> <utility> <variant>
   <vector> <boost/asio.hpp> <fmt/core.h> <fmt/format.h>)
 
-# penstock_module(NAME DEPS module... LIBS library...)
-# Takes src/NAME/*.cc; *_test.cc become the program NAME_test, *_bench.cc NAME_bench.
+# penstock_module(NAME [ONE_RUN] DEPS module... LIBS library...)
+# Takes src/NAME/*.cc; *_test.cc become the program NAME_test, *_bench.cc NAME_bench. ONE_RUN: its
+# tests share servers that take seconds to start, and are one test of ctest.
 function(penstock_module name)
-  cmake_parse_arguments(ARG "" "" "DEPS;LIBS" ${ARGN})
+  cmake_parse_arguments(ARG "ONE_RUN" "" "DEPS;LIBS" ${ARGN})
   set(dir ${CMAKE_SOURCE_DIR}/src/${name})
   file(GLOB sources CONFIGURE_DEPENDS ${dir}/*.cc)
   set(tests ${sources})
@@ -98,8 +99,13 @@ function(penstock_module name)
     add_executable(${name}_test ${tests})
     target_link_libraries(${name}_test PRIVATE penstock_${name} GTest::gmock GTest::gtest_main)
     target_precompile_headers(${name}_test REUSE_FROM penstock_pch)
-    gtest_discover_tests(${name}_test TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 60
-      PROPERTIES TIMEOUT 120)
+    if(ARG_ONE_RUN)
+      add_test(NAME ${name}.all COMMAND ${name}_test)
+      set_tests_properties(${name}.all PROPERTIES TIMEOUT 300)
+    else()
+      gtest_discover_tests(${name}_test TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 60
+        PROPERTIES TIMEOUT 120)
+    endif()
   endif()
   if(PENSTOCK_BENCHMARKS AND benches)
     add_executable(${name}_bench ${benches})

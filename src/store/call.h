@@ -8,6 +8,7 @@
 // destroyed; from then on the other side touches neither it nor its loop, which may be gone too.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -73,5 +74,39 @@ class Call {
 
 template <class T>
 using CallPtr = std::shared_ptr<Call<T>>;
+
+// The duty to answer a call, kept also where whoever has it is destroyed before. Counts in `open`
+// while it is there.
+template <class T>
+class Promise {
+ public:
+  Promise(CallPtr<T> call, std::atomic<unsigned>& open, Error otherwise)
+      : call_(std::move(call)), open_(open), otherwise_(std::move(otherwise)) {
+    ++open_;
+  }
+  Promise(const Promise&) = delete;
+  Promise& operator=(const Promise&) = delete;
+  ~Promise() {
+    if (!kept_) call_->finish(otherwise_);
+    --open_;
+  }
+
+  Time until() const { return call_->until(); }
+  bool left() const { return call_->left(); }
+  // Once.
+  void keep(Result<T> result) {
+    kept_ = true;
+    call_->finish(std::move(result));
+  }
+
+ private:
+  const CallPtr<T> call_;
+  std::atomic<unsigned>& open_;
+  const Error otherwise_;
+  bool kept_ = false;
+};
+
+template <class T>
+using PromisePtr = std::shared_ptr<Promise<T>>;
 
 }  // namespace penstock::store

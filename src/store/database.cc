@@ -1,5 +1,6 @@
 #include "store/database.h"
 
+#include "store/postgres_database.h"
 #include "store/sqlite_database.h"
 
 namespace penstock::store {
@@ -21,8 +22,7 @@ Result<std::unique_ptr<Database>> open(const Options& options, observe::Registry
     }
     return SqliteDatabase::open(options, std::string(path), registry, log);
   }
-  return Error{Kind::invalid, Source::store, false,
-               "a database's URL is sqlite:FILE or postgresql://user@host/database"};
+  return PostgresDatabase::open(options, registry, log);
 }
 
 }  // namespace penstock::store

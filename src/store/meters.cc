@@ -112,4 +112,10 @@ void show(observe::Registry& registry, const std::weak_ptr<const Gauges>& of,
         [](const Gauges& gauges) { return gauges.pending(); });
 }
 
+void hide(std::shared_ptr<Gauges>& gauges) {
+  const std::weak_ptr<Gauges> left = gauges;
+  gauges.reset();
+  while (!left.expired()) std::this_thread::yield();
+}
+
 }  // namespace penstock::store

@@ -47,5 +47,7 @@ struct Gauges {
 };
 void show(observe::Registry& registry, const std::weak_ptr<const Gauges>& of,
           const std::vector<std::string>& replicas);
+// Shows it no more; returns when no scrape is reading it.
+void hide(std::shared_ptr<Gauges>& gauges);
 
 }  // namespace penstock::store

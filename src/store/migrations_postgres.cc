@@ -18,7 +18,7 @@ namespace {
   "first_token_us bigint, session text NOT NULL, request_id text NOT NULL, trace_id text NOT "    \
   "NULL, error text NOT NULL, question text NOT NULL, answer text NOT NULL"
 
-constexpr std::array<std::string_view, 25> kFirst = {
+constexpr std::array<std::string_view, 24> kFirst = {
     "CREATE TABLE usage (" PENSTOCK_USAGE_COLUMNS
     ", PRIMARY KEY (time_us, id)) PARTITION BY RANGE (time_us)",
     "CREATE INDEX usage_tenant ON usage (tenant, time_us)",
@@ -28,7 +28,6 @@ constexpr std::array<std::string_view, 25> kFirst = {
     // Rows on their way into `usage`. Unlogged: what a crash loses here is given again.
     "CREATE UNLOGGED TABLE usage_staging (batch bigint NOT NULL, " PENSTOCK_USAGE_COLUMNS ")",
     "CREATE INDEX usage_staging_batch ON usage_staging (batch)",
-    "CREATE SEQUENCE usage_batch",
     "CREATE TABLE usage_days (day bigint NOT NULL, tenant text NOT NULL, key text NOT NULL, model "
     "text NOT NULL, engine text NOT NULL, route text NOT NULL, status integer NOT NULL, cache text "
     "NOT NULL, count bigint NOT NULL, errors bigint NOT NULL, tokens_input bigint NOT NULL, "

@@ -61,6 +61,7 @@ SqliteDatabase::SqliteDatabase(const Options& options, std::string path,
 }
 
 SqliteDatabase::~SqliteDatabase() {
+  hide(gauges_);
   {
     const std::lock_guard lock(mutex_);
     stop_ = true;

@@ -3,6 +3,7 @@
 #include "store/audit.h"
 #include "store/keys.h"
 #include "store/migrations.h"
+#include "store/postgres_statements.h"
 #include "store/tenants.h"
 #include "store/usage_write.h"
 
@@ -10,8 +11,9 @@ namespace penstock::store {
 
 std::vector<const Statement*> statements() {
   std::vector<const Statement*> all;
-  for (const Part part : {migration_statements(), usage_write_statements(), key_statements(),
-                          tenant_statements(), audit_statements()}) {
+  for (const Part part :
+       {migration_statements(), usage_write_statements(), postgres_statements(), key_statements(),
+        tenant_statements(), audit_statements()}) {
     all.insert(all.end(), part.begin(), part.end());
   }
   return all;

@@ -1,4 +1,4 @@
-// A connected byte stream to an engine: TCP, or TLS over it.
+// A connected byte stream to another server, TCP or TLS over it: engines, and what we store in.
 //
 // Taking what has come (`read`) and waiting for it (`readable`) are two calls; both sides of the
 // socket are watched from its connection on, so that waiting costs no call of the kernel.
@@ -19,14 +19,15 @@
 #include "base/deadline.h"
 #include "base/loop.h"
 
-namespace penstock::http {
+namespace penstock::net {
 
-// How engines are verified: TLS 1.2 and 1.3, the system's certificates or those of one file.
+// How the other side is verified: TLS 1.2 and 1.3, the system's certificates or those of one file.
 // Shared by all loops.
 class TlsClient {
  public:
-  // `ca`: a file of certificates, or empty. The error names the file.
-  static Result<std::shared_ptr<TlsClient>> make(const std::string& ca);
+  // `ca`: a file of certificates, or empty. `protocol`: what is offered by ALPN (RFC 7301), or
+  // empty. The error names the file.
+  static Result<std::shared_ptr<TlsClient>> make(const std::string& ca, std::string_view protocol);
 
  private:
   friend class Transport;
@@ -39,12 +40,14 @@ class TlsClient {
   std::unique_ptr<SSL_CTX, Free> context_;
 };
 
-// Belongs to a loop. Every wait is under a deadline; when that is over the stream is closed.
+// Belongs to a loop. Every wait is under a deadline; when that is over the stream is closed. One
+// coroutine may read while another one writes.
 class Transport final : private Poller::Socket {
  public:
   static constexpr std::size_t kMostPieces = 8;
 
-  explicit Transport(Loop& loop) : loop_(loop) {}
+  // `other`: whose fault it is when it does not work.
+  explicit Transport(Loop& loop, Source other = Source::engine) : loop_(loop), other_(other) {}
   Transport(const Transport&) = delete;
   Transport& operator=(const Transport&) = delete;
   ~Transport() override { close(); }
@@ -83,21 +86,28 @@ class Transport final : private Poller::Socket {
   enum class Need : std::uint8_t { nothing, read, write };
 
   void on_event(bool readable, bool writable, bool hung_up) override;
+  // Where one coroutine waits, and for what of the socket.
+  struct Place {
+    Waiter waiter{};
+    Need need = Need::nothing;
+  };
   bool met(Need need) const;
-  Task<Result<void>> ready(Need need, std::string_view what, Deadline& deadline);
+  bool due(const Place& place) const { return place.waiter.waited_for() && met(place.need); }
+  Task<Result<void>> ready(Place& place, Need need, std::string_view what, Deadline& deadline);
 
   std::optional<Result<std::size_t>> read_plain(char* to, std::size_t room);
   std::optional<Result<std::size_t>> read_tls(char* to, std::size_t room);
   Task<Result<void>> write_plain(std::span<const std::string_view> pieces, Deadline& deadline);
   Task<Result<void>> write_tls(std::span<const std::string_view> pieces, Deadline& deadline);
   Task<Result<void>> write_record(std::string_view text, Deadline& deadline);
+  Error broken(std::string_view what, std::string_view reason) const;
   // After OpenSSL returned `result`: what it must wait for; nothing at the stream's end.
   Result<Need> tls_needs(int result, std::string_view what);
 
   Loop& loop_;
+  const Source other_;
   int fd_ = -1;
-  Waiter waiter_;
-  Need waits_for_ = Need::nothing;
+  Place reading_, writing_;
   Need read_needs_ = Need::read;  // TLS may have to write before it can read
   // What is known of the socket; false: the kernel said so, and will say when it changes.
   bool readable_ = false;
@@ -108,4 +118,4 @@ class Transport final : private Poller::Socket {
   std::unique_ptr<SSL, Free> tls_;
 };
 
-}  // namespace penstock::http
+}  // namespace penstock::net

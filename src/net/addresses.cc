@@ -1,8 +1,8 @@
-#include "http/pool_addresses.h"
+#include "net/addresses.h"
 
 #include <algorithm>
 
-namespace penstock::http {
+namespace penstock::net {
 
 // A Lookup takes its answer by value.
 // NOLINTBEGIN(performance-unnecessary-value-param)
@@ -25,8 +25,10 @@ void Addresses::system_lookup(Loop& loop, const std::string& host, std::uint16_t
   }
 }
 
-Addresses::Addresses(Loop& loop, const std::string& host, std::uint16_t port, Lookup lookup)
-    : state_(new State{.loop = loop, .host = host, .port = port, .lookup = std::move(lookup)}) {
+Addresses::Addresses(Loop& loop, const std::string& host, std::uint16_t port, Lookup lookup,
+                     Source of)
+    : state_(new State{
+          .loop = loop, .host = host, .port = port, .lookup = std::move(lookup), .of = of}) {
   boost::system::error_code ec;
   const auto literal = asio::ip::make_address(host, ec);
   if (!ec) {
@@ -75,12 +77,12 @@ Task<Result<Endpoints>> Addresses::get(Deadline& deadline) {
     Signal waiting = signal;
     Result<void> found = co_await waiting.wait(patience);
     if (deadline.over()) {
-      co_return deadline.error("look up " + state->host, Source::engine);
+      co_return deadline.error("look up " + state->host, state->of);
     }
     (void)found;  // old addresses are better than none
   }
   if (state->known.empty()) {
-    co_return Error{Kind::unreachable, Source::engine, true,
+    co_return Error{Kind::unreachable, state->of, true,
                     "the name " + state->host + " cannot be looked up: " + state->failure};
   }
   co_return state->known;
@@ -95,4 +97,4 @@ void Addresses::good(const asio::ip::tcp::endpoint& endpoint) {
 
 void Addresses::doubt() { state_->doubted = !state_->literal; }
 
-}  // namespace penstock::http
+}  // namespace penstock::net

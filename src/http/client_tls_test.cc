@@ -1,90 +1,17 @@
-#include "http/transport.h"
-
 #include <gtest/gtest.h>
-#include <openssl/pem.h>
-#include <openssl/x509v3.h>
-
-#include <cstdio>
 
 #include "http/client.h"
 #include "http/client_testing.h"
+#include "net/certificates_testing.h"
+#include "net/transport.h"
 
 namespace penstock::http {
 namespace {
 
-struct Free {
-  void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
-  void operator()(X509* certificate) const { X509_free(certificate); }
-  void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
-};
-using Key = std::unique_ptr<EVP_PKEY, Free>;
-using Certificate = std::unique_ptr<X509, Free>;
-using Context = std::unique_ptr<SSL_CTX, Free>;
-
-Key make_key() { return Key(EVP_EC_gen("P-256")); }
-
-void extend(X509* certificate, X509* issuer, int nid, const char* value) {
-  X509V3_CTX context;
-  X509V3_set_ctx(&context, issuer, certificate, nullptr, nullptr, 0);
-  X509_EXTENSION* const extension = X509V3_EXT_conf_nid(nullptr, &context, nid, value);
-  EXPECT_NE(extension, nullptr);
-  X509_add_ext(certificate, extension, -1);
-  X509_EXTENSION_free(extension);
-}
-
-// Signed by `issuer`, or by itself where there is none. Valid for an hour from `from`.
-Certificate make_certificate(const char* name, EVP_PKEY* key, X509* issuer, EVP_PKEY* issuer_key,
-                             const char* alternatives, long from = -60) {
-  Certificate made(X509_new());
-  X509_set_version(made.get(), X509_VERSION_3);
-  static long serial = 1;
-  ASN1_INTEGER_set(X509_get_serialNumber(made.get()), serial++);
-  X509_gmtime_adj(X509_getm_notBefore(made.get()), from);
-  X509_gmtime_adj(X509_getm_notAfter(made.get()), from + 3600);
-  X509_set_pubkey(made.get(), key);
-  X509_NAME* const subject = X509_get_subject_name(made.get());
-  X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC,
-                             reinterpret_cast<const unsigned char*>(name), -1, -1, 0);
-  X509* const by = issuer != nullptr ? issuer : made.get();
-  X509_set_issuer_name(made.get(), X509_get_subject_name(by));
-  extend(made.get(), by, NID_basic_constraints,
-         issuer == nullptr ? "critical,CA:TRUE" : "critical,CA:FALSE");
-  if (alternatives != nullptr) extend(made.get(), by, NID_subject_alt_name, alternatives);
-  X509_sign(made.get(), issuer_key, EVP_sha256());
-  return made;
-}
-
-// An authority in a file, and what it signed for an engine.
-class Authority {
- public:
-  explicit Authority(const char* name)
-      : key_(make_key()),
-        certificate_(make_certificate(name, key_.get(), nullptr, key_.get(), nullptr)) {
-    path_ = testing::TempDir() + name + std::to_string(::getpid()) + ".pem";
-    std::FILE* const file = std::fopen(path_.c_str(), "w");
-    PEM_write_X509(file, certificate_.get());
-    std::fclose(file);
-  }
-  Authority(const Authority&) = delete;
-  Authority& operator=(const Authority&) = delete;
-  ~Authority() { std::remove(path_.c_str()); }
-  const std::string& path() const { return path_; }
-
-  Context serve(const char* alternatives, long from = -60) const {
-    const Key key = make_key();
-    const Certificate own =
-        make_certificate("engine", key.get(), certificate_.get(), key_.get(), alternatives, from);
-    Context context(SSL_CTX_new(TLS_server_method()));
-    SSL_CTX_use_certificate(context.get(), own.get());
-    SSL_CTX_use_PrivateKey(context.get(), key.get());
-    return context;
-  }
-
- private:
-  Key key_;
-  Certificate certificate_;
-  std::string path_;
-};
+using net::Addresses;
+using net::Authority;
+using net::Context;
+using net::TlsClient;
 
 constexpr std::string_view kAsk = "GET / HTTP/1.1\r\nhost: e\r\n\r\n";
 constexpr std::string_view kHello = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
@@ -98,7 +25,7 @@ class TlsTest : public LoopTest {
 
   std::unique_ptr<Pool> pool_for(const FakeEngine& engine, const std::string& host,
                                  const std::string& ca) {
-    Result<std::shared_ptr<TlsClient>> tls = TlsClient::make(ca);
+    Result<std::shared_ptr<TlsClient>> tls = TlsClient::make(ca, "http/1.1");
     EXPECT_TRUE(tls.ok());
     PoolOptions options;
     options.origin = {true, host, engine.port(), ""};
@@ -330,7 +257,7 @@ TEST_F(TlsTest, AStreamCutWithoutItsClosingAlertIsBroken) {
 
 TEST_F(TlsTest, AHandshakeThatDoesNotComeEndsInTime) {
   FakeEngine engine([](Wire& wire) { wire.ended(); });
-  Result<std::shared_ptr<TlsClient>> tls = TlsClient::make(good_.path());
+  Result<std::shared_ptr<TlsClient>> tls = TlsClient::make(good_.path(), "http/1.1");
   PoolOptions options;
   options.origin = {true, "127.0.0.1", engine.port(), ""};
   options.tls = *tls;
@@ -345,13 +272,6 @@ TEST_F(TlsTest, AHandshakeThatDoesNotComeEndsInTime) {
     EXPECT_EQ(lease.error().kind, Kind::cancelled);
   });
   EXPECT_EQ(pool.open(), 0u);
-}
-
-TEST(TlsClient, NamesTheFileItCannotRead) {
-  const auto tls = TlsClient::make("/nowhere/ca.pem");
-  ASSERT_FALSE(tls);
-  EXPECT_EQ(tls.error().kind, Kind::invalid);
-  EXPECT_NE(tls.error().detail.find("/nowhere/ca.pem"), std::string::npos);
 }
 
 }  // namespace

@@ -16,7 +16,7 @@
 #include "base/loop.h"
 #include "base/signal.h"
 
-namespace penstock::http {
+namespace penstock::net {
 
 using Endpoints = std::vector<asio::ip::tcp::endpoint>;
 
@@ -32,7 +32,9 @@ class Addresses {
       std::function<void(Loop&, const std::string& host, std::uint16_t port, Found found)>;
   static void system_lookup(Loop& loop, const std::string& host, std::uint16_t port, Found found);
 
-  Addresses(Loop& loop, const std::string& host, std::uint16_t port, Lookup lookup = system_lookup);
+  // `of`: whose fault it is when there are none.
+  Addresses(Loop& loop, const std::string& host, std::uint16_t port, Lookup lookup = system_lookup,
+            Source of = Source::engine);
 
   // At least one. An Error (unreachable) if the name was never found.
   Task<Result<Endpoints>> get(Deadline& deadline);
@@ -49,6 +51,7 @@ class Addresses {
     std::string host;
     std::uint16_t port;
     Lookup lookup;
+    Source of;
     Endpoints known{};
     Time fresh_until = Time::min();
     bool literal = false;
@@ -63,4 +66,4 @@ class Addresses {
   std::shared_ptr<State> state_;
 };
 
-}  // namespace penstock::http
+}  // namespace penstock::net

@@ -1,4 +1,4 @@
-#include "http/transport.h"
+#include "net/transport.h"
 
 #include <netinet/tcp.h>
 #include <openssl/err.h>
@@ -12,15 +12,11 @@
 
 #include "base/sleep.h"
 
-namespace penstock::http {
+namespace penstock::net {
 namespace {
 
 constexpr Duration kNoDescriptor = 20ms;    // between two tries
 constexpr std::size_t kRecord = 16 * 1024;  // bytes of a TLS record (RFC 8446 section 5.1)
-
-Error broken(std::string_view what, std::string_view reason) {
-  return {Kind::broken, Source::engine, false, std::string(what) + ": " + std::string(reason)};
-}
 
 std::string errno_text(int number) {
   return boost::system::error_code(number, boost::system::system_category()).message();
@@ -40,6 +36,10 @@ std::string tls_reason(const SSL* ssl, int saved_errno) {
 }
 
 }  // namespace
+
+Error Transport::broken(std::string_view what, std::string_view reason) const {
+  return {Kind::broken, other_, false, std::string(what) + ": " + std::string(reason)};
+}
 
 // ---- TLS over a socket -------------------------------------------------------------------------
 
@@ -74,7 +74,8 @@ long Transport::bio_control(BIO* bio, int command, long, void*) {
   return 0;
 }
 
-Result<std::shared_ptr<TlsClient>> TlsClient::make(const std::string& ca) {
+Result<std::shared_ptr<TlsClient>> TlsClient::make(const std::string& ca,
+                                                   std::string_view protocol) {
   std::shared_ptr<TlsClient> tls(new TlsClient);
   const auto failed = [&](std::string_view what) {
     return Error{Kind::invalid, Source::gateway, false, std::string(what)};
@@ -98,8 +99,11 @@ Result<std::shared_ptr<TlsClient>> TlsClient::make(const std::string& ca) {
   }
   SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
   SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
-  static constexpr unsigned char kAlpn[] = "\x08http/1.1";
-  SSL_CTX_set_alpn_protos(context, kAlpn, sizeof kAlpn - 1);
+  if (!protocol.empty()) {
+    const std::string offered = static_cast<char>(protocol.size()) + std::string(protocol);
+    SSL_CTX_set_alpn_protos(context, reinterpret_cast<const unsigned char*>(offered.data()),
+                            static_cast<unsigned>(offered.size()));
+  }
   // An idle connection holds no buffers; a write that has to wait may go on from another address.
   SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                 SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
@@ -135,7 +139,7 @@ Task<Result<void>> Transport::handshake(const TlsClient& tls, const std::string&
     if (done == 1) co_return Result<void>();
     Result<Need> needs = tls_needs(done, "TLS handshake");
     if (needs && *needs != Need::nothing) {
-      Result<void> waited = co_await ready(*needs, "TLS handshake", deadline);
+      Result<void> waited = co_await ready(writing_, *needs, "TLS handshake", deadline);
       if (waited) continue;
       needs = std::move(waited).error();
     }
@@ -149,7 +153,7 @@ Task<Result<void>> Transport::handshake(const TlsClient& tls, const std::string&
     co_return error;
   }
   close();
-  co_return deadline.error("TLS handshake", Source::engine);
+  co_return deadline.error("TLS handshake", other_);
 }
 
 Result<Transport::Need> Transport::tls_needs(int result, std::string_view what) {
@@ -161,7 +165,9 @@ Result<Transport::Need> Transport::tls_needs(int result, std::string_view what) 
   std::string reason = tls_reason(tls_.get(), ended_ ? 0 : saved_errno);
   ERR_clear_error();
   // OpenSSL's words for bytes that are no TLS at all.
-  if (reason == "wrong version number") reason += ": if it speaks no TLS, its url is http";
+  if (reason == "wrong version number" && other_ == Source::engine) {
+    reason += ": if it speaks no TLS, its url is http";
+  }
   failed_ = true;
   close();
   return broken(what, reason);
@@ -169,7 +175,7 @@ Result<Transport::Need> Transport::tls_needs(int result, std::string_view what) 
 
 Task<Result<void>> Transport::write_record(std::string_view text, Deadline& deadline) {
   while (!text.empty()) {
-    if (deadline.over()) co_return deadline.error("send", Source::engine);
+    if (deadline.over()) co_return deadline.error("send", other_);
     ERR_clear_error();
     const auto size = static_cast<int>(std::min<std::size_t>(text.size(), 1 << 30));
     const int n = SSL_write(tls_.get(), text.data(), size);
@@ -181,9 +187,9 @@ Task<Result<void>> Transport::write_record(std::string_view text, Deadline& dead
     if (!needs) co_return std::move(needs).error();
     if (*needs == Need::nothing) {
       close();
-      co_return broken("send", "the engine closed the connection");
+      co_return broken("send", "the other side closed the connection");
     }
-    Result<void> waited = co_await ready(*needs, "send", deadline);
+    Result<void> waited = co_await ready(writing_, *needs, "send", deadline);
     if (!waited) co_return waited;
   }
   co_return Result<void>();
@@ -217,31 +223,38 @@ void Transport::on_event(bool readable, bool writable, bool hung_up) {
   hung_up_ = hung_up_ || hung_up;
   readable_ = readable_ || readable || hung_up;
   writable_ = writable_ || writable || hung_up;
-  if (waiter_.waited_for() && met(waits_for_)) waiter_.resume();
+  const bool read = due(reading_);
+  // Whoever is resumed may end the stream, and this with it: the other one goes on later.
+  if (due(writing_)) {
+    if (!read) return writing_.waiter.resume();
+    loop_.resume_soon(writing_.waiter);
+  }
+  if (read) reading_.waiter.resume();
 }
 
 bool Transport::met(Need need) const { return need == Need::write ? writable_ : readable_; }
 
-Task<Result<void>> Transport::ready(Need need, std::string_view what, Deadline& deadline) {
+Task<Result<void>> Transport::ready(Place& place, Need need, std::string_view what,
+                                    Deadline& deadline) {
   while (fd_ >= 0 && !met(need) && !deadline.over()) {
     const auto interrupt = [this] { close(); };
     Deadline::Wait wait(deadline, interrupt);
-    waits_for_ = need;
-    co_await waiter_;
+    place.need = need;
+    co_await place.waiter;
   }
   if (deadline.over()) {
     close();
-    co_return deadline.error(what, Source::engine);
+    co_return deadline.error(what, other_);
   }
   if (fd_ < 0) co_return broken(what, "the connection is closed");
   co_return Result<void>();
 }
 
 Task<Result<void>> Transport::connect(const asio::ip::tcp::endpoint& endpoint, Deadline& deadline) {
-  if (deadline.over()) co_return deadline.error("connect", Source::engine);
+  if (deadline.over()) co_return deadline.error("connect", other_);
   const auto unreachable = [this](int number) {
     close();
-    return Error{Kind::unreachable, Source::engine, true, errno_text(number)};
+    return Error{Kind::unreachable, other_, true, errno_text(number)};
   };
   for (;;) {
     fd_ = ::socket(endpoint.protocol().family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -256,7 +269,7 @@ Task<Result<void>> Transport::connect(const asio::ip::tcp::endpoint& endpoint, D
   const int connected = ::connect(fd_, endpoint.data(), static_cast<socklen_t>(endpoint.size()));
   if (connected != 0 && errno != EINPROGRESS) co_return unreachable(errno);
   if (!loop_.poller().add(fd_, *this)) co_return unreachable(errno);
-  Result<void> done = co_await ready(Need::write, "connect", deadline);
+  Result<void> done = co_await ready(writing_, Need::write, "connect", deadline);
   if (!done) co_return done;
   int failure = 0;
   socklen_t size = sizeof failure;
@@ -280,7 +293,7 @@ Task<Result<void>> Transport::connect(const asio::ip::tcp::endpoint& endpoint, D
 Task<Result<void>> Transport::write(std::span<const std::string_view> pieces, Deadline& deadline) {
   if (deadline.over()) {
     close();
-    co_return deadline.error("send", Source::engine);
+    co_return deadline.error("send", other_);
   }
   if (tls_) {
     Result<void> sent = co_await write_tls(pieces, deadline);
@@ -315,7 +328,7 @@ Task<Result<void>> Transport::write_plain(std::span<const std::string_view> piec
     if (errno == EINTR) continue;
     if (errno != EAGAIN && errno != EWOULDBLOCK) co_return broken("send", errno_text(errno));
     writable_ = false;
-    Result<void> waited = co_await ready(Need::write, "send", deadline);
+    Result<void> waited = co_await ready(writing_, Need::write, "send", deadline);
     if (!waited) co_return waited;
   }
   co_return Result<void>();
@@ -359,7 +372,8 @@ std::optional<Result<std::size_t>> Transport::read_tls(char* to, std::size_t roo
 }
 
 Task<Result<void>> Transport::readable(Deadline& deadline) {
-  return ready(tls_ ? read_needs_ : Need::read, "wait for the engine", deadline);
+  return ready(reading_, tls_ ? read_needs_ : Need::read,
+               other_ == Source::engine ? "wait for the engine" : "wait for an answer", deadline);
 }
 
 bool Transport::quiet() {
@@ -386,7 +400,8 @@ void Transport::close() {
   }
   loop_.poller().remove(*this);
   ::close(std::exchange(fd_, -1));
-  loop_.resume_soon(waiter_);
+  loop_.resume_soon(reading_.waiter);
+  loop_.resume_soon(writing_.waiter);
 }
 
-}  // namespace penstock::http
+}  // namespace penstock::net
