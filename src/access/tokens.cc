@@ -151,9 +151,7 @@ Result<CallerPtr, Refused> Tokens::caller_of(const Claims& claims, const Digest&
   auto caller = std::make_shared<Caller>();
   caller->tenant = claims.tenant;
   caller->key = claims.subject;
-  if (tenant != nullptr) caller->tenant_models = tenant->models;
-  caller->scope = tenant != nullptr && tenant->scope ? *tenant->scope : options_.scope;
-  caller->cache_scope = cache_scope_of(caller->scope, caller->tenant, caller->key);
+  compose(*caller, tenant.get(), std::nullopt, options_.scope);
   caller->expires =
       claims.expires + std::chrono::duration_cast<WallTime::duration>(options_.rules.skew);
   callers_->put(digest, KnownCaller{caller, std::nullopt, generation});
