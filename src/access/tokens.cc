@@ -2,7 +2,7 @@
 
 #include <boost/asio/ip/address.hpp>
 
-#include "base/sleep.h"
+#include "net/transport.h"
 
 namespace penstock::access {
 namespace {
@@ -44,7 +44,7 @@ Result<std::unique_ptr<Tokens>> Tokens::make(TokensOptions options, const KeyBoo
   }
   http::PoolOptions source;
   if (url->https) {
-    Result<std::shared_ptr<http::TlsClient>> tls = http::TlsClient::make(options.ca);
+    Result<std::shared_ptr<net::TlsClient>> tls = net::TlsClient::make(options.ca, "");
     if (!tls) return tls.error();
     source.tls = *std::move(tls);
   }
