@@ -1,6 +1,7 @@
 #include "gateway/standing.h"
 
 #include <openssl/crypto.h>
+#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include <algorithm>
