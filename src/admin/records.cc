@@ -215,10 +215,24 @@ std::span<const RecordsRoom::Operation> RecordsRoom::operations() {
   return kOperations;
 }
 
-RecordsRoom::RecordsRoom(const Records& records)
-    : database_(records.database),
-      office_(records.database, records.secret, records.configured, records.changed),
-      node_(host_name()) {}
+RecordsRoom::RecordsRoom(const Records& records) : lent_(records), node_(host_name()) {}
+
+Task<Result<access::Office*>> RecordsRoom::office(Deadline& deadline) {
+  if (office_ == nullptr) {
+    std::string secret = lent_.secret;
+    if (secret.empty()) {
+      Result<std::string> kept = co_await access::secret_of(lent_.database, deadline);
+      if (!kept) co_return kept.error();
+      secret = *std::move(kept);
+    }
+    // Another request may have been faster.
+    if (office_ == nullptr) {
+      office_ = std::make_unique<access::Office>(lent_.database, std::move(secret),
+                                                 lent_.configured, lent_.changed);
+    }
+  }
+  co_return office_.get();
+}
 
 // ---- keys ---------------------------------------------------------------------------------------
 
@@ -226,7 +240,9 @@ Task<Answer> RecordsRoom::list_keys(Ask ask, Deadline& deadline) {
   const Result<std::uint64_t, Refusal> limit = limit_of(ask.query);
   if (!limit) co_return refused(limit.error());
   const auto most = static_cast<std::int64_t>(*limit);
-  Result<std::vector<access::Key>> keys = co_await office_.keys(
+  const Result<access::Office*> desk = co_await office(deadline);
+  if (!desk) co_return failed(desk.error());
+  Result<std::vector<access::Key>> keys = co_await (*desk)->keys(
       value_of(ask.query, "tenant"), value_of(ask.query, "after"), most + 1, deadline);
   if (!keys) co_return failed(keys.error());
   const bool more = keys->size() > *limit;
@@ -253,14 +269,18 @@ Task<Answer> RecordsRoom::create_key(Ask ask, Deadline& deadline) {
                               "Missing required parameter: '" + std::string(member) + "'.",
                               member));
   }
-  Result<access::NewKey> made = co_await office_.create_key(*body->tenant, std::move(body->change),
-                                                            actor(ask), ask.now, deadline);
+  const Result<access::Office*> desk = co_await office(deadline);
+  if (!desk) co_return failed(desk.error());
+  Result<access::NewKey> made = co_await (*desk)->create_key(*body->tenant, std::move(body->change),
+                                                             actor(ask), ask.now, deadline);
   if (!made) co_return failed(made.error());
   co_return answered(new_key_json(*made, ask.now), 201);
 }
 
 Task<Answer> RecordsRoom::show_key(Ask ask, Deadline& deadline) {
-  Result<access::Key> key = co_await office_.key(ask.object, deadline);
+  const Result<access::Office*> desk = co_await office(deadline);
+  if (!desk) co_return failed(desk.error());
+  Result<access::Key> key = co_await (*desk)->key(ask.object, deadline);
   if (!key) co_return failed(key.error());
   co_return answered(key_json(*key, ask.now));
 }
@@ -269,14 +289,18 @@ Task<Answer> RecordsRoom::update_key(Ask ask, Deadline& deadline) {
   Result<Body, Refusal> body = read_body(
       ask.body, {"name", "models", "limits", "priority", "cache_scope", "expires"}, ask.now);
   if (!body) co_return refused(body.error());
-  Result<access::Key> key = co_await office_.update_key(ask.object, std::move(body->change),
-                                                        actor(ask), ask.now, deadline);
+  const Result<access::Office*> desk = co_await office(deadline);
+  if (!desk) co_return failed(desk.error());
+  Result<access::Key> key = co_await (*desk)->update_key(ask.object, std::move(body->change),
+                                                         actor(ask), ask.now, deadline);
   if (!key) co_return failed(key.error());
   co_return answered(key_json(*key, ask.now));
 }
 
 Task<Answer> RecordsRoom::revoke_key(Ask ask, Deadline& deadline) {
-  Result<access::Key> key = co_await office_.revoke_key(ask.object, actor(ask), ask.now, deadline);
+  const Result<access::Office*> desk = co_await office(deadline);
+  if (!desk) co_return failed(desk.error());
+  Result<access::Key> key = co_await (*desk)->revoke_key(ask.object, actor(ask), ask.now, deadline);
   if (!key) co_return failed(key.error());
   co_return answered(key_json(*key, ask.now));
 }
@@ -284,7 +308,9 @@ Task<Answer> RecordsRoom::revoke_key(Ask ask, Deadline& deadline) {
 Task<Answer> RecordsRoom::rotate_key(Ask ask, Deadline& deadline) {
   const Result<Body, Refusal> body = read_body(ask.body, {"grace"}, ask.now);
   if (!body) co_return refused(body.error());
-  Result<access::NewKey> made = co_await office_.rotate_key(
+  const Result<access::Office*> desk = co_await office(deadline);
+  if (!desk) co_return failed(desk.error());
+  Result<access::NewKey> made = co_await (*desk)->rotate_key(
       ask.object, body->grace.value_or(kGrace), actor(ask), ask.now, deadline);
   if (!made) co_return failed(made.error());
   co_return answered(new_key_json(*made, ask.now), 201);
@@ -295,7 +321,9 @@ Task<Answer> RecordsRoom::rotate_key(Ask ask, Deadline& deadline) {
 Task<Answer> RecordsRoom::list_tenants(Ask ask, Deadline& deadline) {
   const Result<std::uint64_t, Refusal> limit = limit_of(ask.query);
   if (!limit) co_return refused(limit.error());
-  Result<std::vector<access::Tenant>> tenants = co_await office_.tenants(
+  const Result<access::Office*> desk = co_await office(deadline);
+  if (!desk) co_return failed(desk.error());
+  Result<std::vector<access::Tenant>> tenants = co_await (*desk)->tenants(
       value_of(ask.query, "after"), static_cast<std::int64_t>(*limit) + 1, deadline);
   if (!tenants) co_return failed(tenants.error());
   const bool more = tenants->size() > *limit;
@@ -319,14 +347,18 @@ Task<Answer> RecordsRoom::create_tenant(Ask ask, Deadline& deadline) {
         refusal(Reason::missing_required_parameter, "Missing required parameter: 'name'.", "name"));
   }
   body->change.name.reset();
-  Result<access::Tenant> tenant = co_await office_.create_tenant(
+  const Result<access::Office*> desk = co_await office(deadline);
+  if (!desk) co_return failed(desk.error());
+  Result<access::Tenant> tenant = co_await (*desk)->create_tenant(
       *body->name, std::move(body->change), actor(ask), ask.now, deadline);
   if (!tenant) co_return failed(tenant.error());
   co_return answered(tenant_json(*tenant), 201);
 }
 
 Task<Answer> RecordsRoom::show_tenant(Ask ask, Deadline& deadline) {
-  Result<access::Tenant> tenant = co_await office_.tenant(ask.object, deadline);
+  const Result<access::Office*> desk = co_await office(deadline);
+  if (!desk) co_return failed(desk.error());
+  Result<access::Tenant> tenant = co_await (*desk)->tenant(ask.object, deadline);
   if (!tenant) co_return failed(tenant.error());
   co_return answered(tenant_json(*tenant));
 }
@@ -334,15 +366,19 @@ Task<Answer> RecordsRoom::show_tenant(Ask ask, Deadline& deadline) {
 Task<Answer> RecordsRoom::update_tenant(Ask ask, Deadline& deadline) {
   Result<Body, Refusal> body = read_body(ask.body, {"models", "limits", "cache_scope"}, ask.now);
   if (!body) co_return refused(body.error());
-  Result<access::Tenant> tenant = co_await office_.update_tenant(
+  const Result<access::Office*> desk = co_await office(deadline);
+  if (!desk) co_return failed(desk.error());
+  Result<access::Tenant> tenant = co_await (*desk)->update_tenant(
       ask.object, std::move(body->change), actor(ask), ask.now, deadline);
   if (!tenant) co_return failed(tenant.error());
   co_return answered(tenant_json(*tenant));
 }
 
 Task<Answer> RecordsRoom::delete_tenant(Ask ask, Deadline& deadline) {
+  const Result<access::Office*> desk = co_await office(deadline);
+  if (!desk) co_return failed(desk.error());
   Result<access::Tenant> tenant =
-      co_await office_.delete_tenant(ask.object, actor(ask), ask.now, deadline);
+      co_await (*desk)->delete_tenant(ask.object, actor(ask), ask.now, deadline);
   if (!tenant) co_return failed(tenant.error());
   co_return answered(tenant_json(*tenant));
 }
@@ -368,8 +404,9 @@ Task<Answer> RecordsRoom::list_audit(Ask ask, Deadline& deadline) {
     before_us = static_cast<std::int64_t>(*us);
     before_id = before.substr(comma + 1);
   }
-  Result<std::vector<store::Note>> notes = co_await store::list_audit(
-      database_, before_us, std::move(before_id), static_cast<std::int64_t>(*limit) + 1, deadline);
+  Result<std::vector<store::Note>> notes =
+      co_await store::list_audit(lent_.database, before_us, std::move(before_id),
+                                 static_cast<std::int64_t>(*limit) + 1, deadline);
   if (!notes) co_return failed(notes.error());
   const bool more = notes->size() > *limit;
   if (more) notes->pop_back();

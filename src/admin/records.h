@@ -66,10 +66,12 @@ class RecordsRoom {
   Task<Answer> list_audit(Ask ask, Deadline& deadline);
 
  private:
+  // Made once the secret is known; null: the database could not be asked for it.
+  Task<Result<access::Office*>> office(Deadline& deadline);
   access::Actor actor(const Ask& ask) const { return {ask.who, node_}; }
 
-  store::Database& database_;
-  access::Office office_;
+  const Records lent_;
+  std::unique_ptr<access::Office> office_;
   const std::string node_;
 };
 

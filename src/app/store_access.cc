@@ -10,6 +10,7 @@
 
 #include "app/exit_codes.h"
 #include "app/shown.h"
+#include "app/stores.h"
 
 namespace penstock::app {
 namespace {
@@ -43,21 +44,6 @@ void add_store_options(CLI::App& app, StoreChoice& choice) {
   app.add_option("--store", choice.store,
                  "The database, whatever the configuration says: sqlite:FILE or postgresql://...")
       ->type_name("URL");
-}
-
-store::Options store_options(const settings::Settings& settings) {
-  const settings::Store& from = settings.store;
-  store::Options options;
-  options.url = from.url;
-  options.replicas = from.replicas;
-  options.max_lag = from.max_lag;
-  options.pool_max = from.pool.max;
-  options.pool_total = from.pool.total;
-  options.pool_idle = from.pool.idle;
-  options.acquire_timeout = from.pool.acquire_timeout;
-  options.usage_keep = from.usage.keep;
-  options.record_text = from.usage.record_text != settings::RecordText::none;
-  return options;
 }
 
 OpenStore::OpenStore()

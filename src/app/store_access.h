@@ -23,8 +23,6 @@ struct StoreChoice {
 };
 void add_store_options(CLI::App& app, StoreChoice& choice);
 
-store::Options store_options(const settings::Settings& settings);
-
 class OpenStore {
  public:
   // Says on standard error what is in the way; `code` is the exit code then. Brings the tables to
