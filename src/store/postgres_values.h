@@ -18,7 +18,7 @@ struct FreeResult {
 };
 using PostgresResult = std::unique_ptr<PGresult, FreeResult>;
 
-// Parameters as libpq takes them. The pointers are of this object.
+// Parameters as libpq takes them. They point into the values, which must outlive them.
 class Parameters {
  public:
   explicit Parameters(const Values& values);

@@ -1,10 +1,12 @@
 #include "store/statements.h"
 
 #include "store/audit.h"
+#include "store/keeper.h"
 #include "store/keys.h"
 #include "store/migrations.h"
 #include "store/postgres_statements.h"
 #include "store/tenants.h"
+#include "store/usage.h"
 #include "store/usage_write.h"
 
 namespace penstock::store {
@@ -12,8 +14,8 @@ namespace penstock::store {
 std::vector<const Statement*> statements() {
   std::vector<const Statement*> all;
   for (const Part part :
-       {migration_statements(), usage_write_statements(), postgres_statements(), key_statements(),
-        tenant_statements(), audit_statements()}) {
+       {migration_statements(), usage_write_statements(), usage_statements(), keeper_statements(),
+        postgres_statements(), key_statements(), tenant_statements(), audit_statements()}) {
     all.insert(all.end(), part.begin(), part.end());
   }
   return all;
