@@ -1,6 +1,8 @@
 #include "store/statements.h"
 
 #include "store/audit.h"
+#include "store/engagement.h"
+#include "store/feedback.h"
 #include "store/keeper.h"
 #include "store/keys.h"
 #include "store/migrations.h"
@@ -15,7 +17,8 @@ std::vector<const Statement*> statements() {
   std::vector<const Statement*> all;
   for (const Part part :
        {migration_statements(), usage_write_statements(), usage_statements(), keeper_statements(),
-        postgres_statements(), key_statements(), tenant_statements(), audit_statements()}) {
+        postgres_statements(), key_statements(), tenant_statements(), audit_statements(),
+        feedback_statements(), engagement_statements()}) {
     all.insert(all.end(), part.begin(), part.end());
   }
   return all;
