@@ -1,5 +1,7 @@
 #include "app/stores.h"
 
+#include <algorithm>
+
 #include "app/doors.h"
 #include "gateway/standing.h"
 
@@ -121,21 +123,58 @@ void Stores::migrate_later() {
 }
 
 Result<void> Stores::open_door(const settings::Settings& settings) {
-  office_ =
-      std::make_unique<access::Office>(*database_, secret_, [](std::string_view) { return false; });
-  if (settings.auth.mode == settings::AuthMode::none) return {};
+  name_tenants(settings);
+  if (settings.auth.mode == settings::AuthMode::none) {
+    lend_records();
+    return {};
+  }
   access::KeyBookOptions options;
   options.secret = secret_;
   options.tenants = tenants_of(settings);
   options.scope = scope_of(settings.cache.scope);
   keys_ = std::make_unique<access::KeyBook>(options, *database_, registry_, log_);
   keys_->start();
-  house_.door = std::make_unique<KeyDoor>(*keys_);
-  house_.method = gateway::AuthMethod::key;
+  lend_records();
+  if (settings.auth.mode == settings::AuthMode::keys) {
+    house_.door = std::make_unique<BookDoor<access::KeyBook>>("key", *keys_);
+    house_.method = gateway::AuthMethod::key;
+    return {};
+  }
+  access::TokensOptions tokens;
+  tokens.rules = {settings.auth.jwt.issuer, settings.auth.jwt.audience,
+                  settings.auth.jwt.tenant_claim};
+  tokens.jwks_url = settings.auth.jwt.jwks_url;
+  tokens.scope = scope_of(settings.cache.scope);
+  Result<std::unique_ptr<access::Tokens>> made =
+      access::Tokens::make(std::move(tokens), *keys_, registry_, log_);
+  if (!made) return made.error();
+  tokens_ = *std::move(made);
+  tokens_->start();
+  house_.door = std::make_unique<BookDoor<access::Tokens>>("jwt", *tokens_);
+  house_.method = gateway::AuthMethod::jwt;
   return {};
 }
 
+void Stores::lend_records() {
+  const auto configured = [this](std::string_view name) {
+    const std::lock_guard lock(mutex_);
+    return std::find(tenants_.begin(), tenants_.end(), name) != tenants_.end();
+  };
+  const auto changed = [this] {
+    if (keys_) keys_->look_now();
+  };
+  records_ =
+      std::make_unique<admin::Records>(admin::Records{*database_, secret_, configured, changed});
+}
+
+void Stores::name_tenants(const settings::Settings& settings) {
+  const std::lock_guard lock(mutex_);
+  tenants_.clear();
+  for (const settings::Tenant& tenant : settings.tenants) tenants_.push_back(tenant.name);
+}
+
 void Stores::configure(const settings::Settings& settings) {
+  name_tenants(settings);
   if (keys_) keys_->configure(tenants_of(settings), scope_of(settings.cache.scope));
 }
 
@@ -143,6 +182,7 @@ void Stores::close(Time until) {
   if (closing_.exchange(true)) return;
   if (migration_.joinable()) migration_.join();
   house_.door.reset();
+  tokens_.reset();
   keys_.reset();
   if (ledger_) ledger_->stop(until);
 }
