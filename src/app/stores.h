@@ -16,8 +16,10 @@
 
 #include "access/access.h"
 #include "admin/records.h"
+#include "app/company.h"
 #include "gateway/gateway.h"
 #include "settings/settings.h"
+#include "store/keeper.h"
 #include "store/ledger.h"
 
 namespace penstock::app {
@@ -49,6 +51,7 @@ class Stores {
 
  private:
   Result<void> prepare(const settings::Settings& settings);
+  Result<void> join_company(const settings::Settings& settings);
   Result<void> open_door(const settings::Settings& settings);
   void lend_records();
   void name_tenants(const settings::Settings& settings);
@@ -59,9 +62,12 @@ class Stores {
   observe::Log& log_;
   std::unique_ptr<store::Database> database_;
   std::unique_ptr<store::Ledger> ledger_;
+  std::unique_ptr<store::Keeper> keeper_;
+  std::unique_ptr<engagement::Engagement> engagement_;
   std::unique_ptr<access::KeyBook> keys_;
   std::unique_ptr<access::Tokens> tokens_;  // where auth.mode is jwt
   std::unique_ptr<admin::Records> records_;
+  std::unique_ptr<Company> company_;
   mutable std::mutex mutex_;          // of tenants_
   std::vector<std::string> tenants_;  // the names of those that are configured
   std::string secret_;

@@ -161,9 +161,10 @@ constexpr std::array kReasons = {
                 .code = "unknown_member",
                 .messages = "There is no member '<name>' here.\n"
                             "There is no parameter '<name>' here.",
-                .cause = "A body or a query of the admin API says something that the operation "
-                         "does not take: it is misspelt, or belongs to another.",
-                .cure = "Leave it out, or write it as `/admin/v1/openapi.json` has it."},
+                .cause = "A body or a query of the admin API, or of feedback, says something that "
+                         "the operation does not take: it is misspelt, or belongs to another.",
+                .cure = "Leave it out, or write it as `/admin/v1/openapi.json` has it. Feedback "
+                        "takes request_id, rating, comment and model."},
     ReasonFacts{.reason = Reason::invalid_content_encoding,
                 .status = 400,
                 .type = kInvalid,
@@ -516,8 +517,8 @@ constexpr std::array kReasons = {
         .type = kServer,
         .code = "store_unavailable",
         .messages = "The database cannot be asked now.",
-        .cause = "The admin API asks the database, which is away, is overloaded or refuses. Known "
-                 "keys go on, and what is used is counted and written later.",
+        .cause = "The admin API and feedback ask the database, which is away, is overloaded or "
+                 "refuses. Known keys go on, and what is used is counted and written later.",
         .cure = "Ask again later. `/health` and the log say what is wrong with it."},
     ReasonFacts{.reason = Reason::shutting_down,
                 .status = 503,

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "access/json.h"
+#include "exchange/refusals.h"
 #include "gateway/exchange.h"
 #include "gateway/headers.h"
 #include "gateway/passthrough.h"
@@ -40,9 +41,8 @@ void Gateway::count_question(Exchange& x) {
   if (!x.question.user.empty()) {
     x.bytes.user = engagement::hash_of(x.who->caller->tenant, x.question.user);
   }
-  x.bytes.text = engagement::hash_of(x.question.model, x.question.canonical.empty()
-                                                           ? x.question.body
-                                                           : x.question.canonical);
+  x.bytes.text = engagement::hash_of(
+      x.question.model, x.question.canonical.empty() ? x.question.body : x.question.canonical);
   x.recorder.bill->row.session = session;
   count_question(*x.who, session, x.bytes.user, x.bytes.text);
 }
@@ -88,16 +88,15 @@ Task<Result<Answer, Refusal>> Gateway::take_feedback(Exchange& x) {
     } else if (key == "model") {
       refused = take(feedback.model, kMostId * 2);
     } else {
-      refused = invalid(Reason::unknown_member,
-                        fmt::format("There is no member '{}' here; there are request_id, rating, "
-                                    "comment and model.",
-                                    std::string_view(key).substr(0, 64)),
-                        std::string(std::string_view(key).substr(0, 64)));
+      refused =
+          invalid(Reason::unknown_member,
+                  fmt::format("There is no member '{}' here.", std::string_view(key).substr(0, 64)),
+                  std::string(std::string_view(key).substr(0, 64)));
     }
     if (refused) co_return *std::move(refused);
   }
-  for (const auto& [name, value] : {std::pair("request_id", &feedback.request_id),
-                                    std::pair("rating", &rating)}) {
+  for (const auto& [name, value] :
+       {std::pair("request_id", &feedback.request_id), std::pair("rating", &rating)}) {
     if (value->empty()) {
       co_return invalid(Reason::missing_required_parameter,
                         fmt::format("Missing required parameter: '{}'.", name), name);
@@ -115,15 +114,14 @@ Task<Result<Answer, Refusal>> Gateway::take_feedback(Exchange& x) {
   feedback.tenant = x.who->caller->tenant;
   feedback.key = x.who->caller->key;
   if (house_.database == nullptr) {
-    co_return refusal(Reason::store_unavailable, "What was said cannot be kept now.");
+    co_return refusal(Reason::store_unavailable, "The database cannot be asked now.");
   }
   Deadline deadline(x.deadline, Clock::now() + 2s);
   Result<void> kept = co_await store::add_feedback(*house_.database, feedback, deadline);
   if (!kept) {
     house_.log.warning("feedback could not be kept",
                        {{"request_id", x.recorder.request_id()}, {"reason", kept.error().detail}});
-    Refusal unavailable =
-        refusal(Reason::store_unavailable, "What was said cannot be kept now.");
+    Refusal unavailable = refusal(Reason::store_unavailable, "The database cannot be asked now.");
     unavailable.retry_after = 1s;
     co_return unavailable;
   }

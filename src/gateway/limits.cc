@@ -192,8 +192,8 @@ Task<std::optional<Refusal>> Gateway::admit(Exchange& x) {
   limit::Parties asking = parties(*x.who, x.plan.metrics, *x.with);
   std::optional<limit::Refused> refused;
   if (house_.limiter.shared()) {
-    refused = co_await house_.limiter.admit_shared(std::move(asking), redis_.get(), ticket,
-                                                   x.deadline);
+    refused =
+        co_await house_.limiter.admit_shared(std::move(asking), redis_.get(), ticket, x.deadline);
   } else {
     refused = house_.limiter.admit(asking, x.request.received, ticket);
   }
@@ -237,9 +237,9 @@ Task<std::optional<Refusal>> Gateway::reserve(Exchange& x) {
   Result<std::optional<limit::Refused>> refused =
       co_await reserve_here(ticket, tokens, cost, x.deadline);
   if (!refused) {
-    house_.log.warning("what was spent so far cannot be known",
-                       {{"request_id", x.recorder.request_id()},
-                        {"reason", refused.error().detail}});
+    house_.log.warning(
+        "what was spent so far cannot be known",
+        {{"request_id", x.recorder.request_id()}, {"reason", refused.error().detail}});
     co_return budget_unknown(ticket);
   }
   metrics_.limited(*refused ? std::optional((*refused)->what) : std::nullopt, limit::What::tokens,

@@ -264,8 +264,7 @@ void Gateway::send_kept(Exchange& x) {
   if (glance(x.request.head).plain && x.request.head.query.empty()) {
     house_.cache.remember_bytes(x.who->caller->cache_scope,
                                 static_cast<std::uint32_t>(x.question.endpoint), x.request.body,
-                                x.entry, form,
-                                {x.with->epoch(), x.bytes.user, x.bytes.text});
+                                x.entry, form, {x.with->epoch(), x.bytes.user, x.bytes.text});
   }
 }
 
