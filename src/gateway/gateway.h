@@ -26,6 +26,7 @@
 #include "gateway/metrics.h"
 #include "gateway/standing.h"
 #include "http/inflate.h"
+#include "http/memory_gate.h"
 #include "http/server.h"
 #include "observe/log.h"
 #include "redis/client.h"
@@ -46,6 +47,7 @@ struct House {
   engine::Shared engines;
   limit::Limiter limiter;
   http::ConnectionCount connections{0};
+  http::MemoryGate memory;
   unsigned workers = 1;
   std::int64_t started_unix = 0;  // seconds
   std::atomic<bool> ready{false};
@@ -131,6 +133,7 @@ class Gateway final : public http::Handler {
   // answer.cc: the straight line
   Task<Result<Answer, Refusal>> answer(Exchange& x);
   std::optional<Refusal> locate(Exchange& x);
+  std::optional<Refusal> no_memory(const Exchange& x) const;
   std::optional<Refusal> parse(Exchange& x);
   std::optional<Refusal> route(Exchange& x);
   bool may_be_cached(Exchange& x);

@@ -237,6 +237,8 @@ bool Gateway::answer_health(http::Request& request, http::Reply& reply) {
 }
 
 Task<void> Gateway::serve(http::Request& request, http::Reply& reply, Deadline& deadline) {
+  // What a connection holds goes with it.
+  if (house_.memory.level() >= http::MemoryGate::Level::close) reply.close_after();
   Exchange x(*this, request, reply, deadline);
   Result<Answer, Refusal> answer = co_await this->answer(x);
   if (!answer) {
