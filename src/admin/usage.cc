@@ -182,6 +182,15 @@ void append_line(std::string& out, const store::UsageQuestion& question,
   out += "\r\n";
 }
 
+// A question that contradicts itself is the client's; the rest is the database's.
+Answer not_answered(const store::UsageQuestion& question, const Error& error) {
+  if (error.kind != Kind::invalid) return RecordsRoom::failed(error);
+  if (!question.after.empty()) {
+    return refused(not_valid("after", "what `more` of an answer to the same question was"));
+  }
+  return refused(not_valid("by", "each column once, and one of hour, day, month at most"));
+}
+
 }  // namespace
 
 Task<Answer> RecordsRoom::usage(Ask ask, Deadline& deadline) {
@@ -195,7 +204,7 @@ Task<Answer> RecordsRoom::usage(Ask ask, Deadline& deadline) {
     for (std::size_t page = 0; page < kMostCsvPages; ++page) {
       Result<store::UsageReport> report =
           co_await store::usage(lent_.database, *question, deadline);
-      if (!report) co_return failed(report.error());
+      if (!report) co_return not_answered(*question, report.error());
       for (const store::UsageSums& sums : report->groups) append_line(out, *question, sums);
       if (report->more.empty()) co_return Answer{200, std::move(out), "text/csv", std::nullopt};
       question->after = report->more;
@@ -205,7 +214,7 @@ Task<Answer> RecordsRoom::usage(Ask ask, Deadline& deadline) {
         not_valid("by", "columns that give at most 100000 groups, or a shorter time"));
   }
   Result<store::UsageReport> report = co_await store::usage(lent_.database, *question, deadline);
-  if (!report) co_return failed(report.error());
+  if (!report) co_return not_answered(*question, report.error());
   std::string out;
   dialect::JsonWriter json(out);
   json.begin_object().member("from", time_text(access::from_us(question->from_us)));
