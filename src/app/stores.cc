@@ -247,6 +247,7 @@ void Stores::name_tenants(const settings::Settings& settings) {
 void Stores::configure(const settings::Settings& settings) {
   name_tenants(settings);
   if (keys_) keys_->configure(tenants_of(settings), scope_of(settings.cache.scope));
+  if (tokens_) tokens_->configure(scope_of(settings.cache.scope));
 }
 
 void Stores::close(Time until) {
