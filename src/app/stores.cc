@@ -271,6 +271,7 @@ void Stores::configure(const settings::Settings& settings) {
   house_.memory.set_limit(memory_limit(settings));
   name_tenants(settings);
   if (keys_) keys_->configure(tenants_of(settings), scope_of(settings.cache.scope));
+  if (tokens_) tokens_->configure(scope_of(settings.cache.scope));
 }
 
 void Stores::close(Time until) {
