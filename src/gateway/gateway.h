@@ -124,6 +124,7 @@ class Gateway final : public http::Handler {
   void send_entry(http::Reply& reply, const cache::Prepared& form, std::string_view request_id,
                   std::string_view origin, const limit::Ticket& ticket, cache::EntryPtr entry,
                   Time received, Time now);
+  void book_stranger(Endpoint endpoint, int status, Duration took);
   void book_hit(const Standing& who, const cache::Entry& entry, Time received, Time now);
   void send_kept(Exchange& x);
   void settle(const Settled& settled, const http::RequestHead& head, std::string_view request_id,
@@ -189,6 +190,8 @@ class Gateway final : public http::Handler {
   Memo memo_;
   std::uint64_t memo_epoch_ = 0;
   store::Book* book_ = nullptr;
+  const CallerPtr nobody_;
+  std::array<const Served*, kEndpoints> nothing_{};  // what answered those who were refused
   std::unique_ptr<redis::Client> redis_;
   Turns decoding_{loop_};
   std::uint64_t in_flight_ = 0;

@@ -111,6 +111,9 @@ Gateway::Gateway(Loop& loop, House& house, std::shared_ptr<const settings::Setti
       snapshot_(std::make_shared<const Snapshot>(std::move(settings), house.generation.load(),
                                                  nullptr, loop, house)),
       book_(house.ledger != nullptr ? &house.ledger->book(loop.index()) : nullptr) {
+  for (std::size_t i = 0; house.ledger != nullptr && i < kEndpoints; ++i) {
+    nothing_[i] = house.ledger->served({}, {}, label_of(static_cast<Endpoint>(i)));
+  }
   if (!house.redis) return;
   // The options were looked at where they were set.
   auto client = redis::Client::make(loop, *house.redis,
@@ -189,6 +192,13 @@ bool Gateway::admit_now(const Standing& who, std::string_view model, Time now,
   if (house_.limiter.admit({who.key, who.tenant, its, who.global}, now, ticket)) return false;
   metrics_.limited(std::nullopt, limit::What::requests, Clock::now() - now);
   return true;
+}
+
+// Of nobody that is known here.
+void Gateway::book_stranger(Endpoint endpoint, int status, Duration took) {
+  if (book_ == nullptr) return;
+  book_->hit({nobody_, nothing_[static_cast<std::size_t>(endpoint)], store::Level::none, status},
+             {}, 0, took, std::chrono::system_clock::now());
 }
 
 // A kept answer is about to be given. It is summed, and has no row of its own.
@@ -285,6 +295,7 @@ void Gateway::refuse(const http::BadMessage& bad, const http::RequestHead& head,
   let_read(snapshot_->settings->listen.cors, head.find("origin"), reply);
   reply.finish(body);
   if (bad.of_nothing) return;  // a connection, not a request
+  book_stranger(endpoint, bad.status, Duration::zero());
   Settled settled;
   settled.endpoint = endpoint;
   settled.method = head.method.empty() ? std::string_view("other") : head.method;
