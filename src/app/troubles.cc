@@ -119,6 +119,14 @@ constexpr std::array kStart = {
             "`engines[].tls.ca` is no PEM file of certificates, or the system's store is not "
             "there.",
             "Name a PEM file; for the system's store install `ca-certificates`."},
+    Trouble{
+        "Redis",
+        "cache.redis: the URL of Redis <what>\n"
+        "cache.redis: the certificates in <file> cannot be read: <reason>",
+        "`cache.redis` means nothing: a URL with a port or a database that is none, or `ca` is "
+        "no PEM file of certificates. A Redis that cannot be reached is no reason not to start.",
+        "A URL is `redis://user:password@host:6379/0`, with `rediss` for TLS; what is special in "
+        "the password is escaped (`%40` for @)."},
     Trouble{"The machine",
             "penstock: cannot start: <reason>; are there enough file descriptors (ulimit -n)?\n"
             "engine <engine>: no temporary folder can be made",
@@ -159,6 +167,13 @@ constexpr std::array kRunning = {
             "`GET /v1/models` shows the configured names alone: the engine behind `*` did not say "
             "what it has within 5 s.",
             "As for an engine that did not answer; or name the models in the configuration."},
+    Trouble{
+        "Redis is away", "Redis is away",
+        "Five commands or connections in a row failed; `reason` is the last, `seconds` how long "
+        "nobody asks it now. Limits go on, each node with its share of them; budgets that nodes "
+        "share refuse until it is back. It is tried again by itself.",
+        "Look whether Redis runs, is not full and is no replica, and whether `cache.redis` has "
+        "its address, its user and its password."},
     Trouble{"The admin token", "the admin token was missing or wrong",
             "Somebody asked the admin listener without its token; `from` says where from.",
             "Give it to whom it belongs (Prometheus needs none for the metrics), or find out who "

@@ -71,12 +71,13 @@ std::optional<Decision> SharedMeter::decide_here(const Quota& quota, Time now, s
   if (cost > quota.count) return told(quota, now, false, Duration::max());
   if (away_ && now < away_until_) return by_own_share(quota, now, cost);
 
-  // Others only add to what is owed: what it was refuses for certain, or Redis has to be asked.
+  // Others add to what is owed, and now and then give back: what it was refuses for a moment, else
+  // Redis has to be asked.
   const Time owed_until{Duration(owed_until_.load(std::memory_order_relaxed))};
   const Duration owed = std::max(owed_until - now, Duration::zero());
   const std::int64_t missing = whole(cost) - balance_.load(std::memory_order_relaxed);
   const auto lacking = static_cast<std::uint64_t>(std::max<std::int64_t>(missing, 0));
-  if (lacking > cost_in(quota, quota.per - owed)) {
+  if (now < answered_ + Shared::kRecall && lacking > cost_in(quota, quota.per - owed)) {
     const Duration wait = owed + debt_of(quota, lacking) - quota.per;
     return told(quota, now, false, std::max<Duration>(wait, 1us));
   }
@@ -121,6 +122,7 @@ SharedMeter::Question SharedMeter::question(const Quota& quota, Time now, std::u
 void SharedMeter::answered(const Quota& quota, const Question& asked, Time sent, Time now,
                            const Answer& answer) {
   away_ = false;
+  answered_ = sent;
   // Admitted since the question was asked: to be told too.
   if (own_cost_ > asked.own) hold(quota, -whole(own_cost_ - asked.own));
   own_cost_ = 0;

@@ -6,7 +6,8 @@
 //
 // Redis holds one time stamp. A node takes a lease of cost from it: at most 100 ms of its share of
 // the rate, and never less than the request needs. What is not used within 100 ms goes back. What
-// Redis last said to be owed is remembered: while that alone refuses a request, Redis is not asked.
+// Redis last said to be owed is remembered: while that alone refuses a request, Redis is asked no
+// more often than each 100 ms, whatever is offered.
 //
 // Without Redis a node enforces limit / nodes, beginning with what it knew to be owed; when Redis
 // is back it is told what was admitted meanwhile.
@@ -40,12 +41,13 @@ class SharedPlaces;
 // What the meters of one node have in common. Any thread, but for keep().
 class Shared : public std::enable_shared_from_this<Shared> {
  public:
-  static constexpr Duration kLease = 100ms;  // of the node's share; then what is unused goes back
-  static constexpr Duration kAway = 100ms;   // the own share is used before Redis is tried again
-  static constexpr Duration kPause = 5ms;    // between two questions while there is nothing to get
-  static constexpr Duration kTick = 20ms;    // of the housekeeping
-  static constexpr Duration kBeat = 2s;      // between two words that the node is alive
-  static constexpr Duration kSilence = 10s;  // after which it is not
+  static constexpr Duration kLease = 100ms;   // of the node's share; then what is unused goes back
+  static constexpr Duration kAway = 100ms;    // the own share is used before Redis is tried again
+  static constexpr Duration kPause = 5ms;     // between two questions while there is nothing to get
+  static constexpr Duration kRecall = 100ms;  // a refusal is remembered: others may give back
+  static constexpr Duration kTick = 20ms;     // of the housekeeping
+  static constexpr Duration kBeat = 2s;       // between two words that the node is alive
+  static constexpr Duration kSilence = 10s;   // after which it is not
 
   // `node`: a name that no other node has. `wait`: for Redis, of one request in all.
   static std::shared_ptr<Shared> make(std::string node, Duration wait = 50ms) {
@@ -158,6 +160,7 @@ class SharedMeter : public std::enable_shared_from_this<SharedMeter> {
   std::mutex mutex_;
   Quota quota_;             // of the last call
   bool asking_ = false;     // a question is under way
+  Time answered_{};         // when Redis last said what is owed
   Time ask_after_{};        // there was nothing to get
   std::uint64_t left_ = 0;  // what there was to get
   std::uint64_t waiting_cost_ = 0;

@@ -18,8 +18,7 @@ namespace penstock::redis {
 
 class ClientTest : public LoopTest {
  protected:
-  ClientTest() : log_({observe::Level::debug, observe::LogFormat::json, null_}) {}
-  ~ClientTest() override { std::fclose(null_); }
+  ClientTest() : log_({observe::Level::debug, observe::LogFormat::json, null_.get()}) {}
 
   static Options options_for(const std::string& url) {
     Options options;
@@ -82,7 +81,11 @@ class ClientTest : public LoopTest {
   }
 
   observe::Registry registry_{1};
-  std::FILE* null_ = std::fopen("/dev/null", "w");
+  struct Close {
+    void operator()(std::FILE* file) const { std::fclose(file); }
+  };
+  // Closed after the log has written what it had.
+  std::unique_ptr<std::FILE, Close> null_{std::fopen("/dev/null", "w")};
   observe::Log log_;
 };
 

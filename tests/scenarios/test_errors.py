@@ -532,7 +532,9 @@ class TheStart(Scenario):
                        {"listen": {"address": "203.0.113.7:0"}, **anyone},
                        {"listen": {"address": "[fe80::1]:0"}, **anyone},
                        {"engines": [{"name": "e", "kind": "openai", "url": "https://a",
-                                     "tls": {"ca": str(no_pem)}}]}):
+                                     "tls": {"ca": str(no_pem)}}]},
+                       {"cache": {"redis": {"urls": ["redis://127.0.0.1:x"]}}},
+                       {"cache": {"redis": {"urls": ["rediss://127.0.0.1"], "ca": str(no_pem)}}}):
             file = self.folder / "penstock.yaml"
             file.write_text(json.dumps(merged(merged(BASE, simulated), config)))
             self.fails(told, run("serve", "--config", file))
@@ -565,7 +567,7 @@ class TheStart(Scenario):
 class WhileItRuns(Scenario):
     def test_each_complaint_of_the_log_comes_as_it_is_written(self):
         told = Told(self, "For operators: while it runs")
-        for part in (self.bad_engines, self.bad_admin, self.drain, self.folder_that_goes,
+        for part in (self.bad_engines, self.bad_admin, self.bad_redis, self.drain, self.folder_that_goes,
                      self.variables):
             gateways = part()
             for gateway in gateways:
@@ -616,6 +618,12 @@ class WhileItRuns(Scenario):
         gateway.wait_for("was not reloaded", after=before)
         reason = [r["reason"] for r in records(gateway.output) if "not reloaded" in r["message"]][-1]
         self.assertIn(re.sub(r"^\S+", "`<key>", reason) + "`", PAGE.text)
+        return (gateway,)
+
+    def bad_redis(self):
+        gateway = self.gateway(self.to(self.engine()),
+                               {"cache": {"redis": {"urls": ["redis://127.0.0.1:1"]}}})
+        gateway.wait_for("Redis is away")
         return (gateway,)
 
     def drain(self):
