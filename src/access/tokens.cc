@@ -60,6 +60,7 @@ Tokens::Tokens(TokensOptions options, http::PoolOptions source, const KeyBook& b
       book_(book),
       log_(log),
       callers_(std::make_shared<Callers>(options_.known, options_.refused)),
+      scope_(options_.scope),
       pool_(loop_, std::move(source), {}) {
   registry.watch(observe::Type::gauge, "penstock_known_tokens",
                  "Tokens that are known without verifying them again.", {},
@@ -83,6 +84,10 @@ void Tokens::start() {
   if (thread_.joinable()) return;
   asio::post(loop_.executor(), [this] { loop_.spawn(keep_fetching()); });
   thread_ = std::thread([this] { loop_.run(); });
+}
+
+void Tokens::configure(CacheScope scope) {
+  if (scope_.exchange(scope) != scope) version_.fetch_add(1, std::memory_order_acq_rel);
 }
 
 std::shared_ptr<const KeySet> Tokens::keys() const {
@@ -151,7 +156,7 @@ Result<CallerPtr, Refused> Tokens::caller_of(const Claims& claims, const Digest&
   auto caller = std::make_shared<Caller>();
   caller->tenant = claims.tenant;
   caller->key = claims.subject;
-  compose(*caller, tenant.get(), std::nullopt, options_.scope);
+  compose(*caller, tenant.get(), std::nullopt, scope_);
   caller->expires =
       claims.expires + std::chrono::duration_cast<WallTime::duration>(options_.rules.skew);
   callers_->put(digest, KnownCaller{caller, std::nullopt, generation});

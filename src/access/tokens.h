@@ -54,6 +54,8 @@ class Tokens {
   ~Tokens();
 
   void start();  // its thread
+  // Whose answers are whose, from now on: of tenants that say nothing of it. Any thread.
+  void configure(CacheScope scope);
 
   // Any thread. Null: not known here (yet), or refused.
   CallerPtr known(std::string_view token, WallTime now) const;
@@ -90,6 +92,7 @@ class Tokens {
   const KeyBook& book_;
   observe::Log& log_;
   std::shared_ptr<Callers> callers_;
+  std::atomic<CacheScope> scope_;
   std::atomic<std::uint64_t> version_{0};
   mutable std::mutex mutex_;            // of keys_
   std::shared_ptr<const KeySet> keys_;  // null: none has come yet

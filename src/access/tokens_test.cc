@@ -122,6 +122,16 @@ TEST_F(TokensTest, AVerifiedTokenIsKnownUntilItsEnd) {
   EXPECT_TRUE(source.asked().starts_with("GET /jwks HTTP/1.1\r\n"));
 }
 
+TEST_F(TokensTest, AnotherScopeIsAnotherCaller) {
+  Source& source = serve(jwks_of({first_.jwk()}));
+  open(source.url());
+  const std::string token = first_.sign(claims());
+  ASSERT_TRUE(find(token).ok());
+  tokens_->configure(CacheScope::shared);
+  EXPECT_EQ(tokens_->known(token, kNow), nullptr);
+  EXPECT_EQ((*find(token))->cache_scope, "");
+}
+
 TEST_F(TokensTest, AKeyThatIsNewAtTheSourceIsFetchedOnce) {
   Source& source = serve(jwks_of({first_.jwk()}));
   open(source.url(), 50ms);

@@ -106,7 +106,36 @@ inline constexpr std::string_view kRecordSchemas = R"(,
       "object":{"type":"string","description":"The key's id, or the tenant's name."},
       "detail":{"type":"object","description":"What is new."},
       "node":{"type":"string"}}}},
-  "more":{"type":["string","null"],"description":"`before` of the next page."}}}
+  "more":{"type":["string","null"],"description":"`before` of the next page."}}},
+"Usage":{"type":["object","string"],"required":["from","to","by","groups","more"],"properties":{
+  "from":{"$ref":"#/components/schemas/Moment"},
+  "to":{"$ref":"#/components/schemas/Moment"},
+  "by":{"type":"array","items":{
+    "enum":["tenant","key","model","engine","route","status","cache","hour","day","month"]}},
+  "groups":{"type":"array","items":{"type":"object",
+    "required":["requests","errors","tokens","cost","duration_ms","engine_ms","first_token_ms"],
+    "properties":{
+      "requests":{"type":"integer"},
+      "errors":{"type":"integer"},
+      "tokens":{"type":"object","required":["input","output","cached_input","reasoning"],
+        "properties":{"input":{"type":"integer"},"output":{"type":"integer"},
+          "cached_input":{"type":"integer"},"reasoning":{"type":"integer"}}},
+      "cost":{"type":"number","description":"In the currency of the prices."},
+      "duration_ms":{"type":"number","description":"On average, as the next two."},
+      "engine_ms":{"type":"number"},
+      "first_token_ms":{"type":["number","null"]},
+      "duration_p95_ms":{"type":["number","null"]}}}},
+  "more":{"type":["string","null"],"description":"`after` of the next page; null: that is all."}}},
+"Engagement":{"type":["object","string"],"required":["from","to","sums"],"properties":{
+  "from":{"$ref":"#/components/schemas/Moment"},
+  "to":{"$ref":"#/components/schemas/Moment"},
+  "sums":{"type":"array","items":{"type":"object",
+    "required":["day","users","sessions","questions","in_sessions","abandoned","up","down"],
+    "properties":{
+      "day":{"type":["string","null"],"description":"null: all of the time."},
+      "users":{"type":"integer"},"sessions":{"type":"integer"},"questions":{"type":"integer"},
+      "in_sessions":{"type":"integer"},"abandoned":{"type":"integer"},
+      "up":{"type":"integer"},"down":{"type":"integer"}}}}}}
 })";
 
 }  // namespace penstock::admin

@@ -32,20 +32,6 @@ std::string sentence(std::string text) {
   return text + ".";
 }
 
-// A message of the office or the database as a client is told it.
-Answer failed(const Error& error) {
-  if (error.source == Source::store) {
-    // Not which database it is: that is the operator's, in the log and in /health.
-    Refusal away = refusal(Reason::store_unavailable, "The database cannot be asked now.");
-    away.retry_after = 1s;
-    return refused(std::move(away));
-  }
-  const Reason reason = error.kind == Kind::not_found ? Reason::not_found
-                        : error.kind == Kind::refused ? Reason::conflict
-                                                      : Reason::invalid_value;
-  return refused(refusal(reason, sentence(error.detail)));
-}
-
 Result<std::uint64_t, Refusal> limit_of(const Query& query) {
   const auto given = query.find("limit");
   if (given == query.end()) return kPage;
@@ -211,8 +197,40 @@ std::span<const RecordsRoom::Operation> RecordsRoom::operations() {
                  .query = "before limit",
                  .records = true},
                 &Room::list_audit},
+      Operation{{.method = "GET",
+                 .path = "/admin/v1/usage",
+                 .summary = "What was used, summed by columns; of the last 24 hours unless told.",
+                 .answers = "The sums; CSV has all of them, JSON a page.",
+                 .media = "application/json text/csv",
+                 .schema = "Usage",
+                 .query = "by since until tenant key model engine route status cache percentiles "
+                          "limit after format",
+                 .records = true},
+                &Room::usage},
+      Operation{{.method = "GET",
+                 .path = "/admin/v1/usage/engagement",
+                 .summary = "Users, sessions, questions and what was said of the answers.",
+                 .answers = "Of all the time first, then of each day.",
+                 .media = "application/json text/csv",
+                 .schema = "Engagement",
+                 .query = "since until tenant format",
+                 .records = true},
+                &Room::engagement},
   };
   return kOperations;
+}
+
+Answer RecordsRoom::failed(const Error& error) {
+  if (error.source == Source::store) {
+    // Not which database it is: that is the operator's, in the log and in /health.
+    Refusal away = refusal(Reason::store_unavailable, "The database cannot be asked now.");
+    away.retry_after = 1s;
+    return refused(std::move(away));
+  }
+  const Reason reason = error.kind == Kind::not_found ? Reason::not_found
+                        : error.kind == Kind::refused ? Reason::conflict
+                                                      : Reason::invalid_value;
+  return refused(refusal(reason, sentence(error.detail)));
 }
 
 RecordsRoom::RecordsRoom(const Records& records) : lent_(records), node_(host_name()) {}

@@ -52,6 +52,9 @@ class RecordsRoom {
 
   static std::span<const Operation> operations();
 
+  // What an error of the database, or a refusal of the office, is to a client.
+  static Answer failed(const Error& error);
+
   Task<Answer> list_keys(Ask ask, Deadline& deadline);
   Task<Answer> create_key(Ask ask, Deadline& deadline);
   Task<Answer> show_key(Ask ask, Deadline& deadline);
@@ -64,6 +67,9 @@ class RecordsRoom {
   Task<Answer> update_tenant(Ask ask, Deadline& deadline);
   Task<Answer> delete_tenant(Ask ask, Deadline& deadline);
   Task<Answer> list_audit(Ask ask, Deadline& deadline);
+  // usage.cc
+  Task<Answer> usage(Ask ask, Deadline& deadline);
+  Task<Answer> engagement(Ask ask, Deadline& deadline);
 
  private:
   // Made once the secret is known; null: the database could not be asked for it.

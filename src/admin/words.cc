@@ -56,14 +56,8 @@ std::string quota_text(const Quota& quota) {
   return std::to_string(quota.count) + per;
 }
 
-// Exactly, as it was written: 1500000000 is "1.5".
 std::string spend_text(Nano nano) {
-  if (nano == kUnlimitedSpend) return std::string(kNone);
-  constexpr Nano kUnit = 1'000'000'000;
-  std::string text = fmt::format("{}.{:09}", nano / kUnit, nano % kUnit);
-  text.erase(text.find_last_not_of('0') + 1);
-  if (text.ends_with('.')) text.pop_back();
-  return text;
+  return nano == kUnlimitedSpend ? std::string(kNone) : amount_text(nano);
 }
 
 std::optional<WallTime> date_of(std::string_view text) {
@@ -197,6 +191,22 @@ std::optional<std::string> limit_text(const Limits& limits, std::string_view nam
   return text(limits.inflight, [](std::uint64_t number) {
     return number == kUnlimitedNumber ? std::string(kNone) : std::to_string(number);
   });
+}
+
+std::string amount_text(Nano nano) {
+  constexpr Nano kUnit = 1'000'000'000;
+  std::string text = fmt::format("{}{}.{:09}", nano < 0 ? "-" : "", std::abs(nano) / kUnit,
+                                 std::abs(nano) % kUnit);
+  text.erase(text.find_last_not_of('0') + 1);
+  if (text.ends_with('.')) text.pop_back();
+  return text;
+}
+
+std::optional<WallTime> moment_of(std::string_view text, WallTime now) {
+  if (const auto before = settings::parse_duration(text)) {
+    return now - std::chrono::duration_cast<WallTime::duration>(*before);
+  }
+  return date_of(text);
 }
 
 std::string time_text(WallTime time) {

@@ -28,6 +28,10 @@ Result<void> take_expiry(std::string_view text, WallTime now, access::KeyChange&
 
 // As they are written; nothing: not decided there.
 std::optional<std::string> limit_text(const Limits& limits, std::string_view name);
+// Exactly, in the currency: 1500000000 is "1.5".
+std::string amount_text(Nano nano);
+// A day or time of UTC as above, or how long before `now`: "24h".
+std::optional<WallTime> moment_of(std::string_view text, WallTime now);
 // "2027-01-31T12:00:00Z"
 std::string time_text(WallTime time);
 

@@ -8,6 +8,7 @@ namespace penstock::app {
 namespace {
 
 constexpr Duration kExchange = 1s;
+constexpr Duration kLook = 50ms;  // a flood of bodies fills memory in a second
 constexpr std::string_view kChannel = "penstock:keys";
 
 }  // namespace
@@ -32,10 +33,11 @@ void Company::start() {
     client_->subscribe(
         std::string(kChannel), [changed](std::string_view) { changed(); }, changed);
   }
-  running_ = 2;
+  running_ = 3;
   thread_ = std::thread([this] {
     loop_.spawn(exchange_on());
     loop_.spawn(keep_limits());
+    loop_.spawn(watch_memory());
     loop_.run();
   });
 }
@@ -45,6 +47,7 @@ Company::~Company() {
   asio::post(loop_.executor(), [this] {
     until_.call_off(Why::draining);
     limits_until_.call_off(Why::draining);
+    memory_until_.call_off(Why::draining);
   });
   thread_.join();
 }
@@ -73,6 +76,14 @@ Task<void> Company::exchange_on() {
 Task<void> Company::keep_limits() {
   if (parts_.limits && client_)
     co_await limit::Shared::keep(parts_.limits, *client_, limits_until_);
+  ended();
+}
+
+Task<void> Company::watch_memory() {
+  while (!memory_until_.over() && parts_.look_at_memory) {
+    parts_.look_at_memory();
+    co_await sleep_until(Clock::now() + kLook, memory_until_);
+  }
   ended();
 }
 

@@ -24,7 +24,8 @@ class Company {
   struct Parts {
     std::shared_ptr<limit::Shared> limits;  // null: limits are this node's own
     engagement::Engagement* engagement = nullptr;
-    std::function<void()> keys_changed;  // somewhere; on this thread
+    std::function<void()> keys_changed;    // somewhere; on this thread
+    std::function<void()> look_at_memory;  // each kLook
   };
   // The Error is one of the options. What the parts point to must outlive it.
   static Result<std::unique_ptr<Company>> make(const std::optional<redis::Options>& options,
@@ -41,12 +42,14 @@ class Company {
   explicit Company(Parts parts) : parts_(std::move(parts)) {}
   Task<void> exchange_on();
   Task<void> keep_limits();
+  Task<void> watch_memory();
   void ended();
 
   Parts parts_;
   Loop loop_;
   Deadline until_{loop_, Time::max()};
   Deadline limits_until_{loop_, Time::max()};
+  Deadline memory_until_{loop_, Time::max()};
   std::unique_ptr<redis::Client> client_;  // null: there is no Redis
   std::unique_ptr<engagement::RedisShared> shared_;
   int running_ = 0;

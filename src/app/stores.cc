@@ -4,6 +4,7 @@
 
 #include "app/doors.h"
 #include "gateway/standing.h"
+#include "observe/process.h"
 #include "store/usage.h"
 
 namespace penstock::app {
@@ -41,6 +42,10 @@ Task<Result<Nano>> spent_by(store::Database& database, limit::Owner owner, std::
   Result<Nano> sum =
       co_await store::spend(database, of, std::move(name), us(begin), us(wall) + 1, deadline);
   co_return sum;
+}
+
+std::uint64_t memory_limit(const settings::Settings& settings) {
+  return settings.memory.limit ? settings.memory.limit->count : observe::memory_limit_bytes();
 }
 
 }  // namespace
@@ -136,6 +141,8 @@ Result<void> Stores::join_company(const settings::Settings& settings) {
     house_.limiter.share(parts.limits);
   }
   parts.engagement = engagement_.get();
+  house_.memory.set_limit(memory_limit(settings));
+  parts.look_at_memory = [this] { look_at_memory(); };
   parts.keys_changed = [this] {
     if (keys_) keys_->look_now();
   };
@@ -244,9 +251,27 @@ void Stores::name_tenants(const settings::Settings& settings) {
   for (const settings::Tenant& tenant : settings.tenants) tenants_.push_back(tenant.name);
 }
 
+// Near the limit the cache gives back what is too much; far from it, it may grow again.
+void Stores::look_at_memory() {
+  constexpr std::uint64_t kAll = std::numeric_limits<std::uint64_t>::max();
+  house_.memory.look([] { return observe::resident_bytes(); });
+  const std::uint64_t excess = house_.memory.excess();
+  if (excess > 0) {
+    const std::uint64_t used = house_.cache.stats().bytes;
+    house_.cache.set_room(used > excess ? used - excess : 0);
+    observe::trim_memory();
+    shrunk_ = true;
+  } else if (shrunk_) {
+    house_.cache.set_room(kAll);
+    shrunk_ = false;
+  }
+}
+
 void Stores::configure(const settings::Settings& settings) {
+  house_.memory.set_limit(memory_limit(settings));
   name_tenants(settings);
   if (keys_) keys_->configure(tenants_of(settings), scope_of(settings.cache.scope));
+  if (tokens_) tokens_->configure(scope_of(settings.cache.scope));
 }
 
 void Stores::close(Time until) {

@@ -56,6 +56,7 @@ class Stores {
   void lend_records();
   void name_tenants(const settings::Settings& settings);
   void migrate_later();
+  void look_at_memory();
 
   gateway::House& house_;
   observe::Registry& registry_;
@@ -71,6 +72,7 @@ class Stores {
   mutable std::mutex mutex_;          // of tenants_
   std::vector<std::string> tenants_;  // the names of those that are configured
   std::string secret_;
+  bool shrunk_ = false;  // the cache, for want of memory
   std::atomic<bool> closing_{false};
   std::thread migration_;  // while the database is away at the start
 };

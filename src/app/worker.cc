@@ -19,10 +19,11 @@ double thread_cpu_seconds() {
 
 }  // namespace
 
-http::ServerLimits server_limits(const settings::Listen& listen) {
+http::ServerLimits server_limits(const settings::Listen& listen, http::MemoryGate& memory) {
   rlimit files{};
   getrlimit(RLIMIT_NOFILE, &files);
   http::ServerLimits limits;
+  limits.memory = &memory;
   // The other half is for engines, files and what the program opens besides.
   limits.connections = std::min<std::size_t>(listen.limits.connections,
                                              static_cast<std::size_t>(files.rlim_cur) / 2);
@@ -40,7 +41,8 @@ http::ServerLimits server_limits(const settings::Listen& listen) {
 Worker::Worker(unsigned index, gateway::House& house, settings::SettingsPtr settings)
     : loop_(index),
       gateway_(loop_, house, settings),
-      server_(loop_, gateway_, server_limits(settings->listen),
+      house_(house),
+      server_(loop_, gateway_, server_limits(settings->listen, house.memory),
               http::ServerMetrics(house.registry.shard(index)), house.connections),
       beat_timer_(loop_.executor()),
       drain_timer_(loop_.executor()),
@@ -83,7 +85,7 @@ void Worker::beat() {
 
 void Worker::load(settings::SettingsPtr settings, std::uint32_t generation) {
   asio::post(loop_.executor(), [this, settings = std::move(settings), generation] {
-    server_.set_limits(server_limits(settings->listen));
+    server_.set_limits(server_limits(settings->listen, house_.memory));
     gateway_.load(settings, generation);
   });
 }

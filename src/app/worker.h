@@ -38,6 +38,7 @@ class Worker {
 
   Loop loop_;
   gateway::Gateway gateway_;
+  gateway::House& house_;
   http::Server server_;
   SteadyTimer beat_timer_;
   SteadyTimer drain_timer_;
@@ -50,6 +51,6 @@ class Worker {
 };
 
 // The server's part of the settings, within what the process may have open.
-http::ServerLimits server_limits(const settings::Listen& listen);
+http::ServerLimits server_limits(const settings::Listen& listen, http::MemoryGate& memory);
 
 }  // namespace penstock::app

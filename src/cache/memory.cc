@@ -280,6 +280,18 @@ void MemoryCache::clear() {
   }
 }
 
+void MemoryCache::set_room(std::uint64_t bytes) {
+  const std::uint64_t capacity = std::min(bytes, options_.size) / shard_count_;
+  for (std::size_t i = 0; i < shard_count_; ++i) {
+    std::vector<std::uint64_t> aliases;
+    Shard& shard = shards_[i];
+    const std::lock_guard lock(shard.mutex);
+    shard.capacity = capacity;
+    shard.evict(options_.policy, aliases);
+    drop_aliases(aliases);
+  }
+}
+
 // REQUIRES: the shard of the items that they belong to is locked. An alias shard is only ever
 // locked inside it, so that an alias never outlives its item.
 std::uint64_t MemoryCache::drop_aliases(const std::vector<std::uint64_t>& hashes) {

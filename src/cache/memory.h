@@ -69,6 +69,8 @@ class MemoryCache {
   bool store(EntryPtr entry);
   void erase(const Key& key);
   void clear();
+  // All that it may take from now on, at most what it was made with; what is too much goes now.
+  void set_room(std::uint64_t bytes);
 
   // The answer to these very bytes, asked of this route in this scope, if `remember_bytes` was
   // told and the entry is still kept. The tag is given back as it was told.

@@ -488,11 +488,15 @@ constexpr std::array kReasons = {
                     "The gateway is at its limit: all connections to engine <engine> are in "
                     "use.\n"
                     "The gateway is at its limit: engine <engine>: too many questions wait "
-                    "for the documents.",
+                    "for the documents.\n"
+                    "There is no memory left for the body.\n"
+                    "There is no memory left for more questions.",
                 .cause = "More questions at a time than the engine may be sent, and none ended in "
-                         "the time that this one had.",
+                         "the time that this one had. Or the program is near `memory.limit`: then "
+                         "large bodies are refused first, and questions of keys of priority batch.",
                 .cure = "Ask again later. The operator can raise `engines[].connections.max`, if "
-                        "the engine can take more."},
+                        "the engine can take more, or `memory.limit`; a smaller cache or smaller "
+                        "`listen.limits.body_bytes` leave more room."},
     ReasonFacts{.reason = Reason::keys_unavailable,
                 .status = 503,
                 .type = kServer,
@@ -511,15 +515,15 @@ constexpr std::array kReasons = {
                          "is in the database, or in Redis where nodes share it, and it cannot be "
                          "reached. Without a budget limits go on.",
                 .cure = "Ask again later. The operator sees why in the log, and in `/health`."},
-    ReasonFacts{
-        .reason = Reason::store_unavailable,
-        .status = 503,
-        .type = kServer,
-        .code = "store_unavailable",
-        .messages = "The database cannot be asked now.",
-        .cause = "The admin API and feedback ask the database, which is away, is overloaded or "
-                 "refuses. Known keys go on, and what is used is counted and written later.",
-        .cure = "Ask again later. `/health` and the log say what is wrong with it."},
+    ReasonFacts{.reason = Reason::store_unavailable,
+                .status = 503,
+                .type = kServer,
+                .code = "store_unavailable",
+                .messages = "The database cannot be asked now.",
+                .cause =
+                    "The admin API and feedback ask the database, which is away, is overloaded or "
+                    "refuses. Known keys go on, and what is used is counted and written later.",
+                .cure = "Ask again later. `/health` and the log say what is wrong with it."},
     ReasonFacts{.reason = Reason::shutting_down,
                 .status = 503,
                 .type = kServer,
@@ -578,6 +582,7 @@ Reason reason_of_http(int status) {
     case 417: return Reason::expectation_failed;
     case 431: return Reason::header_too_large;
     case 501: return Reason::not_implemented;
+    case 503: return Reason::overloaded;
     case 505: return Reason::http_version_not_supported;
     default: return Reason::invalid_http;
   }

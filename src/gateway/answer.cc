@@ -53,6 +53,7 @@ Task<Result<Answer, Refusal>> Gateway::answer(Exchange& x) {
   std::optional<Refusal> stranger = co_await identify(x);
   if (stranger) co_return std::move(*stranger);
   x.recorder.who = x.who;
+  if (auto full = no_memory(x)) co_return std::move(*full);
   if (x.request.head.path == kFeedbackPath) {
     Result<Answer, Refusal> thanks = co_await take_feedback(x);
     co_return thanks;
@@ -85,6 +86,17 @@ Task<Result<Answer, Refusal>> Gateway::answer(Exchange& x) {
   }
   Result<Answer, Refusal> own = co_await ask(x);
   co_return own;
+}
+
+// Near the limit of memory nothing new is begun, and what can wait is turned away first.
+std::optional<Refusal> Gateway::no_memory(const Exchange& x) const {
+  using Level = http::MemoryGate::Level;
+  const Level level = house_.memory.level();
+  const bool waits = x.who->caller->priority == Priority::batch;
+  if (level < Level::close || (level == Level::close && !waits)) return std::nullopt;
+  Refusal full = refusal(Reason::overloaded, "There is no memory left for more questions.");
+  full.retry_after = 1s;
+  return full;
 }
 
 // What is asked for, by the head alone.

@@ -26,6 +26,7 @@
 #include "gateway/metrics.h"
 #include "gateway/standing.h"
 #include "http/inflate.h"
+#include "http/memory_gate.h"
 #include "http/server.h"
 #include "observe/log.h"
 #include "redis/client.h"
@@ -46,6 +47,7 @@ struct House {
   engine::Shared engines;
   limit::Limiter limiter;
   http::ConnectionCount connections{0};
+  http::MemoryGate memory;
   unsigned workers = 1;
   std::int64_t started_unix = 0;  // seconds
   std::atomic<bool> ready{false};
@@ -122,6 +124,7 @@ class Gateway final : public http::Handler {
   void send_entry(http::Reply& reply, const cache::Prepared& form, std::string_view request_id,
                   std::string_view origin, const limit::Ticket& ticket, cache::EntryPtr entry,
                   Time received, Time now);
+  void book_stranger(Endpoint endpoint, int status, Duration took);
   void book_hit(const Standing& who, const cache::Entry& entry, Time received, Time now);
   void send_kept(Exchange& x);
   void settle(const Settled& settled, const http::RequestHead& head, std::string_view request_id,
@@ -131,6 +134,7 @@ class Gateway final : public http::Handler {
   // answer.cc: the straight line
   Task<Result<Answer, Refusal>> answer(Exchange& x);
   std::optional<Refusal> locate(Exchange& x);
+  std::optional<Refusal> no_memory(const Exchange& x) const;
   std::optional<Refusal> parse(Exchange& x);
   std::optional<Refusal> route(Exchange& x);
   bool may_be_cached(Exchange& x);
@@ -186,6 +190,8 @@ class Gateway final : public http::Handler {
   Memo memo_;
   std::uint64_t memo_epoch_ = 0;
   store::Book* book_ = nullptr;
+  const CallerPtr nobody_;
+  std::array<const Served*, kEndpoints> nothing_{};  // what answered those who were refused
   std::unique_ptr<redis::Client> redis_;
   Turns decoding_{loop_};
   std::uint64_t in_flight_ = 0;

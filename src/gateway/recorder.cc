@@ -70,11 +70,14 @@ void Recorder::close() {
   const auto us = [](Duration duration) {
     return std::chrono::duration_cast<std::chrono::microseconds>(duration).count();
   };
-  UsageRow& row = bill->row;
-  if (who) {
-    row.tenant = who->caller->tenant;
-    row.key = who->caller->key;
+  if (!who) {
+    bill->forget();
+    gateway_.book_stranger(endpoint, status(), Clock::now() - begun_);
+    return;
   }
+  UsageRow& row = bill->row;
+  row.tenant = who->caller->tenant;
+  row.key = who->caller->key;
   row.model = model_label;
   row.engine = engine;
   row.route = label_of(endpoint);

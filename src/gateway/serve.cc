@@ -111,6 +111,9 @@ Gateway::Gateway(Loop& loop, House& house, std::shared_ptr<const settings::Setti
       snapshot_(std::make_shared<const Snapshot>(std::move(settings), house.generation.load(),
                                                  nullptr, loop, house)),
       book_(house.ledger != nullptr ? &house.ledger->book(loop.index()) : nullptr) {
+  for (std::size_t i = 0; house.ledger != nullptr && i < kEndpoints; ++i) {
+    nothing_[i] = house.ledger->served({}, {}, label_of(static_cast<Endpoint>(i)));
+  }
   if (!house.redis) return;
   // The options were looked at where they were set.
   auto client = redis::Client::make(loop, *house.redis,
@@ -191,6 +194,13 @@ bool Gateway::admit_now(const Standing& who, std::string_view model, Time now,
   return true;
 }
 
+// Of nobody that is known here.
+void Gateway::book_stranger(Endpoint endpoint, int status, Duration took) {
+  if (book_ == nullptr) return;
+  book_->hit({nobody_, nothing_[static_cast<std::size_t>(endpoint)], store::Level::none, status},
+             {}, 0, took, std::chrono::system_clock::now());
+}
+
 // A kept answer is about to be given. It is summed, and has no row of its own.
 void Gateway::book_hit(const Standing& who, const cache::Entry& entry, Time received, Time now) {
   if (book_ == nullptr || entry.served == nullptr) return;
@@ -237,6 +247,8 @@ bool Gateway::answer_health(http::Request& request, http::Reply& reply) {
 }
 
 Task<void> Gateway::serve(http::Request& request, http::Reply& reply, Deadline& deadline) {
+  // What a connection holds goes with it.
+  if (house_.memory.level() >= http::MemoryGate::Level::close) reply.close_after();
   Exchange x(*this, request, reply, deadline);
   Result<Answer, Refusal> answer = co_await this->answer(x);
   if (!answer) {
@@ -283,6 +295,7 @@ void Gateway::refuse(const http::BadMessage& bad, const http::RequestHead& head,
   let_read(snapshot_->settings->listen.cors, head.find("origin"), reply);
   reply.finish(body);
   if (bad.of_nothing) return;  // a connection, not a request
+  book_stranger(endpoint, bad.status, Duration::zero());
   Settled settled;
   settled.endpoint = endpoint;
   settled.method = head.method.empty() ? std::string_view("other") : head.method;

@@ -151,6 +151,7 @@ void Connection::process(Time now) {
     }
     Server::Session& session = *session_;
     session.request.received = now;
+    if (promised_ > 0) keep_promise(true);
     answered_ = true;
     reply_.reset();
     if (!server_.handler_.answer_now(session.request, reply_) && !serve()) return;
@@ -231,6 +232,7 @@ bool Connection::begin_body(const Framing& framing, std::size_t head_length, Tim
     refuse({413, "the body is too large", Limit::body});
     return false;
   }
+  if (framing.end != BodyEnd::chunked && !promise(framing.length)) return false;
   const std::size_t have = session.end - body_at;
   if (framing.expect_continue && have == 0) {
     session.out += "HTTP/1.1 100 Continue\r\n\r\n";
@@ -276,6 +278,26 @@ bool Connection::begin_body(const Framing& framing, std::size_t head_length, Tim
   return false;
 }
 
+// Room for a body of so many bytes in all. A small one is never asked about. False: it was refused.
+bool Connection::promise(std::uint64_t bytes) {
+  MemoryGate* const gate = server_.limits_.memory;
+  if (gate == nullptr || bytes <= promised_ || bytes <= kBodyKept) return true;
+  if (!gate->take(bytes - promised_)) {
+    refuse({503, "there is no memory left for the body"});
+    return false;
+  }
+  promised_ = bytes;
+  return true;
+}
+
+// Its body has come, or will not.
+void Connection::keep_promise(bool came) {
+  MemoryGate* const gate = server_.limits_.memory;
+  if (promised_ == 0 || gate == nullptr) return;
+  const std::uint64_t bytes = std::exchange(promised_, 0);
+  came ? gate->come(bytes) : gate->give(bytes);
+}
+
 bool Connection::take_chunks(Time now) {
   Server::Session& session = *session_;
   body_apart_ = false;
@@ -294,6 +316,7 @@ bool Connection::take_chunks(Time now) {
         return false;
       }
       if (size > session.body.capacity()) {
+        if (!promise(size * 2)) return false;
         const std::uint64_t doubled = std::max<std::uint64_t>(size, session.body.capacity() * 2);
         session.body.resize(
             static_cast<std::size_t>(
@@ -388,6 +411,7 @@ void Connection::finish_request() {
 }
 
 void Connection::refuse(const BadMessage& bad) {
+  keep_promise(false);
   keep_alive_ = false;
   ending_ = true;
   reply_.reset();
@@ -541,6 +565,7 @@ void Connection::linger() {
 void Connection::close() {
   if (state_ != State::closed) {
     state_ = State::closed;
+    keep_promise(false);
     server_.loop_.clear(*this);
     server_.loop_.poller().remove(*this);
     ::close(std::exchange(fd_, -1));

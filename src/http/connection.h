@@ -4,6 +4,7 @@
 #include "base/buffer.h"
 #include "base/deadline.h"
 #include "http/chunked.h"
+#include "http/memory_gate.h"
 #include "http/server.h"
 
 namespace penstock::http {
@@ -60,6 +61,8 @@ class Connection final : public Alarm, public Poller::Socket {
   void process(Time now);
   bool take_request(Time now);  // false: more bytes are needed, or the message was refused
   bool begin_body(const Framing& framing, std::size_t head_length, Time now);
+  bool promise(std::uint64_t bytes);
+  void keep_promise(bool came);
   bool take_chunks(Time now);
   bool serve();  // true: it was answered without waiting
   void served();
@@ -103,6 +106,7 @@ class Connection final : public Alarm, public Poller::Socket {
   std::size_t request_end_ = 0;  // where the next request begins, in session.in
   std::size_t chunk_cursor_ = 0;
   std::uint64_t body_need_ = 0;
+  std::uint64_t promised_ = 0;  // of the memory gate
   std::uint64_t body_have_ = 0;
   bool body_apart_ = false;  // in session.body
   Time timeout_at_ = Time::max();

@@ -28,6 +28,8 @@
 
 namespace penstock::http {
 
+class MemoryGate;
+
 struct ServerLimits {
   std::size_t connections = 50000;  // of all servers that share the count
   HeadLimits head;
@@ -36,6 +38,7 @@ struct ServerLimits {
   Duration body = 30s;
   Duration write_stall = 30s;
   Duration idle = 5min;
+  MemoryGate* memory = nullptr;  // null: large bodies are always let in
 };
 
 // A request whose body has come whole. Lives until its answer is complete.

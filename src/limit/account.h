@@ -53,6 +53,7 @@ class SharedPlaces;
 struct State {
   Meter requests;
   Meter tokens;
+  Quota requests_quota, tokens_quota;  // by which they count now; under the limiter's mutex
   std::atomic<std::int64_t> inflight{0};
   std::array<Spend, 2> spend;  // by Period
   // Where Redis counts for all nodes these stand in place of the above, and money is there as well.

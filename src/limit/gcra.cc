@@ -63,6 +63,14 @@ void Meter::give_back(const Quota& quota, std::uint64_t cost) {
   paid_off_.fetch_sub(debt_of(quota, cost).count(), std::memory_order_relaxed);
 }
 
+void Meter::recount(const Quota& before, const Quota& quota, Time now) {
+  const Duration owed = Time(Duration(paid_off_.load(std::memory_order_relaxed))) - now;
+  if (owed <= Duration::zero() || quota.count == 0) return;
+  const std::uint64_t cost = cost_in(before, owed);
+  paid_off_.store((now + debt_of(quota, cost)).time_since_epoch().count(),
+                  std::memory_order_relaxed);
+}
+
 void Meter::take_regardless(const Quota& quota, Time now, std::uint64_t cost) {
   if (quota.count == 0 || quota.count == kUnlimitedNumber) return;
   Time::rep known = paid_off_.load(std::memory_order_relaxed);

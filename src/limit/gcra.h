@@ -42,6 +42,8 @@ class Meter {
   // Without taking anything.
   Decision look(const Quota& quota, Time now) const;
   void give_back(const Quota& quota, std::uint64_t cost);
+  // What is owed by one quota is owed by the other from now on: the same cost.
+  void recount(const Quota& before, const Quota& quota, Time now);
   bool owes(Time now) const {
     return paid_off_.load(std::memory_order_relaxed) > now.time_since_epoch().count();
   }

@@ -12,6 +12,14 @@ Spend& spend_of(const Account& account, Period period) {
   return account.state->spend[static_cast<std::size_t>(period)];
 }
 
+// A meter keeps time, and a quota says how much of it a cost is: under another quota the same cost
+// is another time.
+void recount(Meter& meter, Quota& before, const std::optional<Quota>& quota, Time now) {
+  if (!limited(quota) || *quota == before) return;
+  if (before.count != 0) meter.recount(before, *quota, now);
+  before = *quota;
+}
+
 }  // namespace
 
 // ---- a request's hold --------------------------------------------------------------------------
@@ -122,6 +130,8 @@ AccountPtr Limiter::account(Owner owner, const std::string& name, const std::str
     state->shared_places =
         std::make_shared<SharedPlaces>(shared_, limit_key(What::inflight, *account));
   }
+  recount(state->requests, state->requests_quota, limits.requests, now);
+  recount(state->tokens, state->tokens_quota, limits.tokens, now);
   account->state = state;
   return account;
 }

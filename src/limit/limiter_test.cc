@@ -137,6 +137,18 @@ TEST_F(LimiterTest, MoneyOfAPeriodThatIsNotKnownIsAskedForFirst) {
   EXPECT_FALSE(limiter.reserve(ticket, 1, 1, kNow, kWall));
 }
 
+TEST_F(LimiterTest, WhatWasUsedCountsAsMuchUnderAnotherLimit) {
+  const Parties before = {account(Owner::key, requests(2))};
+  Ticket ticket;
+  EXPECT_FALSE(limiter.admit(before, kNow, ticket));
+  EXPECT_FALSE(limiter.admit(before, kNow, ticket));
+  EXPECT_TRUE(limiter.admit(before, kNow, ticket));
+  const Parties after = {account(Owner::key, requests(4))};
+  Ticket next;
+  EXPECT_FALSE(limiter.admit(after, kNow, next));
+  EXPECT_EQ(next.requests.remaining, 1u);
+}
+
 TEST_F(LimiterTest, AStateOutlivesAReload) {
   const Parties before = {account(Owner::key, requests(10))};
   Ticket ticket;

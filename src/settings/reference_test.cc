@@ -107,7 +107,8 @@ const Tree* schema_of(const Tree& root, std::string_view path) {
     if (next == properties->second.not_found()) return nullptr;
     at = &next->second;
     if (element) {
-      const auto items = at->find("items");
+      auto items = at->find("items");
+      if (items == at->not_found()) items = at->find("additionalProperties");
       if (items == at->not_found()) return nullptr;
       at = &items->second;
     }

@@ -287,12 +287,19 @@ struct Logging {
   friend bool operator==(const Logging&, const Logging&) = default;
 };
 
+// What the program may take.
+struct Memory {
+  std::optional<Bytes> limit;  // none: the cgroup's, or the machine's
+  friend bool operator==(const Memory&, const Memory&) = default;
+};
+
 struct Settings {
   Listen listen;
   Admin admin;
   std::vector<EngineSettings> engines;  // at least one, once parsed; names are unique
   std::vector<ModelSettings> models;    // at least one, once parsed; "*" at most once
   Ejection ejection;
+  Memory memory;
   std::string secret;  // empty: the store keeps one that it made up
   Cache cache;
   Auth auth;

@@ -306,6 +306,10 @@ void put(const Key& key, void* object, Value value) {
                    const auto* number = std::get_if<double>(&value);
                    *f = number != nullptr ? std::optional(*number) : std::nullopt;
                  },
+                 [&](std::optional<Bytes>* f) {
+                   const auto* bytes = std::get_if<Bytes>(&value);
+                   *f = bytes != nullptr ? std::optional(*bytes) : std::nullopt;
+                 },
                  [&](std::optional<Rate>* f) {
                    const auto* rate = std::get_if<Rate>(&value);
                    *f = rate != nullptr ? std::optional(*rate) : std::nullopt;
@@ -355,6 +359,9 @@ std::string written(const Key& key, const void* object, bool hide) {
                           return *f ? fmt::format("{}", **f) : std::string(key.special);
                         },
                         [&](const std::optional<double>* f) {
+                          return *f ? to_text(**f) : std::string(key.special);
+                        },
+                        [&](const std::optional<Bytes>* f) {
                           return *f ? to_text(**f) : std::string(key.special);
                         },
                         [&](const std::optional<Rate>* f) {

@@ -463,14 +463,17 @@ std::vector<Key> resilience_part() {
        .standard = "[interactive, batch]",
        .help = "The last is refused first."},
 
-      {.path = "memory",
-       .later = "a limit of the whole program's memory is still to come",
-       .help = "What the program may take."},
+      {.path = "memory", .help = "What the program may take."},
       {.path = "memory.limit",
        .type = Type::size,
        .standard = "auto",
+       .least = "32MiB",
+       .most = "1048576GiB",
        .special = "auto",
-       .help = "`auto` is the cgroup's, or the machine's."},
+       .help = "`auto` is the cgroup's, or the machine's. At 80% of it the cache shrinks, at 92% "
+               "connections close after their answer and questions of priority batch are refused, "
+               "at 95% large bodies and all new questions.",
+       .field = at<Settings>([](auto& s) { return &s.memory.limit; })},
 
       {.path = "secret",
        .type = Type::text,

@@ -24,9 +24,10 @@ std::string_view label_of(Level level) {
     case Level::memory: return "memory";
     case Level::redis: return "redis";
     case Level::semantic: return "semantic";
-    case Level::coalesced: break;
+    case Level::coalesced: return "coalesced";
+    case Level::none: break;
   }
-  return "coalesced";
+  return {};
 }
 
 void Book::add(const UsageRow& row) {

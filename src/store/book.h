@@ -21,8 +21,9 @@
 
 namespace penstock::store {
 
-// Which level of the cache answered.
-enum class Level : std::uint8_t { memory, redis, semantic, coalesced };
+// Which level of the cache answered; none: strangers who were refused are summed too, so that a
+// flood of them makes no more rows than seconds.
+enum class Level : std::uint8_t { memory, redis, semantic, coalesced, none };
 std::string_view label_of(Level level);  // "memory"
 
 // What hits are summed by. Told apart by addresses, never by texts: equal callers at two addresses

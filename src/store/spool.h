@@ -89,7 +89,7 @@ class SpoolFolder {
 
   const SpoolOptions options_;
   std::uint64_t run_ = 0;
-  std::string prefix_;  // of the files of this run
+  std::string prefix_;               // of the files of this run
   std::vector<std::string> places_;  // the folder, or "<folder>/2" ...; the first is written to
   std::vector<int> locks_;           // of them
   int directory_ = -1;

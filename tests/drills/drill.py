@@ -34,6 +34,7 @@ import threading
 import time
 import traceback
 
+from drills import ledger
 from drills.figures import Figures
 from drills.looks import Watch, broken_off
 from drills.plan import PROMISES
@@ -70,6 +71,7 @@ class Drill:
     """A fault; subclasses say which. `run` is not to be overridden, or the general checks are lost."""
 
     bystanders_pace = 100.0  # questions a second
+    keeps_ledger = True      # False: the drill looks at the ledger itself
     gateway_ends = False     # True: the fault ends the gateway, with code 0
     patience = 10.0          # seconds in which things must be as they were before
 
@@ -332,13 +334,27 @@ class Drill:
             self.figures.equal("the admin listener's pages that answer",
                                sum(answer.status == 200 for answer in answers.values()), len(PAGES))
             seen = "".join(answer.body.decode("utf-8", "replace") for answer in answers.values())
+            counted = self.metric("penstock_http_requests_total") - self._unbilled()
             self.gateway.signal(signal.SIGTERM)
         self.figures.equal("its exit code", self.gateway.wait(LIMIT), 0)
+        if seen:
+            self._look_at_ledger(counted)
         report = REPORTS.search(self.gateway.output)
         self.figures.equal("sanitizers and assertions", report.group(0) if report else "silent", "silent")
         at = max(self.gateway.output.find(CANARY), seen.find(CANARY))
         self.figures.equal("secrets and texts in logs, metrics, admin API", "none" if at < 0 else
                            (self.gateway.output + seen)[max(0, at - 200):at + 50], "none")
+
+
+    def _unbilled(self):
+        """What a browser asks beforehand is no question."""
+        return self.metric("penstock_http_requests_total", method="OPTIONS")
+
+    def _look_at_ledger(self, counted):
+        file = self.folder / "penstock.db"
+        if not self.keeps_ledger or not file.exists():
+            return
+        self.figures.equal("requests in the ledger, of those counted", ledger.questions(file), counted)
 
 
 # What scripts need beside it.

@@ -33,6 +33,7 @@ class Bystanders:
 
     def __init__(self, secret):
         self.secret = secret
+        self.key = secret  # what they show the gateway
         self._process = subprocess.Popen([sys.executable, "-W", "ignore", "-m", __name__], text=True,
                                          stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.engine_port = self._answer()["engine"]
@@ -48,7 +49,7 @@ class Bystanders:
         return self._answer()
 
     def go(self, port, connections=8, rate=100.0, window="before"):
-        self._tell(do="go", port=port, connections=connections, rate=rate, secret=self.secret)
+        self._tell(do="go", port=port, connections=connections, rate=rate, secret=self.secret, key=self.key)
         self.window(window)
 
     def window(self, name):
@@ -133,8 +134,8 @@ def text_of(message):
 class Crowd:
     """The clients between a `go` and a `rest`."""
 
-    def __init__(self, engine, port, connections, rate, secret):
-        self.secret = secret
+    def __init__(self, engine, port, connections, rate, secret, key):
+        self.secret, self.key = secret, key
         self.sent = 0
         self.failures = []
         self.window = "before"
@@ -182,7 +183,7 @@ class Crowd:
                            "messages": [{"role": "user", "content": text}]}).encode()
         kept = "" if known else "Cache-Control: no-store\r\n"
         head = (f"POST /v1/chat/completions HTTP/1.1\r\nHost: bystander\r\nContent-Type: application/json"
-                f"\r\nAuthorization: Bearer {self.secret}\r\n{kept}Content-Length: {len(body)}\r\n\r\n")
+                f"\r\nAuthorization: Bearer {self.key}\r\n{kept}Content-Length: {len(body)}\r\n\r\n")
         writer.write(head.encode() + body)
         message = await read_message(reader)
         if message is None:

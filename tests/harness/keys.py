@@ -11,8 +11,9 @@ from harness.penstock import run
 
 
 def make_key(store, tenant, *args):
-    """`penstock keys create` on this store: (key, its id)."""
-    code, output = run("keys", "create", "--store", store, "--tenant", tenant, *args)
+    """`penstock keys create` on this store: (key, its id). The tenant is made where it is missing."""
+    run("tenants", "create", tenant, "--store", store)
+    code, output = run("keys", "create", "--store", store, "--tenant", tenant, "--name", "test", *args)
     assert code == 0, output
     return (re.search(r"^pk_[0-9A-Za-z]{49}$", output, re.M).group(),
             re.search(r"key_\w{16}", output).group())

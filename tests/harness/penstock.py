@@ -552,10 +552,12 @@ class Scenario(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
         self.expected_exit = 0
+        self.gateways = 0
 
     def gateway(self, *configs, **options):
-        """A gateway with BASE and these settings over it."""
-        config = BASE
+        """A gateway with BASE and these settings over it, and a database of its own."""
+        self.gateways += 1
+        config = merged(BASE, {"store": {"url": f"sqlite:./gateway-{self.gateways}.db"}})
         for more in configs:
             config = merged(config, more)
         gateway = Gateway(config, self.folder, **options)

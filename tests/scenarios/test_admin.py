@@ -148,8 +148,10 @@ class Admin(Scenario):
         self.assertTrue(document["openapi"].startswith("3.1"))
         for path, methods in document["paths"].items():
             for operation in methods.values():
-                self.assertIn("content", operation["responses"]["200"], path)
-            if "get" in methods:
+                responses = operation["responses"]
+                self.assertIn("content", responses.get("200") or responses["201"], path)
+            # What stands for braces must be made first: test_admin_keys.py.
+            if "get" in methods and "{" not in path:
                 answer = gateway.admin(path)
                 self.assertEqual(answer.status, 200, path)
                 media = answer.headers["content-type"].split(";")[0]

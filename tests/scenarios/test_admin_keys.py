@@ -282,3 +282,32 @@ class AdminKeys(Scenario):
         self.assertIn("limits       requests=100/m\n", output)
         code, output = run("tenants", "list", "--store", self.database)
         self.assertRegex(output, r"(?m)^acme +a,b +as configured +requests=600/m$")
+
+    def test_usage_is_summed_by_what_is_asked_for(self):
+        gateway = self.guarded()
+        for question in ("one", "two", "one"):
+            self.assertEqual(gateway.ask(question).status, 200)
+
+        def sums(query):
+            return self.call(gateway, "GET", f"/admin/v1/usage?{query}")["groups"]
+        wait_until(lambda: sum(one["requests"] for one in sums("by=model")) == 3, "three are counted")
+        self.assertEqual({one["model"] for one in sums("by=model")}, {"m"})
+        by_cache = {one["cache"]: one["requests"] for one in sums("by=day,cache")}
+        self.assertEqual(by_cache, {"miss": 2, "memory": 1})
+        self.assertEqual(sums("by=model&tenant=nobody"), [])
+        page = self.call(gateway, "GET", "/admin/v1/usage?by=cache&limit=1&percentiles=true")
+        self.assertEqual(len(page["groups"]), 1)
+        rest = self.call(gateway, "GET", f"/admin/v1/usage?by=cache&after={page['more']}")
+        self.assertEqual((len(rest["groups"]), rest["more"]), (1, None))
+        for path, headers in (("?by=cache&format=csv", {}), ("?by=cache", {"accept": "text/csv"})):
+            table = gateway.admin("/admin/v1/usage" + path, headers={**ADMIN, **headers})
+            self.assertEqual(table.headers["content-type"], "text/csv")
+            lines = table.body.decode().split("\r\n")
+            self.assertTrue(lines[0].startswith("cache,requests,errors,input_tokens,"))
+            self.assertEqual({line.split(",")[0] for line in lines[1:-1]}, {"miss", "memory"})
+        for query in ("by=user", "since=x", "since=1h&until=2h", "status=x", "format=xml", "after=zz",
+                      "limit=0", "percentiles=2", "by=day,hour"):
+            self.call(gateway, "GET", f"/admin/v1/usage?{query}", status=400)
+        whole = self.call(gateway, "GET", "/admin/v1/usage/engagement")["sums"][0]
+        self.assertIsNone(whole["day"])
+        self.assertEqual(whole["questions"], 3)

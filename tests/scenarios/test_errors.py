@@ -13,6 +13,7 @@ import pathlib
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import threading
 import unittest
@@ -238,6 +239,7 @@ class Clients(Scenario):
             self.admin(gateway)
             for wire in late:
                 self.look(wire.answer(), "request_timeout")
+        self.records()
         self.engines()
         self.too_much()
         self.too_slow()
@@ -268,6 +270,54 @@ class Clients(Scenario):
         self.assertIn("listne", error["problems"][0])
         open_one = self.gateway(self.to(self.engine()))
         self.look(open_one.admin("/admin/v1/status", headers={"host": "evil.example"}), "not_allowed")
+
+    def records(self):
+        """What the admin API says of keys and tenants."""
+        file = self.folder / "records.db"
+        gateway = self.gateway(self.to(self.engine()), {
+            "admin": {"token": TOKEN}, "store": {"url": f"sqlite:{file}"}})
+        headers = {"authorization": f"Bearer {TOKEN}", "content-type": "application/json"}
+
+        def ask(method, path, body=None, **more):
+            data = body if isinstance(body, bytes) else json.dumps(body or {}).encode()
+            return gateway.admin("/admin/v1/" + path, method=method, headers={**headers, **more}, body=data)
+
+        def made(**more):
+            answer = ask("POST", "keys", {"tenant": "t", "name": "k", **more})
+            self.assertEqual(answer.status, 201, answer.body)
+            return answer.json["id"]
+        self.assertEqual(ask("POST", "tenants", {"name": "t"}).status, 201)
+        expired, revoked, rotated = made(expires="1999-12-31"), made(), made()
+        self.assertEqual(ask("DELETE", f"keys/{revoked}").status, 200)
+        self.assertEqual(ask("POST", f"keys/{rotated}/rotate").status, 201)
+        key = {"tenant": "t", "name": "k"}
+        for method, path, body, code in (
+                ("POST", "keys", {**key, "x": 1}, "unknown_member"),
+                ("GET", "keys?x=1", None, "unknown_member"),
+                ("POST", "keys", b'{"name":"a","name":"b"}', "duplicate_member"),
+                ("GET", "keys?limit=1&limit=2", None, "duplicate_member"),
+                ("POST", "keys", b"{", "invalid_json"), ("POST", "keys", b"[]", "invalid_json"),
+                ("POST", "keys", {"tenant": "t"}, "missing_required_parameter"),
+                ("POST", "keys", {**key, "limits": {"requests": 1}}, "invalid_value"),
+                ("POST", "keys", {**key, "name": ""}, "invalid_value"),
+                ("POST", "keys", {**key, "models": [""]}, "invalid_value"),
+                ("POST", "keys", {**key, "models": ["m"] * 101}, "invalid_value"),
+                ("POST", "keys", {**key, "tenant": ""}, "invalid_value"),
+                ("POST", "tenants", {"name": "a b"}, "invalid_value"),
+                ("POST", f"keys/{rotated}/rotate", {"grace": "91d"}, "invalid_value"),
+                ("GET", "keys/nobody", None, "not_found"), ("GET", "tenants/nobody", None, "not_found"),
+                ("POST", "tenants", {"name": "t"}, "conflict"),
+                ("PATCH", f"keys/{revoked}", {"name": "x"}, "conflict"),
+                ("POST", f"keys/{expired}/rotate", {}, "conflict"),
+                ("POST", f"keys/{rotated}/rotate", {}, "conflict")):
+            with self.subTest(method, path=path, body=str(body)[:60]):
+                self.look(ask(method, path, body), code)
+        self.look(ask("POST", "keys", key, **{"content-type": "text/plain"}), "unsupported_content_type")
+        # Somebody else writes, and does not end.
+        with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            self.look(ask("POST", "tenants", {"name": "u"}), "store_unavailable")
+            other.execute("ROLLBACK")
 
     def engines(self):
         for script, code, settings, headers in BAD_ENGINES:
@@ -671,6 +721,57 @@ class AskingAndMeasuring(Scenario):
         for line in process.output.splitlines():
             if line.startswith("penstock "):
                 told.take(line)
+
+
+class KeysAndTenants(Scenario):
+    def test_each_error_of_keys_and_tenants_comes_as_it_is_written(self):
+        told = Told(self, "For operators: keys, tokens and tenants")
+        store = ("--store", f"sqlite:{self.folder}/keys.db")
+
+        def does(*args):
+            code, output = run(*args, *store)
+            self.assertEqual(code, 0, output)
+            return re.search(r"key_\w{16}|$", output).group()
+        does("tenants", "create", "t")
+        create = ("keys", "create", "--tenant", "t", "--name", "k")
+        expired, revoked, rotated = does(*create, "--expires", "1999-12-31"), does(*create), does(*create)
+        does("keys", "revoke", revoked)
+        does("keys", "rotate", rotated)
+        for args in (("keys", "show", "nobody"), ("keys", "create", "--tenant", "u", "--name", "k"),
+                     ("tenants", "show", "u"), ("tenants", "create", "t"), ("keys", "rotate", expired),
+                     ("keys", "rotate", revoked), ("keys", "rotate", rotated),
+                     ("keys", "create", "--tenant", "t", "--name", ""),
+                     (*create, "--models", "m" * 257), (*create, "--models", ",".join(["m"] * 101)),
+                     ("keys", "create", "--tenant", "a b", "--name", "k"), ("tenants", "create", "a b"),
+                     ("keys", "rotate", rotated, "--grace", "91d"), ("keys", "creat"),
+                     ("keys", "list", "x"), ("keys", "list", "--requests", "1/s"), ("keys", "update", "x"),
+                     ("keys", "show", "x", "--tenant", "t"), ("keys", "show", "x", "--grace", "1h")):
+            with self.subTest(args):
+                code, output = run(*args, *store)
+                self.assertIn(code, (1, 2), output)
+                told.take(output.splitlines()[0])
+        jwt = {"auth": {"mode": "jwt", "jwt": {
+            "issuer": "i", "audience": "a", "jwks_url": "http://127.a.example/jwks"}}}
+        file = self.folder / "bad.yaml"
+        file.write_text(json.dumps(merged(merged(BASE, self.to(self.engine())), jwt)))
+        code, output = run("serve", "--config", file, cwd=self.folder)
+        self.assertEqual(code, 1, output)
+        [reason] = [r["reason"] for r in records(output) if r["level"] == "error"]
+        told.take(reason)
+        keys = self.engine(answering(lambda r: plain(b'{"keys":[{"kty":"oct"}]}')))
+        jwt["auth"]["jwt"]["jwks_url"] = f"http://127.0.0.1:{keys.port}/jwks"
+        gateway = self.gateway(self.to(self.engine()), jwt)
+        gateway.wait_for("cannot be fetched")
+        for record in records(gateway.output):
+            if record["level"] == "warn":
+                told.take(record["message"])
+        told.lacks_only({
+            "changes of keys cannot be read; known keys go on",  # the database would have to be away
+            "a key cannot be read", "a tenant cannot be read",  # a newer version's
+            "a key of tokens is left out",  # beside one that is good, which needs a real key
+            "auth.jwt.jwks_url: the URL <url> <reason>",  # the configuration refuses it before
+            "penstock <command>: others are changing it at the same time",
+        })
 
 
 class ThePage(unittest.TestCase):

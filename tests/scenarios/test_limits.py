@@ -54,9 +54,9 @@ class Limits(Scenario):
 
     def test_tokens_are_taken_ahead_and_settled(self):
         gateway = self.limited({"limits": {"tokens": "1000/h"}}, script=priced(50))
-        self.assertEqual(gateway.ask(max_tokens=800).status, 200)
-        self.assertEqual(gateway.ask(max_tokens=800).status, 200)
-        message = self.refused(gateway.ask(max_tokens=900))
+        self.assertEqual(gateway.ask("1", max_tokens=800).status, 200)
+        self.assertEqual(gateway.ask("2", max_tokens=800).status, 200)
+        message = self.refused(gateway.ask("3", max_tokens=900))
         self.assertIn("Limit of tokens reached", message)
         never = gateway.ask(max_tokens=2000)
         self.assertIn("more than the limit", self.refused(never))
@@ -72,8 +72,8 @@ class Limits(Scenario):
                 call.send(plain(completion()))
         gateway = self.limited({"limits": {"inflight": 2}}, script=script)
         answers = []
-        asking = [threading.Thread(target=lambda: answers.append(gateway.ask().status))
-                  for _ in range(2)]
+        asking = [threading.Thread(target=lambda i=i: answers.append(gateway.ask(f"{i}").status))
+                  for i in range(2)]
         for one in asking:
             one.start()
         self.behind.wait_for(lambda engine: len(engine.calls) == 2)
@@ -88,21 +88,20 @@ class Limits(Scenario):
         # 1000 tokens each way at 1 and 2 a thousandth of a million: 0.003 a question.
         config = ({"limits": {"spend": {"day": 0.01}}}, )
         gateway = self.limited(*config, script=priced(1000))
-        priced_engine = {"engines": [{**self.to(self.behind)["engines"][0],
-                                      "price": {"input": 1, "output": 2}}]}
+        priced_engine = self.to(self.behind, price={"input": 1, "output": 2})
         gateway.kill()
-        gateway = self.gateway(self.to(self.behind), priced_engine, {"store": {"url": self.store}},
-                               *config)
-        answers = [gateway.ask(max_tokens=1000).status for _ in range(4)]
+        gateway = self.gateway(priced_engine, {"store": {"url": self.store}}, *config)
+        answers = [gateway.ask(f"{i}", max_tokens=1000).status for i in range(4)]
         self.assertEqual(answers, [200, 200, 200, 429])
-        message = self.refused(gateway.ask(max_tokens=1000), "insufficient_quota")
+        message = self.refused(gateway.ask("5", max_tokens=1000), "insufficient_quota")
         self.assertIn("for the day", message)
+        # What is kept costs nothing.
+        self.assertEqual(gateway.ask("1", max_tokens=1000).cache, "hit")
         self.assertAlmostEqual(gateway.metric("penstock_cost_total"), 0.009)
         gateway.signal(15)
         self.assertEqual(gateway.wait(), 0)
-        again = self.gateway(self.to(self.behind), priced_engine, {"store": {"url": self.store}},
-                             *config)
-        self.refused(again.ask(max_tokens=1000), "insufficient_quota")
+        again = self.gateway(priced_engine, {"store": {"url": self.store}}, *config)
+        self.refused(again.ask("6", max_tokens=1000), "insufficient_quota")
 
     def test_keys_tenants_models_and_all_together_have_limits_of_their_own(self):
         gateway = self.limited(

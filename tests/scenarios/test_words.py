@@ -62,7 +62,8 @@ class Completion(Scenario):
                               (("serve", "--docs", ""), ["notes"]),
                               (("serve", "--engine", ""), []), (("ask", ""), []),
                               (("completion", ""), ["bash"]), (("help", ""), sorted(commands())),
-                              (("errors", "model"), ["model_not_found"])):
+                              (("keys", "r"), ["revoke", "rotate"]), (("keys", "--format", ""), ["json", "table"]),
+                              (("errors", "model"), ["model_not_allowed", "model_not_found"])):
             with self.subTest(words):
                 self.assertEqual(self.complete("penstock", *words), wanted)
 
@@ -116,6 +117,7 @@ class ExitCodes(Scenario):
         engine = self.engine().url
         away = "http://127.0.0.1:1"
         quick = ("--warmup", "0s", "--duration", "50ms", "--connections", "1")
+        store = ("--store", f"sqlite:{self.folder}/a.db")
         wanted = {
             "serve": {1: ("--docs", "/nowhere"), 2: ("--config", bad)},
             "check": {0: (good,), 2: (bad,)},
@@ -124,6 +126,9 @@ class ExitCodes(Scenario):
             "engine": {1: ("--listen", "203.0.113.7:0"), 2: ("--listen", "x")},
             "load": {0: ("--url", engine, "--model", "m", *quick), 1: ("--url", away),
                      2: ("--url", "x")},
+            "keys": {0: ("list", *store), 1: ("show", "x", *store), 2: ("x", *store)},
+            "tenants": {0: ("list", *store), 1: ("show", "x", *store), 2: ("x", *store)},
+            "migrate": {0: store, 1: ("--store", "sqlite:/nowhere/x.db"), 2: ("--config", bad)},
             "settings": {0: (), 2: ("x",)},
             "errors": {0: (), 2: ("x",)},
             "completion": {0: ("bash",), 2: ("zsh",)},
