@@ -282,7 +282,7 @@ int ask_command(const AskOptions& options) {
   if (url->path.ends_with("/v1")) url->path.resize(url->path.size() - 3);
   pool_options.origin = *url;
   if (url->https) {
-    Result<std::shared_ptr<http::TlsClient>> tls = http::TlsClient::make("");
+    Result<std::shared_ptr<net::TlsClient>> tls = net::TlsClient::make("", "http/1.1");
     if (!tls) return failed(tls.error().detail);
     pool_options.tls = *tls;
   }

@@ -7,7 +7,9 @@
 namespace penstock::app {
 namespace {
 
-constexpr Duration kLook = 10ms;    // how often the end of a drain is looked for
+constexpr Duration kLook = 10ms;  // how often the end of a drain is looked for
+constexpr Duration kLastRows =
+    2s;  // for what was used to be written; what is left waits in its files
 constexpr Duration kLastWord = 1s;  // for streams that were called off to say so
 
 asio::ip::tcp::endpoint endpoint_of(const settings::Address& address) {
@@ -33,6 +35,12 @@ std::string needs_restart(const settings::Settings& now, const settings::Setting
   if (now.listen.workers != wanted.listen.workers) return changed("listen.workers");
   if (now.admin != wanted.admin) return changed("admin");
   if (now.cache.memory != wanted.cache.memory) return changed("cache.memory");
+  if (now.auth.mode != wanted.auth.mode) return changed("auth.mode");
+  if (now.auth.jwt != wanted.auth.jwt) return changed("auth.jwt");
+  if (now.secret != wanted.secret) return changed("secret");
+  if (now.store != wanted.store) return changed("store");
+  if (now.cache.redis != wanted.cache.redis) return changed("cache.redis");
+  if (now.limits.shared != wanted.limits.shared) return changed("limits.shared");
   if (now.metrics != wanted.metrics) return changed("metrics");
   if (now.logging.format != wanted.logging.format) return changed("logging.format");
   return {};
@@ -44,7 +52,8 @@ Program::Program(ServeOptions options, settings::SettingsPtr settings, observe::
       log_(log),
       registry_(registry),
       settings_(settings),
-      house_(*settings, registry, log) {
+      house_(*settings, registry, log),
+      stores_(house_, registry, log) {
   observe::Shard& shard = registry.shard(registry.shards() - 1);
   const auto reloads = [&](const char* result) {
     return shard.counter("penstock_config_reloads_total", "Reloads of the configuration.",
@@ -80,6 +89,8 @@ Result<void> Program::start() {
   if (!free) return in(kApi, std::move(free).error());
   free = http::claim(endpoint_of(settings_->admin.address));
   if (!free) return in(kAdmin, std::move(free).error());
+  Result<void> stored = stores_.open(*settings_, worker_count(*settings_));
+  if (!stored) return stored;
   for (unsigned i = 0; i < worker_count(*settings_); ++i) {
     workers_.push_back(std::make_unique<Worker>(i, house_, settings_));
   }
@@ -149,6 +160,7 @@ Result<void> Program::reload() {
   }
   Result<void> opened = house_.engines.open(**loaded);
   if (!opened) return failed(opened.error().detail);
+  stores_.configure(**loaded);
   settings_ = *loaded;
   const std::uint32_t generation = house_.generation.fetch_add(1) + 1;
   for (auto& worker : workers_) worker->load(settings_, generation);
@@ -188,6 +200,7 @@ void Program::end(bool at_once, const std::function<bool()>& hurry) {
   }
   if (admin_) admin_->stop();
   for (auto& worker : workers_) worker->stop();
+  stores_.close(Clock::now() + kLastRows);
   if (house_.ready) log_.info("ended", {});  // what never began has said why
 }
 

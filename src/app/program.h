@@ -10,6 +10,7 @@
 
 #include "admin/admin.h"
 #include "app/serve.h"
+#include "app/stores.h"
 #include "app/worker.h"
 
 namespace penstock::app {
@@ -42,6 +43,7 @@ class Program final : public admin::Program {
   settings::SettingsPtr settings_;
   std::vector<std::string> problems_;  // of the last reload
   gateway::House house_;
+  Stores stores_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<admin::Admin> admin_;
   asio::ip::tcp::endpoint api_;

@@ -26,5 +26,7 @@ std::span<const TroubleGroup> trouble_groups();
 
 // troubles_settings.cc
 std::span<const Trouble> settings_troubles();
+// troubles_usage.cc
+std::span<const Trouble> usage_troubles();
 
 }  // namespace penstock::app

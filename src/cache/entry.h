@@ -9,6 +9,7 @@
 
 #include "cache/key.h"
 #include "exchange/exchange.h"
+#include "exchange/served.h"
 
 namespace penstock::cache {
 
@@ -61,6 +62,7 @@ struct Entry {
   std::string scope;  // whose it is; checked again on every read
   std::string model;
   std::string engine;
+  const Served* served = nullptr;  // what the ledger calls it
   Usage usage;
   Time stored{};
   Time expires{};

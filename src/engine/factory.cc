@@ -19,7 +19,7 @@ Result<void> Shared::open(const settings::Settings& settings) {
   // Made aside first: a fault in the last engine must change nothing of the others.
   std::map<std::string, std::shared_ptr<Library>> libraries;
   std::map<std::string, std::shared_ptr<SimulatedHall>> halls;
-  std::map<std::string, std::shared_ptr<http::TlsClient>> tls;
+  std::map<std::string, std::shared_ptr<net::TlsClient>> tls;
   const auto at = [](const settings::EngineSettings& engine, Error error) {
     error.detail = "engine " + engine.name + ": " + error.detail;
     return error;
@@ -48,7 +48,8 @@ Result<void> Shared::open(const settings::Settings& settings) {
         Result<http::Url> url = http::parse_url(engine.url);
         if (!url) return at(engine, std::move(url).error());
         if (!url->https) break;
-        Result<std::shared_ptr<http::TlsClient>> made = http::TlsClient::make(engine.tls.ca);
+        Result<std::shared_ptr<net::TlsClient>> made =
+            net::TlsClient::make(engine.tls.ca, "http/1.1");
         if (!made) return at(engine, std::move(made).error());
         tls.emplace(engine.name, *std::move(made));
         break;
@@ -157,7 +158,7 @@ std::shared_ptr<Engine> Shared::make(const settings::EngineSettings& settings, u
   }
   Result<http::Url> url = http::parse_url(settings.url);
   const auto found = tls_.find(settings.name);
-  const std::shared_ptr<http::TlsClient> tls = found != tls_.end() ? found->second : nullptr;
+  const std::shared_ptr<net::TlsClient> tls = found != tls_.end() ? found->second : nullptr;
   lock.unlock();
   const std::size_t share =
       std::max<std::size_t>(1, (settings.connections.max + workers - 1) / workers);

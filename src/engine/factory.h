@@ -11,7 +11,7 @@
 
 #include "engine/engine.h"
 #include "engine/vitals.h"
-#include "http/transport.h"
+#include "net/transport.h"
 #include "observe/log.h"
 #include "observe/metrics.h"
 #include "settings/settings.h"
@@ -77,7 +77,7 @@ class Shared {
   std::set<std::string> counted_models_;                         // whose series there are
   std::map<std::string, std::shared_ptr<Library>> libraries_;    // by path
   std::map<std::string, std::shared_ptr<SimulatedHall>> halls_;  // by engine name
-  std::map<std::string, std::shared_ptr<http::TlsClient>> tls_;  // by engine name
+  std::map<std::string, std::shared_ptr<net::TlsClient>> tls_;   // by engine name
   std::unique_ptr<Watch> watch_;
 };
 

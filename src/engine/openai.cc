@@ -143,8 +143,8 @@ class EngineFlow final : public Flow {
 }  // namespace
 
 OpenAiEngine::OpenAiEngine(const settings::EngineSettings& settings, http::Url url,
-                           std::shared_ptr<http::TlsClient> tls, std::size_t connections,
-                           Loop& loop, http::PoolMetrics metrics)
+                           std::shared_ptr<net::TlsClient> tls, std::size_t connections, Loop& loop,
+                           http::PoolMetrics metrics)
     : settings_(settings),
       site_(settings, url),
       pool_(loop,

@@ -19,7 +19,7 @@ class OpenAiEngine final : public Engine {
   // `connections`: this loop's share. REQUIRES: the settings are of kind openai; tls is set where
   // the URL is https.
   OpenAiEngine(const settings::EngineSettings& settings, http::Url url,
-               std::shared_ptr<http::TlsClient> tls, std::size_t connections, Loop& loop,
+               std::shared_ptr<net::TlsClient> tls, std::size_t connections, Loop& loop,
                http::PoolMetrics metrics);
 
   const std::string& name() const override { return settings_.name; }

@@ -12,7 +12,7 @@ using http::Wire;
 
 constexpr std::string_view kBody = R"({"model":"gpt","stream":true,"messages":[]})";
 
-class OpenAiTest : public http::LoopTest {
+class OpenAiTest : public LoopTest {
  protected:
   OpenAiTest() {
     question.endpoint = Endpoint::chat;

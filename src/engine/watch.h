@@ -31,7 +31,7 @@ namespace penstock::engine {
 // One engine to watch.
 struct Patient {
   settings::EngineSettings settings;  // of kind openai, with health not off
-  std::shared_ptr<http::TlsClient> tls;
+  std::shared_ptr<net::TlsClient> tls;
   VitalsPtr vitals;
 };
 

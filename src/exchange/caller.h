@@ -28,11 +28,11 @@ struct Quota {
 // (a key without a limit of its own has its default). `kUnlimited` and `kUnlimitedNumber` are a
 // decision: no limit.
 struct Limits {
-  std::optional<Quota> requests;
-  std::optional<Quota> tokens;
-  std::optional<std::uint64_t> inflight;  // requests at a time
-  std::optional<Nano> spend_day;          // UTC days and months
-  std::optional<Nano> spend_month;
+  std::optional<Quota> requests = {};
+  std::optional<Quota> tokens = {};
+  std::optional<std::uint64_t> inflight = {};  // requests at a time
+  std::optional<Nano> spend_day = {};          // UTC days and months
+  std::optional<Nano> spend_month = {};
   friend bool operator==(const Limits&, const Limits&) = default;
 };
 inline constexpr std::uint64_t kUnlimitedNumber = std::numeric_limits<std::uint64_t>::max();
@@ -48,12 +48,13 @@ struct Caller {
   std::string tenant;    // empty: nobody was told apart
   std::string key;       // the id of a key, "key_..."; of a token its subject; empty: anonymous
   std::string key_name;  // what its owner calls it
-  std::vector<std::string> models;  // those it may ask; empty: all
+  std::vector<std::string> models;         // those it may ask; empty: all
   std::vector<std::string> tenant_models;  // of them those that its tenant may ask; empty: all
   Priority priority = Priority::interactive;
   CacheScope scope = CacheScope::tenant;
   std::string cache_scope;  // what its answers are kept apart by; made of the above
   Limits limits;            // its own
+  Limits tenant_limits;     // of all the callers of its tenant together
   std::optional<WallTime> expires;
 };
 using CallerPtr = std::shared_ptr<const Caller>;

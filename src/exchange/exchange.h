@@ -61,6 +61,7 @@ struct Refusal {
   std::string_view code;             // empty is null
   std::string_view allow;            // of a 405: the methods that it takes
   std::string_view accept_encoding;  // of a 415: the content codings that it takes
+  std::string_view authenticate;     // of a 401: how to (RFC 9110 section 11.6.1)
   std::optional<Duration> retry_after;
   bool final = false;  // to ask again cannot mend it, whatever the status says
   bool close = false;  // the connection cannot go on: its framing is in doubt

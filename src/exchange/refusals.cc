@@ -156,6 +156,24 @@ constexpr std::array kReasons = {
                         "field."},
     // ---- 401 to 417: what was sent is understood, and not done ----
     ReasonFacts{
+        .reason = Reason::invalid_api_key,
+        .status = 401,
+        .type = kInvalid,
+        .code = "invalid_api_key",
+        .messages = "No API key was sent: send it as `Authorization: Bearer KEY`.\n"
+                    "The API key is not known here.\n"
+                    "The API key has expired.\n"
+                    "The API key was revoked.\n"
+                    "No token was sent: send it as `Authorization: Bearer TOKEN`.\n"
+                    "The token is not accepted: <reason>.",
+        .cause = "`auth.mode` is keys or jwt, and the request has no credential, or one that is "
+                 "not good (any more). A key that lacks a character is not known. A token is not "
+                 "accepted where its signature, issuer, audience or time is not what it must be; "
+                 "the message says which.",
+        .cure = "Send a key that `penstock keys create` printed, as OpenAI's SDKs send their "
+                "`api_key`, or a fresh token of the identity provider. `penstock keys list` shows "
+                "which keys there are, and whether they are in force."},
+    ReasonFacts{
         .reason = Reason::invalid_admin_token,
         .status = 401,
         .type = "authentication_error",
@@ -165,6 +183,14 @@ constexpr std::array kReasons = {
         .cause = "The admin listener has a token, and the request has none or another.",
         .cure = "Send `Authorization: Bearer TOKEN` with the value of `admin.token`. The log says "
                 "from where such requests came."},
+    ReasonFacts{.reason = Reason::model_not_allowed,
+                .status = 403,
+                .type = "permission_error",
+                .code = "model_not_allowed",
+                .messages = "This API key may not use the model `<model>`.",
+                .cause = "The key, or its tenant, has a list of models, and this one is not in it.",
+                .cure = "Ask one that `GET /v1/models` lists for this key. The operator can change "
+                        "the list with `penstock keys update` or `tenants[].models`."},
     ReasonFacts{.reason = Reason::not_allowed,
                 .status = 403,
                 .type = "permission_error",
@@ -292,6 +318,42 @@ constexpr std::array kReasons = {
                 .messages = "An expectation other than 100-continue.",
                 .cause = "The field `Expect` asks for something that HTTP/1.1 does not know.",
                 .cure = "Leave the field out."},
+    ReasonFacts{
+        .reason = Reason::rate_limit_exceeded,
+        .status = 429,
+        .type = "rate_limit_error",
+        .code = "rate_limit_exceeded",
+        .messages =
+            "Limit of requests reached for <owner>: <number> in <time>. Try again in <time>.\n"
+            "Limit of tokens reached for <owner>: <number> in <time>, and this request may need "
+            "<number>. Try again in <time>.\n"
+            "This request may need <number> tokens, more than the limit of <owner> lets through at "
+            "all: <number> in <time>.\n"
+            "Limit of requests at a time reached for <owner>: <number>. Try again when one of them "
+            "has ended.\n"
+            "No requests are let through for <owner>: its limit is 0.",
+        .cause = "More was asked than the limit of this key, tenant or model, or of all together, "
+                 "allows. Tokens are counted ahead by the length of the question and `max_tokens`, "
+                 "and what was not needed is given back.",
+        .cure = "Wait as long as `retry-after` says (OpenAI's SDKs do so by themselves); the "
+                "`x-ratelimit-*` fields of every answer say what is left. Set a smaller "
+                "`max_tokens`. The operator can raise the limit: `penstock keys update`, "
+                "`tenants[].limits`, `limits`."},
+    ReasonFacts{.reason = Reason::insufficient_quota,
+                .status = 429,
+                .type = "insufficient_quota",
+                .code = "insufficient_quota",
+                .messages = "The budget of <owner> for the <period> is used up: <number>. It is "
+                            "renewed in <time>.\n"
+                            "What is left of the budget of <owner> for the <period>, <number>, is "
+                            "less than this request may cost: <number>.",
+                .cause = "What the answers of this key, tenant or model, or of all together, cost "
+                         "has come to `spend.day` or `spend.month`. What is under way counts with "
+                         "what it may cost at most. Answers out of the cache cost nothing and are "
+                         "still given.",
+                .cure = "Wait for midnight UTC, or for the next month; a smaller `max_tokens` may "
+                        "still fit. The operator can raise the budget. SDKs do not try again by "
+                        "themselves."},
     ReasonFacts{.reason = Reason::header_too_large,
                 .status = 431,
                 .type = kInvalid,
@@ -387,6 +449,24 @@ constexpr std::array kReasons = {
                          "the time that this one had.",
                 .cure = "Ask again later. The operator can raise `engines[].connections.max`, if "
                         "the engine can take more."},
+    ReasonFacts{.reason = Reason::keys_unavailable,
+                .status = 503,
+                .type = kServer,
+                .code = "keys_unavailable",
+                .messages = "The credential cannot be checked now.",
+                .cause = "A key that this gateway has not seen before must be looked up in the "
+                         "database, or a token's signature needs the identity provider's keys, and "
+                         "they cannot be had. Keys that are known go on.",
+                .cure = "Ask again later. The operator sees why in the log, and in `/health`."},
+    ReasonFacts{.reason = Reason::limits_unavailable,
+                .status = 503,
+                .type = kServer,
+                .code = "limits_unavailable",
+                .messages = "What was spent cannot be known now, and <owner> has a budget.",
+                .cause = "A budget is never overdrawn for want of knowledge: what was spent so far "
+                         "is in the database, or in Redis where nodes share it, and it cannot be "
+                         "reached. Without a budget limits go on.",
+                .cure = "Ask again later. The operator sees why in the log, and in `/health`."},
     ReasonFacts{.reason = Reason::shutting_down,
                 .status = 503,
                 .type = kServer,

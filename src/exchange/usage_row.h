@@ -29,7 +29,7 @@ struct UsageRow {
   Nano cost = 0;
   std::optional<double> complexity;  // 0 to 1
   std::int64_t duration_us = 0;
-  std::int64_t engine_us = 0;                // of it, waiting for the engine
+  std::int64_t engine_us = 0;                  // of it, waiting for the engine
   std::optional<std::int64_t> first_token_us;  // of a stream, from the request on
   std::string session;
   std::string request_id;  // the client's or ours; empty in sums

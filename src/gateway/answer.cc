@@ -7,7 +7,6 @@
 #include "gateway/headers.h"
 #include "gateway/keep.h"
 #include "gateway/passthrough.h"
-#include "gateway/scope.h"
 
 namespace penstock::gateway {
 namespace {
@@ -49,6 +48,9 @@ std::optional<Invalid> kind_of(const Refusal& refusal) {
 
 Task<Result<Answer, Refusal>> Gateway::answer(Exchange& x) {
   if (auto refusal = locate(x)) co_return std::move(*refusal);
+  std::optional<Refusal> stranger = co_await identify(x);
+  if (stranger) co_return std::move(*stranger);
+  x.recorder.who = x.who;
   const Result<std::optional<http::Coding>, Refusal> coding = body_coding(x.request.head);
   if (!coding) {
     metrics_.invalid(x.question.endpoint, Invalid::content_type);
@@ -64,8 +66,12 @@ Task<Result<Answer, Refusal>> Gateway::answer(Exchange& x) {
     co_return models;
   }
   if (auto refusal = route(x)) co_return std::move(*refusal);
-  if (may_be_cached(x)) {
-    if (find_in_cache(x)) co_return Answer{};
+  if (auto refusal = admit(x)) co_return std::move(*refusal);
+  const bool kept = may_be_cached(x);
+  if (kept && find_in_cache(x)) co_return Answer{};
+  std::optional<Refusal> too_much = co_await reserve(x);
+  if (too_much) co_return std::move(*too_much);
+  if (kept) {
     Result<Answer, Refusal> shared = co_await ask_once_for_all(x);
     co_return shared;
   }
@@ -124,6 +130,7 @@ std::optional<Refusal> Gateway::route(Exchange& x) {
   }
   x.plan = *std::move(plan);
   x.recorder.model = x.question.model;
+  x.recorder.model_label = x.with->routes.pairs()[x.plan.metrics].model;
   x.recorder.engine = x.settings().engines[x.plan.engine].name;
   if (x.question.endpoint == Endpoint::other && !x.question.model.empty()) {
     // In JSON the engine's own edit puts the name in.
@@ -177,13 +184,14 @@ bool Gateway::find_in_cache(Exchange& x) {
   answers += head.query;
   answers += '\n';
   answers += answer_fields(head);
-  x.key = keys_.make(kScope, x.question.endpoint, answers, x.question.canonical);
+  const std::string& scope = x.who->caller->cache_scope;
+  x.key = keys_.make(scope, x.question.endpoint, answers, x.question.canonical);
   if (cache_control_has(head, "no-cache") || cache_control_has(head, "max-age=0")) {
     metrics_.cache_misses.add();
     return false;
   }
   const Time looked = Clock::now();
-  cache::EntryPtr found = house_.cache.find(x.key, kScope, x.request.received);
+  cache::EntryPtr found = house_.cache.find(x.key, scope, x.request.received);
   metrics_.cache_get.observe(seconds(Clock::now() - looked));
   if (found) {
     // The form that is wanted may be made of another, once.

@@ -18,9 +18,10 @@ bool ask_usage(const Question& question, bool shared) {
 }
 
 Task<Result<Answer>> measured_call(std::shared_ptr<engine::Engine> engine, const engine::Call& call,
-                                   std::shared_ptr<EngineMetrics> metrics, bool strip_usage,
-                                   Time its_end, Deadline& deadline) {
-  auto record = std::make_unique<CallRecord>(std::move(metrics), Clock::now(), its_end);
+                                   std::shared_ptr<EngineMetrics> metrics, BillPtr bill,
+                                   bool strip_usage, Time its_end, Deadline& deadline) {
+  auto record =
+      std::make_unique<CallRecord>(std::move(metrics), std::move(bill), Clock::now(), its_end);
   Result<Answer> answer = co_await engine->call(call, deadline);
   if (!answer) {
     record->end(answer.error(), deadline);
@@ -63,8 +64,9 @@ Task<Result<Answer>> measured_call(std::shared_ptr<engine::Engine> engine, const
 
 // ---- the record of a call ------------------------------------------------------------------
 
-CallRecord::CallRecord(std::shared_ptr<EngineMetrics> metrics, Time begun, Time its_end)
-    : metrics_(std::move(metrics)), begun_(begun), its_end_(its_end) {
+CallRecord::CallRecord(std::shared_ptr<EngineMetrics> metrics, BillPtr bill, Time begun,
+                       Time its_end)
+    : metrics_(std::move(metrics)), bill_(std::move(bill)), begun_(begun), its_end_(its_end) {
   metrics_->in_flight.add(1);
 }
 
@@ -79,6 +81,8 @@ void CallRecord::first_byte(Time now) {
 
 void CallRecord::usage(const Usage& usage) {
   output_tokens_ = usage.output;
+  metrics_->saw_output(usage.output);
+  bill_->used(usage);
   metrics_->tokens_input.add(static_cast<double>(usage.input));
   metrics_->tokens_output.add(static_cast<double>(usage.output));
   metrics_->tokens_cached_input.add(static_cast<double>(usage.cached_input));
@@ -111,6 +115,7 @@ void CallRecord::end(const Error& error, const Deadline& deadline) {
 
 void CallRecord::count(Outcome outcome, Time now) {
   ended_ = true;
+  bill_->call_ended();
   metrics_->in_flight.add(-1);
   metrics_->requests[static_cast<std::size_t>(outcome)].add();
   metrics_->duration.observe(seconds(now - begun_));
@@ -234,7 +239,13 @@ std::optional<Result<std::string_view>> WatchedFlow::poll() {
     if (!events_) return piece;
     Result<std::string_view> passed = stream_.feed(bytes);
     if (!passed) return failed(std::move(passed).error());
-    if (stream_.done()) open_ = !ends_event(*passed);
+    if (stream_.done()) {
+      open_ = !ends_event(*passed);
+      // It is counted before its end is passed on: what it used is known now.
+      if (!stream_.broken()) {
+        settle(stream_.failed() ? Outcome::server_error : Outcome::success);
+      }
+    }
     // What was held back (a part of an event, the usage that nobody asked for) is not an end.
     if (!passed->empty()) return passed;
   }

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "dialect/stream.h"
+#include "gateway/bill.h"
 #include "gateway/gateway.h"
 
 namespace penstock::gateway {
@@ -12,7 +13,7 @@ namespace penstock::gateway {
 class CallRecord {
  public:
   // `its_end`: until when the engine may take; a deadline before it is the client's own.
-  CallRecord(std::shared_ptr<EngineMetrics> metrics, Time begun, Time its_end);
+  CallRecord(std::shared_ptr<EngineMetrics> metrics, BillPtr bill, Time begun, Time its_end);
   CallRecord(const CallRecord&) = delete;
   CallRecord& operator=(const CallRecord&) = delete;
   ~CallRecord();  // not ended yet: cancelled
@@ -28,6 +29,7 @@ class CallRecord {
   void count(Outcome outcome, Time now);
 
   std::shared_ptr<EngineMetrics> metrics_;
+  BillPtr bill_;  // whose call it is
   Time begun_;
   Time its_end_;
   Time first_{};
@@ -84,8 +86,8 @@ class WatchedFlow final : public Flow {
 // Calls, and makes sure that the call is counted whatever becomes of it. `strip_usage`: the usage
 // of a stream is taken out. `its_end` is as in CallRecord.
 Task<Result<Answer>> measured_call(std::shared_ptr<engine::Engine> engine, const engine::Call& call,
-                                   std::shared_ptr<EngineMetrics> metrics, bool strip_usage,
-                                   Time its_end, Deadline& deadline);
+                                   std::shared_ptr<EngineMetrics> metrics, BillPtr bill,
+                                   bool strip_usage, Time its_end, Deadline& deadline);
 
 // The gateway needs the usage of a stream for its figures, and of one that is shared or kept for
 // whoever asks for it: then the answer cannot depend on one client's stream_options.

@@ -13,6 +13,7 @@ struct Exchange {
   http::Reply& reply;
   Deadline& deadline;
   const std::shared_ptr<const Snapshot> with;  // the settings this request began with
+  StandingPtr who;                             // who asks
   Question question;
   Buffer decoded;    // the question's body, where it came in a content coding
   std::string form;  // the question's body, where it had to be written anew

@@ -21,12 +21,15 @@
 #include "dialect/question.h"
 #include "engine/factory.h"
 #include "exchange/exchange.h"
+#include "gateway/door.h"
 #include "gateway/metrics.h"
+#include "gateway/standing.h"
 #include "http/inflate.h"
 #include "http/server.h"
 #include "observe/log.h"
 #include "route/route.h"
 #include "settings/settings.h"
+#include "store/ledger.h"
 
 namespace penstock::gateway {
 
@@ -39,6 +42,7 @@ struct House {
   cache::MemoryCache cache;
   cache::FlightTable flights;
   engine::Shared engines;
+  limit::Limiter limiter;
   http::ConnectionCount connections{0};
   unsigned workers = 1;
   std::int64_t started_unix = 0;  // seconds
@@ -47,6 +51,15 @@ struct House {
   // Counts the settings in force. Bytes remembered under other settings are not taken on trust:
   // the name of a model, an engine, a rule of the cache may have changed its meaning.
   std::atomic<std::uint32_t> generation{1};
+
+  // Set before the workers are made.
+  std::unique_ptr<Door> door;  // null: nobody is told apart
+  AuthMethod method = AuthMethod::none;
+  store::Ledger* ledger = nullptr;  // null: nothing is written down
+  // What an owner has spent in the period under way, by the ledger; empty: nothing is known of it.
+  std::function<Task<Result<Nano>>(limit::Owner, std::string name, limit::Period, WallTime,
+                                   Deadline&)>
+      spent;
 };
 
 // What a worker makes of one set of settings. A request keeps the one it began with.
@@ -57,6 +70,7 @@ struct Snapshot {
   // The generation, and the versions of what the engines know: while it is the same, the same
   // bytes mean the same question to the same engines.
   std::uint64_t epoch() const;
+  limit::AccountPtr account_of_model(std::string_view model) const;
 
   std::shared_ptr<const settings::Settings> settings;
   std::uint32_t generation;
@@ -65,9 +79,19 @@ struct Snapshot {
   std::vector<std::string>
       identities;  // of the engines: what of their settings makes their answers
   std::vector<std::shared_ptr<EngineMetrics>> pairs;  // as in routes.pairs()
+  std::vector<limit::AccountPtr> model_accounts;      // likewise; null: not limited
+  bool limits_models = false;
+  limit::Rules rules;
+  StandingPtr anonymous;  // of everybody, where nobody is told apart
+
+ private:
+  void set_limits(House& house);
 };
 
 struct Exchange;
+
+// What is left of the limits, for the client to read.
+void say_limits(http::Reply& reply, const limit::Ticket& ticket);
 
 // A worker's gateway. Belongs to its loop.
 class Gateway final : public http::Handler {
@@ -90,9 +114,12 @@ class Gateway final : public http::Handler {
   // serve.cc
   bool answer_health(http::Request& request, http::Reply& reply);
   bool answer_same_bytes(http::Request& request, http::Reply& reply);
+  bool admit_now(const Standing& who, std::string_view model, Time now, limit::Ticket& ticket);
   bool answer_options(http::Request& request, http::Reply& reply);
   void send_entry(http::Reply& reply, const cache::Prepared& form, std::string_view request_id,
-                  std::string_view origin, cache::EntryPtr entry, Time received, Time now);
+                  std::string_view origin, const limit::Ticket& ticket, cache::EntryPtr entry,
+                  Time received, Time now);
+  void book_hit(const Standing& who, const cache::Entry& entry, Time received, Time now);
   void send_kept(Exchange& x);
   void settle(const Settled& settled, const http::RequestHead& head, std::string_view request_id,
               std::string_view model, std::string_view engine);
@@ -105,6 +132,16 @@ class Gateway final : public http::Handler {
   std::optional<Refusal> route(Exchange& x);
   bool may_be_cached(Exchange& x);
   bool find_in_cache(Exchange& x);
+
+  // identify.cc
+  StandingPtr standing_of(std::string_view credential, const Snapshot& with, Time now);
+  Task<std::optional<Refusal>> identify(Exchange& x);
+
+  // limits.cc
+  static limit::Parties parties(const Standing& who, std::size_t pair, const Snapshot& with);
+  std::optional<Refusal> admit(Exchange& x);
+  Task<std::optional<Refusal>> reserve(Exchange& x);
+  Task<Result<void>> learn_spend(const limit::Account& account, WallTime wall, Deadline& deadline);
 
   // decode.cc
   Task<std::optional<Refusal>> decode(Exchange& x, http::Coding coding);
@@ -134,6 +171,9 @@ class Gateway final : public http::Handler {
   dialect::QuestionReader reader_;
   cache::KeyMaker keys_;
   Random random_;
+  Memo memo_;
+  std::uint64_t memo_epoch_ = 0;
+  store::Book* book_ = nullptr;
   Turns decoding_{loop_};
   std::uint64_t in_flight_ = 0;
 };

@@ -159,7 +159,7 @@ TEST_F(GatewayTest, AMissAllocatesAStatedNumberOfBlocks) {
   for (std::size_t i = 100; i < texts.size(); ++i) ask(texts[i]);
   counting = false;
   // The simulated engine's own answer is among them.
-  EXPECT_LE(allocations.load() / 1000, 25u);
+  EXPECT_LE(allocations.load() / 1000, 27u);
   RecordProperty("allocations_per_miss", static_cast<int>(allocations.load() / 1000));
 }
 

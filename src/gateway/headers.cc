@@ -46,6 +46,18 @@ bool neutral(std::string_view name) {
   }
 }
 
+// What stands behind "Bearer " (RFC 6750), whose letter case does not matter.
+std::string_view bearer(std::string_view value) {
+  constexpr std::string_view kScheme = "bearer ";
+  if (value.size() <= kScheme.size()) return {};
+  for (std::size_t i = 0; i < kScheme.size(); ++i) {
+    const char c = value[i];
+    if ((c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c) != kScheme[i]) return {};
+  }
+  value.remove_prefix(std::min(value.find_first_not_of(' ', kScheme.size()), value.size()));
+  return value;
+}
+
 // In any of the fields of that name: a list may be given in several.
 bool listed_in(const http::RequestHead& head, std::string_view name, std::string_view item) {
   return std::any_of(head.fields.begin(), head.fields.end(), [&](const http::Field& field) {
@@ -55,6 +67,17 @@ bool listed_in(const http::RequestHead& head, std::string_view name, std::string
 
 }  // namespace
 
+std::string_view credential_of(const http::RequestHead& head) {
+  for (const http::Field& field : head.fields) {
+    if (field.name == "authorization") {
+      if (const std::string_view token = bearer(field.value); !token.empty()) return token;
+    } else if (field.name == "api-key" || field.name == "x-api-key") {
+      if (!field.value.empty()) return field.value;
+    }
+  }
+  return {};
+}
+
 Glance glance(const http::RequestHead& head) {
   Glance seen;
   for (const http::Field& field : head.fields) {
@@ -62,6 +85,13 @@ Glance glance(const http::RequestHead& head) {
     switch (name.size()) {
       case 4:
         if (name == "host") continue;
+        break;
+      case 7:
+      case 9:
+        if (name == "api-key" || name == "x-api-key") {
+          if (seen.credential.empty()) seen.credential = field.value;
+          continue;
+        }
         break;
       case 6:
         if (name == "accept") continue;
@@ -84,7 +114,10 @@ Glance glance(const http::RequestHead& head) {
         }
         break;
       case 13:
-        if (name == "authorization") continue;
+        if (name == "authorization") {
+          if (seen.credential.empty()) seen.credential = bearer(field.value);
+          continue;
+        }
         if (name == "cache-control") {
           seen.plain = false;
           continue;

@@ -12,12 +12,16 @@ namespace penstock::gateway {
 
 // What a look at all fields says of a question that may be known by its very bytes.
 struct Glance {
+  std::string_view credential;
   std::string_view request_id;
   std::string_view origin;
   bool json = false;  // the body is said to be JSON
   bool plain = true;  // no field changes what is asked, or how the cache may be used
 };
 Glance glance(const http::RequestHead& head);
+
+// The key or token of a request, in any of the fields that clients use; empty: none.
+std::string_view credential_of(const http::RequestHead& head);
 
 // The first field that claims to be one of the gateway's own, of which there are none in requests:
 // a misspelt wish must not go unnoticed. Empty if there is none.

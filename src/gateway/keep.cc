@@ -57,7 +57,8 @@ void Keeper::add(std::string_view bytes) {
 }
 
 cache::EntryPtr Keeper::entry(const cache::Key& key, std::string_view model,
-                              std::string_view engine, Time now, Random& random) {
+                              std::string_view engine, const Served* served, Time now,
+                              Random& random) {
   if (!wanted_) return nullptr;
   const auto facts =
       stream_ ? dialect::stream_facts(body_) : dialect::answer_facts(body_, endpoint_);
@@ -70,6 +71,7 @@ cache::EntryPtr Keeper::entry(const cache::Key& key, std::string_view model,
   entry->scope = scope_;
   entry->model = model;
   entry->engine = engine;
+  entry->served = served;
   entry->usage = facts->usage;
   entry->stored = now;
   entry->expires = now + std::chrono::duration_cast<Duration>(settings_.ttl.standard * jitter);

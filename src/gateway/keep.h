@@ -22,7 +22,7 @@ class Keeper {
   void add(std::string_view bytes);
   // The entry to store, or null. REQUIRES: the answer came to its proper end.
   cache::EntryPtr entry(const cache::Key& key, std::string_view model, std::string_view engine,
-                        Time now, Random& random);
+                        const Served* served, Time now, Random& random);
 
  private:
   const settings::Cache& settings_;

@@ -62,6 +62,29 @@ std::string_view label_of(Invalid invalid) {
   return kNames[static_cast<std::size_t>(invalid)];
 }
 
+namespace {
+
+std::string_view label_of(AuthMethod method) {
+  constexpr std::array<std::string_view, kAuthMethods> kNames = {"none", "key", "jwt"};
+  return kNames[static_cast<std::size_t>(method)];
+}
+
+std::string_view label_of(AuthResult result) {
+  constexpr std::array<std::string_view, kAuthResults> kNames = {
+      "success", "missing", "invalid", "expired", "revoked", "forbidden", "error"};
+  return kNames[static_cast<std::size_t>(result)];
+}
+
+// Money of a day and of a month are one kind.
+constexpr std::array kLimitKinds = {limit::What::requests, limit::What::tokens,
+                                    limit::What::inflight, limit::What::spend_day};
+
+std::size_t kind_of(limit::What what) {
+  return std::min<std::size_t>(static_cast<std::size_t>(what), 3);
+}
+
+}  // namespace
+
 EngineMetrics::EngineMetrics(observe::Shard& shard, std::string_view engine, std::string_view model,
                              engine::VitalsPtr its_vitals)
     : vitals(std::move(its_vitals)) {
@@ -85,6 +108,9 @@ EngineMetrics::EngineMetrics(observe::Shard& shard, std::string_view engine, std
     return shard.counter("penstock_tokens_total", "Tokens as the engines count them.",
                          {{"engine", e}, {"model", m}, {"type", std::string(type)}});
   };
+  cost = shard.counter("penstock_cost_total",
+                       "Money that calls came to, by the prices of the settings.",
+                       {{"engine", e}, {"model", m}});
   tokens_input = tokens("input");
   tokens_output = tokens("output");
   tokens_cached_input = tokens("cached_input");
@@ -121,6 +147,24 @@ Metrics::Metrics(observe::Shard& shard)
       cache_get(cache_operation(shard, "get")),
       cache_set(cache_operation(shard, "set")),
       shard_(shard) {
+  for (std::size_t m = 0; m < kAuthMethods; ++m) {
+    for (std::size_t r = 0; r < kAuthResults; ++r) {
+      auth_[m][r] = shard.counter("penstock_auth_requests_total",
+                                  "Requests by how they said who asks, and what came of it.",
+                                  {{"method", std::string(label_of(static_cast<AuthMethod>(m)))},
+                                   {"result", std::string(label_of(static_cast<AuthResult>(r)))}});
+    }
+  }
+  for (std::size_t k = 0; k < kLimitKinds.size(); ++k) {
+    for (const bool admitted : {false, true}) {
+      limits_[k][admitted ? 1 : 0] =
+          shard.counter("penstock_ratelimit_decisions_total", "Decisions about limits.",
+                        {{"limit", std::string(limit::label_of(kLimitKinds[k]))},
+                         {"decision", admitted ? "admitted" : "refused"}});
+    }
+  }
+  limit_decision_ = shard.histogram("penstock_ratelimit_decision_duration_seconds",
+                                    "Time of a decision about limits.", observe::kFast, {});
   for (std::size_t i = 0; i < kEndpoints; ++i) {
     const auto endpoint = static_cast<Endpoint>(i);
     const std::string name(label_of(endpoint));
@@ -183,6 +227,11 @@ void Metrics::settle(const Settled& request) {
   route.overhead[static_cast<std::size_t>(request.cache)].observe(seconds(request.overhead));
   route.request_size.observe(static_cast<double>(request.request_bytes));
   route.response_size.observe(static_cast<double>(request.response_bytes));
+}
+
+void Metrics::limited(std::optional<limit::What> refused, limit::What asked, Duration took) {
+  limits_[kind_of(refused.value_or(asked))][refused ? 0 : 1].add();
+  limit_decision_.observe(seconds(took));
 }
 
 void Metrics::invalid(Endpoint endpoint, Invalid kind) {

@@ -8,6 +8,8 @@
 
 #include "engine/vitals.h"
 #include "exchange/exchange.h"
+#include "exchange/served.h"
+#include "limit/account.h"
 #include "observe/metrics.h"
 
 namespace penstock::gateway {
@@ -49,6 +51,20 @@ enum class Invalid : std::uint8_t {
 inline constexpr std::size_t kInvalids = 7;
 std::string_view label_of(Invalid invalid);
 
+// How somebody said who it is, and what came of it.
+enum class AuthMethod : std::uint8_t { none, key, jwt };
+inline constexpr std::size_t kAuthMethods = 3;
+enum class AuthResult : std::uint8_t {
+  success,
+  missing,
+  invalid,
+  expired,
+  revoked,
+  forbidden,
+  error
+};
+inline constexpr std::size_t kAuthResults = 7;
+
 // Of one engine and model, as configured; names from outside are "other".
 struct EngineMetrics {
   EngineMetrics(observe::Shard& shard, std::string_view engine, std::string_view model,
@@ -60,12 +76,24 @@ struct EngineMetrics {
   observe::Histogram duration;
   observe::Histogram first_token;
   observe::Histogram per_output_token;
+  // Of the answers seen here lately: what a call without max_tokens may come to.
+  std::uint64_t typical_output() const { return static_cast<std::uint64_t>(typical_output_) + 1; }
+  void saw_output(std::uint64_t tokens) {
+    typical_output_ += (static_cast<double>(tokens) - typical_output_) / 16;
+  }
+
+  observe::Counter cost;
   observe::Counter tokens_input, tokens_output, tokens_cached_input, tokens_reasoning;
   observe::Histogram request_tokens_input, request_tokens_output;
   // Of the engine, whatever the model.
   observe::Gauge in_flight;
   observe::Counter chunks;
   std::array<observe::Counter, kOutcomes> interruptions;
+  // What the ledger calls it, by Endpoint.
+  std::array<const Served*, kEndpoints> served{};
+
+ private:
+  double typical_output_ = 256;
 };
 
 // One request, at its end.
@@ -86,6 +114,11 @@ struct Metrics {
 
   void settle(const Settled& request);
   void invalid(Endpoint endpoint, Invalid kind);
+  void auth(AuthMethod method, AuthResult result) {
+    auth_[static_cast<std::size_t>(method)][static_cast<std::size_t>(result)].add();
+  }
+  // A decision about limits: which of them refused, else `asked` was admitted.
+  void limited(std::optional<limit::What> refused, limit::What asked, Duration took);
 
   observe::Gauge in_flight;
   observe::Counter cache_hits, cache_misses, cache_bypasses, coalesced, saved_tokens;
@@ -94,8 +127,8 @@ struct Metrics {
  private:
   // The codes that the gateway answers with by itself; what an engine may say beside them is
   // resolved when it is met.
-  static constexpr std::array kCodes = {200, 400, 404, 405, 408, 413, 429,
-                                        431, 499, 500, 501, 502, 503, 504};
+  static constexpr std::array kCodes = {200, 400, 401, 403, 404, 405, 408, 413,
+                                        429, 431, 499, 500, 501, 502, 503, 504};
   struct Route {
     std::array<observe::Counter, kCodes.size()> codes;
     std::array<std::array<observe::Histogram, 2>, 5> duration;  // by code class and stream
@@ -105,6 +138,9 @@ struct Metrics {
   };
 
   observe::Shard& shard_;
+  std::array<std::array<observe::Counter, kAuthResults>, kAuthMethods> auth_;
+  std::array<std::array<observe::Counter, 2>, 4> limits_;  // by kind, refused and admitted
+  observe::Histogram limit_decision_;
   std::array<Route, kEndpoints> routes_;
 };
 

@@ -24,6 +24,7 @@ Task<Result<Answer, Refusal>> Gateway::list_models(Exchange& x) {
   const route::Table& routes = x.with->routes;
   const std::int64_t since = house_.started_unix;
   for (const std::string& name : routes.names()) {
+    if (!may_ask(*x.who->caller, name, routes.plan(name)->model)) continue;
     const auto plan = routes.plan(name);
     models.push_back({name, x.settings().engines[plan->engine].name, since});
   }
@@ -47,6 +48,7 @@ Task<Result<Answer, Refusal>> Gateway::list_models(Exchange& x) {
     } else {
       for (const engine::Model& model : *listed) {
         if (is_known(model.id)) continue;  // that name goes elsewhere
+        if (!may_ask(*x.who->caller, model.id, model.id)) continue;
         models.push_back({model.id, model.owned_by.empty() ? engine : model.owned_by,
                           model.created == 0 ? since : model.created});
       }

@@ -33,6 +33,9 @@ std::string_view request_id_of(std::string_view given, Random& random, Uuid& own
 Recorder::Recorder(Gateway& gateway, const http::Request& request, const http::Reply& reply)
     : gateway_(gateway), request_(request), reply_(reply), begun_(request.received) {
   request_id_ = request_id_of(request.head.find("x-request-id"), gateway.random_, own_id_);
+  bill = std::make_shared<Bill>(gateway.book_);
+  const auto wall = std::chrono::system_clock::now().time_since_epoch();
+  bill->row.time_us = std::chrono::duration_cast<std::chrono::microseconds>(wall).count();
   ++gateway_.in_flight_;
   gateway_.metrics_.in_flight.set(static_cast<double>(gateway_.in_flight_));
 }
@@ -42,13 +45,11 @@ Recorder::~Recorder() {
   Metrics& metrics = gateway_.metrics_;
   metrics.in_flight.set(static_cast<double>(gateway_.in_flight_));
   const Time now = Clock::now();
-  // 499 in logs and metrics only: nobody was there to read a status.
-  const bool left = client_left || reply_.client_left();
-  const int status = left ? 499 : reply_.status_code();
+  close();
   Settled settled;
   settled.endpoint = endpoint;
   settled.method = request_.head.method;
-  settled.status = status;
+  settled.status = status();
   settled.stream = stream;
   settled.cache = cache;
   settled.duration = now - begun_;
@@ -56,6 +57,37 @@ Recorder::~Recorder() {
   settled.request_bytes = request_.body.size();
   settled.response_bytes = reply_.bytes_sent();
   gateway_.settle(settled, request_.head, request_id_, model, engine);
+}
+
+// 499 in logs, metrics and the ledger only: nobody was there to read a status.
+int Recorder::status() const {
+  return client_left || reply_.client_left() ? 499 : reply_.status_code();
+}
+
+void Recorder::close() {
+  if (closed_) return;
+  closed_ = true;
+  const auto us = [](Duration duration) {
+    return std::chrono::duration_cast<std::chrono::microseconds>(duration).count();
+  };
+  UsageRow& row = bill->row;
+  if (who) {
+    row.tenant = who->caller->tenant;
+    row.key = who->caller->key;
+  }
+  row.model = model_label;
+  row.engine = engine;
+  row.route = label_of(endpoint);
+  row.status = status();
+  row.cache = cache == CacheResult::hit    ? "memory"
+              : cache == CacheResult::none ? ""
+                                           : label_of(cache);
+  row.duration_us = us(Clock::now() - begun_);
+  row.engine_us = us(engine_wait_);
+  if (first_byte != Time()) row.first_token_us = us(first_byte - begun_);
+  row.request_id = request_id_;
+  row.error = error;
+  bill->close();
 }
 
 std::string_view Recorder::bypass_header() const {

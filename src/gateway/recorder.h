@@ -6,7 +6,9 @@
 
 #include "base/uuid.h"
 #include "exchange/exchange.h"
+#include "gateway/bill.h"
 #include "gateway/metrics.h"
+#include "gateway/standing.h"
 #include "http/server.h"
 
 namespace penstock::gateway {
@@ -30,19 +32,33 @@ class Recorder {
   std::string_view bypass_header() const;
   Time begun() const { return begun_; }
 
+  // Writes the row of what has come to its end but for its last bytes: whoever has them is counted,
+  // whatever happens to this program then. Once; else its end does it.
+  void close();
+
+  BillPtr bill;
   Endpoint endpoint = Endpoint::other;
   bool stream = false;
   CacheResult cache = CacheResult::none;
   std::string_view bypass_reason;  // a literal
   std::string_view model;          // as it was asked for
+  std::string_view model_label;    // as configured
+  StandingPtr who;
   std::string_view engine;
   bool client_left = false;
+  std::string_view error;  // a refusal's code, a literal
+  Time first_byte{};       // of a stream that was passed on
+  // The row is not written: the hit was summed.
+  void booked() { bill->forget(); }
 
  private:
+  int status() const;
+
   Gateway& gateway_;
   const http::Request& request_;
   const http::Reply& reply_;
   Time begun_;
+  bool closed_ = false;
   Duration engine_wait_{};
   Uuid own_id_;
   std::string_view request_id_;

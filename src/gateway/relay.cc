@@ -30,15 +30,22 @@ std::string_view server_timing(std::array<char, 64>& out, Duration gateway, Dura
   return {out.data(), static_cast<std::size_t>(end - out.data())};
 }
 
+bool ends_stream(std::string_view piece) {
+  return piece.substr(piece.size() - std::min<std::size_t>(piece.size(), 24)).find("[DONE]") !=
+         piece.npos;
+}
+
 }  // namespace
 
 void Gateway::send_entry(http::Reply& reply, const cache::Prepared& form,
                          std::string_view request_id, std::string_view origin,
-                         cache::EntryPtr entry, Time received, Time now) {
+                         const limit::Ticket& ticket, cache::EntryPtr entry, Time received,
+                         Time now) {
   std::array<char, 64> text;
   reply.prepared(form.head());
   if (!origin.empty()) let_read(snapshot_->settings->listen.cors, origin, reply);
   reply.field("x-request-id", request_id);
+  say_limits(reply, ticket);
   reply.field("server-timing", server_timing(text, now - received, {}));
   const auto age = std::chrono::duration_cast<std::chrono::seconds>(now - entry->stored).count();
   const auto end =
@@ -63,6 +70,7 @@ void Gateway::begin_head(Exchange& x, const Answer& answer) {
     case CacheResult::coalesced: reply.field("x-penstock-cache", label_of(x.recorder.cache)); break;
     case CacheResult::bypass: reply.field("x-penstock-cache", x.recorder.bypass_header()); break;
   }
+  say_limits(reply, x.recorder.bill->ticket);
   const Duration spent = Clock::now() - x.recorder.begun();
   reply.field("server-timing",
               server_timing(text, spent - x.recorder.engine_wait(), x.recorder.engine_wait()));
@@ -76,6 +84,10 @@ void Gateway::send_refusal(Exchange& x, const Refusal& refusal) {
   Answer answer;
   answer.status = refusal.status;
   dialect::write_refusal(answer.body, refusal);
+  x.recorder.error = refusal.code;
+  if (!refusal.authenticate.empty()) {
+    answer.headers.push_back({"www-authenticate", std::string(refusal.authenticate)});
+  }
   if (!refusal.allow.empty()) answer.headers.push_back({"allow", std::string(refusal.allow)});
   if (!refusal.accept_encoding.empty()) {
     answer.headers.push_back({"accept-encoding", std::string(refusal.accept_encoding)});
@@ -139,14 +151,22 @@ Task<void> Gateway::relay_stream(Exchange& x, Answer& answer) {
         co_return;
       }
       // OpenAI's SDKs raise on a chunk with an error; the end without [DONE] says the rest.
+      const Refusal refusal = dialect::refusal_of(error);
+      x.recorder.error = refusal.code;
+      x.recorder.close();
       std::string event;
-      dialect::write_refusal_event(event, dialect::refusal_of(error));
+      dialect::write_refusal_event(event, refusal);
       const bool told = co_await x.reply.write(event);
       if (told) co_await x.reply.end_stream();
       co_return;
     }
     if (piece->empty()) break;
     metrics.chunks.add();
+    if (x.recorder.first_byte == Time() && answer.event_stream()) {
+      x.recorder.first_byte = Clock::now();
+    }
+    // Whoever has the last event has the whole answer.
+    if (answer.event_stream() && ends_stream(*piece)) x.recorder.close();
     if (x.reply.write_now(*piece)) continue;
     const bool sent = co_await x.reply.drained();
     if (!sent) {
@@ -154,6 +174,7 @@ Task<void> Gateway::relay_stream(Exchange& x, Answer& answer) {
       co_return;
     }
   }
+  x.recorder.close();
   co_await x.reply.end_stream();
 }
 

@@ -9,7 +9,6 @@
 #include "gateway/keep.h"
 #include "gateway/passthrough.h"
 #include "gateway/refused.h"
-#include "gateway/scope.h"
 
 namespace penstock::gateway {
 namespace {
@@ -63,7 +62,38 @@ Snapshot::Snapshot(std::shared_ptr<const settings::Settings> given, std::uint32_
     const std::string& engine = settings->engines[pair.engine].name;
     pairs.push_back(std::make_shared<EngineMetrics>(house.registry.shard(loop.index()), engine,
                                                     pair.model, house.engines.vitals(engine)));
+    for (std::size_t i = 0; house.ledger != nullptr && i < kEndpoints; ++i) {
+      pairs.back()->served[i] =
+          house.ledger->served(pair.model, engine, label_of(static_cast<Endpoint>(i)));
+    }
   }
+  set_limits(house);
+}
+
+void Snapshot::set_limits(House& house) {
+  const Time now = Clock::now();
+  rules = rules_of(*settings);
+  for (const route::Table::Pair& pair : routes.pairs()) {
+    limit::AccountPtr account;
+    for (const auto& [model, limits] : rules.models) {
+      if (model != pair.model) continue;
+      account = house.limiter.account(limit::Owner::model, model, {}, limits, now);
+    }
+    limits_models = limits_models || account != nullptr;
+    model_accounts.push_back(std::move(account));
+  }
+  if (settings->auth.mode != settings::AuthMode::none) return;
+  auto everybody = std::make_shared<Caller>();
+  anonymous = make_standing(std::move(everybody), rules, house.limiter, now,
+                            std::chrono::system_clock::now());
+}
+
+// By its name, as a kept answer has it; null: not limited.
+limit::AccountPtr Snapshot::account_of_model(std::string_view model) const {
+  for (std::size_t i = 0; i < model_accounts.size(); ++i) {
+    if (model_accounts[i] && routes.pairs()[i].model == model) return model_accounts[i];
+  }
+  return nullptr;
 }
 
 std::uint64_t Snapshot::epoch() const {
@@ -79,7 +109,8 @@ Gateway::Gateway(Loop& loop, House& house, std::shared_ptr<const settings::Setti
       house_(house),
       metrics_(house.registry.shard(loop.index())),
       snapshot_(std::make_shared<const Snapshot>(std::move(settings), house.generation.load(),
-                                                 nullptr, loop, house)) {}
+                                                 nullptr, loop, house)),
+      book_(house.ledger != nullptr ? &house.ledger->book(loop.index()) : nullptr) {}
 
 Gateway::~Gateway() = default;
 
@@ -105,17 +136,25 @@ bool Gateway::answer_same_bytes(http::Request& request, http::Reply& reply) {
   // What a query or a field may change is decided where they are read.
   const Glance seen = glance(head);
   if (!seen.json || !seen.plain || !head.query.empty()) return false;
+  const StandingPtr who = standing_of(seen.credential, *snapshot_, request.received);
+  if (!who) return false;
   const Time looked = Clock::now();
-  std::optional<cache::BytesHit> hit = house_.cache.find_bytes(
-      kScope, static_cast<std::uint32_t>(endpoint), request.body, request.received);
+  std::optional<cache::BytesHit> hit =
+      house_.cache.find_bytes(who->caller->cache_scope, static_cast<std::uint32_t>(endpoint),
+                              request.body, request.received);
   if (!hit || hit->tag != snapshot_->epoch()) return false;
+  // Who may not, or not now, is told so where there is time for it.
+  limit::Ticket ticket;
+  if (!admit_now(*who, hit->entry->model, request.received, ticket)) return false;
 
   Uuid own_id;
   const std::string_view id = request_id_of(seen.request_id, random_, own_id);
   const Time now = Clock::now();
   const cache::Entry& entry = *hit->entry;  // kept by the reply until it is sent
-  send_entry(reply, prepared(entry, hit->form), id, seen.origin, std::move(hit->entry),
+  book_hit(*who, entry, request.received, now);
+  send_entry(reply, prepared(entry, hit->form), id, seen.origin, ticket, std::move(hit->entry),
              request.received, now);
+  metrics_.auth(snapshot_->anonymous ? AuthMethod::none : house_.method, AuthResult::success);
   metrics_.cache_get.observe(seconds(now - looked));
   metrics_.cache_hits.add();
   metrics_.saved_tokens.add(static_cast<double>(entry.usage.input + entry.usage.output));
@@ -130,6 +169,26 @@ bool Gateway::answer_same_bytes(http::Request& request, http::Reply& reply) {
   settled.response_bytes = reply.bytes_sent();
   settle(settled, head, id, entry.model, entry.engine);
   return true;
+}
+
+// Whether a kept answer of this model may be given; what refuses is found out again, and told,
+// where a refusal is made.
+bool Gateway::admit_now(const Standing& who, std::string_view model, Time now,
+                        limit::Ticket& ticket) {
+  if (!may_ask(*who.caller, model, model)) return false;
+  if (!who.limited && !snapshot_->limits_models) return true;
+  limit::AccountPtr its;
+  if (snapshot_->limits_models) its = snapshot_->account_of_model(model);
+  if (house_.limiter.admit({who.key, who.tenant, its, who.global}, now, ticket)) return false;
+  metrics_.limited(std::nullopt, limit::What::requests, Clock::now() - now);
+  return true;
+}
+
+// A kept answer is about to be given. It is summed, and has no row of its own.
+void Gateway::book_hit(const Standing& who, const cache::Entry& entry, Time received, Time now) {
+  if (book_ == nullptr || entry.served == nullptr) return;
+  book_->hit({who.caller, entry.served, store::Level::memory, 200}, entry.usage, 0, now - received,
+             std::chrono::system_clock::now());
 }
 
 // What a browser asks before it lets a page ask; every other OPTIONS is a request like others.
@@ -186,11 +245,18 @@ Task<void> Gateway::serve(http::Request& request, http::Reply& reply, Deadline& 
 void Gateway::send_kept(Exchange& x) {
   const cache::Form form = form_for(x.question);
   x.recorder.cache = CacheResult::hit;
+  const Time now = Clock::now();
+  if (book_ != nullptr && x.entry->served != nullptr) {
+    book_hit(*x.who, *x.entry, x.request.received, now);
+    x.recorder.booked();
+  }
   send_entry(x.reply, prepared(*x.entry, form), x.recorder.request_id(),
-             x.request.head.find("origin"), x.entry, x.request.received, Clock::now());
+             x.request.head.find("origin"), x.recorder.bill->ticket, x.entry, x.request.received,
+             now);
   if (glance(x.request.head).plain && x.request.head.query.empty()) {
-    house_.cache.remember_bytes(kScope, static_cast<std::uint32_t>(x.question.endpoint),
-                                x.request.body, x.entry, form, x.with->epoch());
+    house_.cache.remember_bytes(x.who->caller->cache_scope,
+                                static_cast<std::uint32_t>(x.question.endpoint), x.request.body,
+                                x.entry, form, x.with->epoch());
   }
 }
 

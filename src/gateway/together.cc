@@ -6,7 +6,6 @@
 #include "gateway/form.h"
 #include "gateway/headers.h"
 #include "gateway/keep.h"
-#include "gateway/scope.h"
 
 namespace penstock::gateway {
 namespace {
@@ -55,6 +54,8 @@ struct Order {
   OwnQuestion own;
   cache::FlightPtr flight;
   observe::Histogram cache_set;
+  std::string scope;  // whose the answer is
+  BillPtr bill;       // of who asked first
 };
 
 // Passes the engine's answer to the flight, and whole and good ones to the cache.
@@ -63,12 +64,12 @@ Task<Result<void>> drive_to_end(Order& order, Deadline& deadline) {
   Question& question = order.own.question;
   engine::Call call{question, order.plan.upstream_model, order.own.headers, order.own.request_id,
                     ask_usage(question, true)};
-  Result<Answer> answer =
-      co_await measured_call(order.with->engines[order.plan.engine], call,
-                             order.with->pairs[order.plan.metrics], false, deadline.at(), deadline);
+  Result<Answer> answer = co_await measured_call(order.with->engines[order.plan.engine], call,
+                                                 order.with->pairs[order.plan.metrics], order.bill,
+                                                 false, deadline.at(), deadline);
   if (!answer) co_return std::move(answer).error();
 
-  Keeper keeper(order.with->settings->cache, question, *answer, kScope);
+  Keeper keeper(order.with->settings->cache, question, *answer, order.scope);
   if (!answer->rest) answer->length = answer->body.size();
   order.flight->head({answer->status, answer->content_type, answer->headers, answer->length});
   if (!answer->rest) {
@@ -89,7 +90,9 @@ Task<Result<void>> drive_to_end(Order& order, Deadline& deadline) {
   if (order.with->engines[order.plan.engine]->version() != order.version) co_return Result<void>();
   Random random;
   const Time now = Clock::now();
-  if (auto entry = keeper.entry(order.key, order.plan.model, engine.name, now, random)) {
+  const EngineMetrics& pair = *order.with->pairs[order.plan.metrics];
+  const Served* const served = pair.served[static_cast<std::size_t>(question.endpoint)];
+  if (auto entry = keeper.entry(order.key, order.plan.model, engine.name, served, now, random)) {
     order.house.cache.store(std::move(entry));
     order.cache_set.observe(seconds(Clock::now() - now));
   }
@@ -126,10 +129,12 @@ cache::FlightTable::Joined Gateway::join(Exchange& x, cache::Flight* failed) {
                                                                     : flights.alone(x.key, loop_);
   if (joined.leader) {
     const std::vector<HeaderView> headers = forwarded(x.request.head);
-    auto order =
-        std::unique_ptr<Order>(new Order{house_, loop_, x.with, x.plan, x.key, x.version,
-                                         OwnQuestion(x.question, headers, x.recorder.request_id()),
-                                         joined.flight, metrics_.cache_set});
+    auto order = std::unique_ptr<Order>(
+        new Order{house_, loop_, x.with, x.plan, x.key, x.version,
+                  OwnQuestion(x.question, headers, x.recorder.request_id()), joined.flight,
+                  metrics_.cache_set, x.who->caller->cache_scope, x.recorder.bill});
+    x.recorder.bill->call_begins(x.settings().engines[x.plan.engine].price,
+                                 x.with->pairs[x.plan.metrics]->cost);
     loop_.spawn(drive(std::move(order)));
   }
   return joined;

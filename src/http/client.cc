@@ -245,7 +245,7 @@ Task<Result<ClientAnswer>> exchange(Pool& pool, std::span<const std::string_view
     if (!lease) co_return std::move(lease).error();
     const bool reused = lease->reused();
     ClientAnswer answer(pool, *std::move(lease));
-    Transport& transport = **answer.lease_;
+    net::Transport& transport = **answer.lease_;
     Result<void> sent = co_await transport.write(request, deadline);
     // An engine may refuse a request before it has read all of it.
     const bool refused = !sent && sent.error().kind == Kind::broken;

@@ -19,7 +19,7 @@ PoolMetrics::PoolMetrics(observe::Shard& shard, const std::string& engine)
       idle(shard.gauge("penstock_engine_connections", "Connections to engines.",
                        {{"engine", engine}, {"state", "idle"}})) {}
 
-Pool::Pool(Loop& loop, PoolOptions options, PoolMetrics metrics, Addresses::Lookup lookup)
+Pool::Pool(Loop& loop, PoolOptions options, PoolMetrics metrics, net::Addresses::Lookup lookup)
     : loop_(loop),
       options_(std::move(options)),
       metrics_(metrics),
@@ -90,7 +90,7 @@ Task<Result<Pool::Lease>> Pool::take(Deadline& deadline, bool fresh) {
     if (!free) co_return std::move(free).error();
   }
   while (!fresh && !idle_.empty()) {
-    std::unique_ptr<Transport> transport = std::move(idle_.back().transport);
+    std::unique_ptr<net::Transport> transport = std::move(idle_.back().transport);
     idle_.pop_back();
     if (transport->quiet()) {
       Lease lease(*this, std::move(transport));
@@ -112,7 +112,7 @@ Task<Result<Pool::Lease>> Pool::connect(Deadline& deadline) {
   changed();
   Deadline connecting(deadline, begun + options_.connect_timeout);
   Error last{Kind::unreachable, Source::engine, true, "no answer in time"};
-  Result<Endpoints> addresses = co_await addresses_.get(connecting);
+  Result<net::Endpoints> addresses = co_await addresses_.get(connecting);
   const std::size_t count = addresses ? addresses->size() : 0;
   if (!addresses) last = addresses.error();
   for (std::size_t i = 0; i < count && !connecting.over(); ++i) {
@@ -122,7 +122,7 @@ Task<Result<Pool::Lease>> Pool::connect(Deadline& deadline) {
     const Duration share =
         std::max(connecting.at() - now, Duration::zero()) / static_cast<std::int64_t>(count - i);
     Deadline attempt(connecting, now + share);
-    lease.transport_ = std::make_unique<Transport>(loop_);
+    lease.transport_ = std::make_unique<net::Transport>(loop_);
     Result<void> done = co_await lease.transport_->connect(address, attempt);
     if (done && options_.origin.https) {
       done = co_await lease.transport_->handshake(*options_.tls, options_.origin.host, attempt);

@@ -16,16 +16,16 @@
 
 #include "base/buffer.h"
 #include "base/signal.h"
-#include "http/pool_addresses.h"
-#include "http/transport.h"
 #include "http/url.h"
+#include "net/addresses.h"
+#include "net/transport.h"
 #include "observe/metrics.h"
 
 namespace penstock::http {
 
 struct PoolOptions {
   Url origin;
-  std::shared_ptr<TlsClient> tls;  // for https
+  std::shared_ptr<net::TlsClient> tls;  // for https
   std::size_t max = 256;
   Duration idle = 60s;
   Duration connect_timeout = 2s;  // names, TCP and TLS together
@@ -43,7 +43,7 @@ class Pool {
  public:
   // REQUIRES: options.max > 0; options.tls where the origin is https.
   Pool(Loop& loop, PoolOptions options, PoolMetrics metrics,
-       Addresses::Lookup lookup = Addresses::system_lookup);
+       net::Addresses::Lookup lookup = net::Addresses::system_lookup);
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
   // REQUIRES: no lease, no take under way.
@@ -63,8 +63,8 @@ class Pool {
     Lease& operator=(Lease&&) = delete;
     ~Lease();
 
-    Transport& operator*() { return *transport_; }
-    Transport* operator->() { return transport_.get(); }
+    net::Transport& operator*() { return *transport_; }
+    net::Transport* operator->() { return transport_.get(); }
     bool reused() const { return reused_; }
     // The exchange ended cleanly: the connection may serve another. The lease is empty then.
     void keep();
@@ -72,11 +72,11 @@ class Pool {
    private:
     friend class Pool;
     explicit Lease(Pool& pool) : pool_(&pool) { ++pool_->open_; }
-    Lease(Pool& pool, std::unique_ptr<Transport> idle)
+    Lease(Pool& pool, std::unique_ptr<net::Transport> idle)
         : pool_(&pool), transport_(std::move(idle)), reused_(true) {}
 
     Pool* pool_;
-    std::unique_ptr<Transport> transport_;  // empty while it is being connected
+    std::unique_ptr<net::Transport> transport_;  // empty while it is being connected
     bool reused_ = false;
   };
 
@@ -90,7 +90,7 @@ class Pool {
 
  private:
   struct Idle {
-    std::unique_ptr<Transport> transport;
+    std::unique_ptr<net::Transport> transport;
     Time since;
   };
   // A place in the line, left however the wait ends.
@@ -121,7 +121,7 @@ class Pool {
   Loop& loop_;
   const PoolOptions options_;
   PoolMetrics metrics_;
-  Addresses addresses_;
+  net::Addresses addresses_;
   std::vector<Idle> idle_;  // latest last
   std::size_t open_ = 0;
   std::deque<Place*> line_;

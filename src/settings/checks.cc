@@ -250,6 +250,7 @@ void check(const Settings& settings, Report& report) {
     report.add_at_key("engines", {"several of these would take every name: say which `models` "
                                   "they answer as"});
   }
+  check_access(settings, report);
   if (settings.cache.memory.max_entry > settings.cache.memory.size &&
       !report.faulty("cache.memory")) {
     report.add_at_value("cache.memory.max_entry", {"is larger than cache.memory.size"});

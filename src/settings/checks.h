@@ -17,6 +17,9 @@ bool own_address(const Settings& settings, std::string_view url);
 // Settings made without a file are checked too: their problems then have no places.
 void check(const Settings& settings, Report& report);
 
+// Of them what says who may ask, how much, and where it is kept (checks_access.cc).
+void check_access(const Settings& settings, Report& report);
+
 // Whether the folders and files are there that the file names.
 void check_files(const Settings& settings, Report& report);
 

@@ -3,6 +3,7 @@
 
 #include "settings/settings.h"
 #include "settings/table.h"
+#include "settings/text.h"
 
 namespace penstock::settings {
 namespace {
@@ -18,6 +19,14 @@ void write_list(const std::vector<T>& elements, std::string_view scope, std::siz
     std::uint8_t kind = 0;
     if constexpr (std::is_same_v<T, EngineSettings>) kind = only(one.kind);
     write_keys(scope, &one, kind, indent, out, true);
+  }
+}
+
+void write_named(const std::vector<NamedQuotas>& elements, std::string_view scope,
+                 std::size_t indent, std::string& out) {
+  for (const NamedQuotas& one : elements) {
+    out += fmt::format("{}{}:\n", std::string(indent, ' '), quote(one.name));
+    write_keys(scope, &one, 0, indent + 2, out);
   }
 }
 
@@ -42,6 +51,11 @@ void write_keys(std::string_view scope, const void* object, std::uint8_t kind, s
       write_list(static_cast<const Settings*>(object)->engines, "engines[]", indent + 4, out);
     } else if (key->path == "models") {
       write_list(static_cast<const Settings*>(object)->models, "models[]", indent + 4, out);
+    } else if (key->path == "tenants") {
+      write_list(static_cast<const Settings*>(object)->tenants, "tenants[]", indent + 4, out);
+    } else if (key->path == "limits.models") {
+      write_named(static_cast<const Settings*>(object)->limits.models, "limits.models[]",
+                  indent + 2, out);
     } else {
       write_keys(key->path, object, kind, indent + 2, out);
     }

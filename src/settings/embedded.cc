@@ -133,13 +133,20 @@ Result<Embedded, Problems> embedded_defaults(const Overrides& overrides,
   }
   add_documents(overrides, *settings);
 
+  if (const auto url = given(environment, "DATABASE_URL")) {
+    if (auto value = take("store.url", *url, "DATABASE_URL", problems)) {
+      settings->store.url = std::get<std::string>(*std::move(value));
+    }
+  }
+  if (const auto url = given(environment, "REDIS_URL")) {
+    settings->cache.redis.urls = {*url};
+  }
+  settings->secret = given(environment, "PENSTOCK_SECRET").value_or("");
   struct Ignored {
     const char* name;
     std::string_view lacks;
   };
-  constexpr std::array<Ignored, 3> kIgnored = {{
-      {"REDIS_URL", "Redis level"},
-      {"DATABASE_URL", "database"},
+  constexpr std::array<Ignored, 1> kIgnored = {{
       {"ANTHROPIC_API_KEY", "engine for Anthropic's API"},
   }};
   for (const Ignored& ignored : kIgnored) {
@@ -160,6 +167,9 @@ Result<Embedded, Problems> embedded_defaults(const Overrides& overrides,
       problem.file = "PORT";
       problem.path.clear();
       problem.expected = "another port";
+    } else if (problem.path == "cache.redis.urls[0]") {
+      problem.file = "REDIS_URL";
+      problem.path.clear();
     } else if (problem.path ==
                "engines[" + std::to_string(settings->engines.size() - 1) + "].url") {
       problem.file = "--engine";

@@ -157,14 +157,25 @@ TEST_F(EmbeddedDefaults, TakeThePort) {
 }
 
 TEST_F(EmbeddedDefaults, WarnOfVariablesThatCannotBeHonoured) {
-  const Embedded made = good(
-      {},
-      {{"REDIS_URL", "redis://a"}, {"DATABASE_URL", "postgresql://a"}, {"ANTHROPIC_API_KEY", "x"}});
+  const Embedded made = good({}, {{"ANTHROPIC_API_KEY", "x"}});
   EXPECT_THAT(made.warnings,
-              ElementsAre("REDIS_URL is set, but this version has no Redis level: ignored",
-                          "DATABASE_URL is set, but this version has no database: ignored",
-                          "ANTHROPIC_API_KEY is set, but this version has no engine for "
+              ElementsAre("ANTHROPIC_API_KEY is set, but this version has no engine for "
                           "Anthropic's API: ignored"));
+}
+
+TEST_F(EmbeddedDefaults, TakeTheDatabaseRedisAndTheSecretFromTheEnvironment) {
+  const Embedded made = good({}, {{"REDIS_URL", "redis://a:6379/1"},
+                                  {"DATABASE_URL", "postgresql://u:p@a/d"},
+                                  {"PENSTOCK_SECRET", "s"}});
+  EXPECT_THAT(made.warnings, IsEmpty());
+  EXPECT_EQ(made.settings->store.url, "postgresql://u:p@a/d");
+  EXPECT_THAT(made.settings->cache.redis.urls, ElementsAre("redis://a:6379/1"));
+  EXPECT_EQ(made.settings->secret, "s");
+  EXPECT_THAT(bad({}, {{"DATABASE_URL", "mysql://u:p@a/d"}}),
+              ElementsAre("DATABASE_URL: its value cannot be used; expected sqlite:PATH or "
+                          "postgresql://user@host/db"));
+  EXPECT_THAT(bad({}, {{"REDIS_URL", "http://a"}}),
+              ElementsAre("REDIS_URL: is no Redis that can be used; expected redis://host:6379/0"));
 }
 
 TEST_F(EmbeddedDefaults, SayWhatIsWrongWithTheCommandLine) {

@@ -47,8 +47,8 @@ std::string nearest_key(std::string_view section, std::string_view name) {
 }
 
 bool is_single(Type type) {
-  return type != Type::section && type != Type::sections && type != Type::texts &&
-         type != Type::values;
+  return type != Type::section && type != Type::sections && type != Type::named &&
+         type != Type::texts && type != Type::values;
 }
 
 class Reader {
@@ -96,6 +96,9 @@ class Reader {
       case Type::sections:
         if (is(node, Node::Kind::list, key, path)) elements(node, key, path, object);
         break;
+      case Type::named:
+        if (is(node, Node::Kind::mapping, key, path)) named(node, key, path, object);
+        break;
       case Type::texts:
         if (!is(node, Node::Kind::list, key, path)) break;
         for (std::size_t i = 0; i < node.items.size(); ++i) {
@@ -130,13 +133,34 @@ class Reader {
       const Node& item = node.items[i];
       const std::string inner = fmt::format("{}[{}]", path, i);
       report_.place(inner, item.at, item.at);
-      void* const element = key.add(object);
-      if (item.kind == Node::Kind::mapping) {
-        section(item, scope, inner, element);
-      } else {
-        report_.add(item.at, inner,
-                    {std::string(kind_name(item.kind)), "a mapping (`key: value` lines)"});
+      element(item, scope, inner, key.add(object, {}));
+    }
+  }
+
+  void named(const Node& node, const Key& key, const std::string& path, void* object) {
+    const std::string scope = std::string(key.path) + "[]";
+    for (const Member& member : node.members) {
+      const std::string inner = join(path, member.name);
+      report_.place(inner, member.at, member.value.at);
+      if (Result<Value, Fault> name = value_of(name_in(key), member.name); !name) {
+        report_.add(member.at, inner, {"this name cannot be", expected(name_in(key))});
+        continue;
       }
+      element(member.value, scope, inner, key.add(object, member.name));
+    }
+  }
+
+  // What the names of a mapping are read as.
+  static Key name_in(const Key& key) {
+    return {.path = key.path, .type = Type::text, .form = key.form, .required = true};
+  }
+
+  void element(const Node& node, const std::string& scope, const std::string& path, void* object) {
+    if (node.kind == Node::Kind::mapping) {
+      section(node, scope, path, object);
+    } else {
+      report_.add(node.at, path,
+                  {std::string(kind_name(node.kind)), "a mapping (`key: value` lines)"});
     }
   }
 

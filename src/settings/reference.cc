@@ -38,7 +38,9 @@ The documents engine over ./docs (`--docs DIR`), as the model `handbook`, on 127
 | `OPENAI_API_KEY` | that vendor for every other model, unless `--engine` is given |
 | `OPENAI_BASE_URL` | another place than `https://api.openai.com/v1` to ask with that key, as in OpenAI's SDKs |
 | `PORT` | the port of the API; 0 takes free ones, for the admin listener too |
-| `REDIS_URL`, `DATABASE_URL`, `ANTHROPIC_API_KEY` | not in this version: a warning |
+| `DATABASE_URL` | `store.url` |
+| `REDIS_URL` | the one of `cache.redis.urls` |
+| `ANTHROPIC_API_KEY` | not in this version: a warning |
 
 With an engine of that kind the documents are served where ./docs exists or `--docs` is given.
 
@@ -55,7 +57,8 @@ With a file or without; they win over the file, and are read again at a reload.
 std::string_view short_name(Type type) {
   switch (type) {
     case Type::section:
-    case Type::sections: return "";
+    case Type::sections:
+    case Type::named: return "";
     case Type::values: return "names and texts";
     case Type::texts: return "list of texts";
     case Type::boolean: return "true or false";
@@ -92,8 +95,11 @@ std::string facts(const Key& key) {
   if (key.type == Type::section && !key.words.empty()) {
     return text + fmt::format("{}; default `{}`; ", expected(key), key.standard);
   }
-  if (key.type == Type::section || key.type == Type::sections) return text;
-  const bool in_words = key.type == Type::word || key.form == Form::name || key.form == Form::token;
+  if (key.type == Type::section || key.type == Type::sections || key.type == Type::named) {
+    return text;
+  }
+  const bool in_words = key.type == Type::word || key.form == Form::name ||
+                        key.form == Form::token || key.form == Form::database;
   text += in_words ? expected(key) : std::string(short_name(key.type));
   if (!key.least.empty()) text += fmt::format(", {} to {}", key.least, key.most);
   if (!key.unit.empty()) text += fmt::format(" {}", key.unit);

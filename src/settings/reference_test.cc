@@ -64,7 +64,7 @@ TEST(Describe, WhatItShowsMeansTheSameSettings) {
 TEST(Describe, LeavesOutWhatAnEngineOfItsKindDoesNotHave) {
   const std::string shown = describe(**parse("", "f", variables()));
   EXPECT_THAT(shown, HasSubstr("    path: \"./docs\"\n"));
-  EXPECT_THAT(shown, Not(HasSubstr("url:")));
+  EXPECT_THAT(shown, Not(HasSubstr("    url:")));
   EXPECT_THAT(shown, Not(HasSubstr("simulated:")));
 }
 

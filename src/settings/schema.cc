@@ -121,6 +121,10 @@ std::string property(const Key& key, std::size_t indent) {
       parts.push_back(fmt::format(R"("type": ["array", "null"], "items": {{{}}})",
                                   object_of(std::string(key.path) + "[]", indent)));
       break;
+    case Type::named:
+      parts.push_back(fmt::format(R"("type": ["object", "null"], "additionalProperties": {{{}}})",
+                                  object_of(std::string(key.path) + "[]", indent)));
+      break;
     case Type::texts:
       parts.push_back(fmt::format(R"("type": ["array", "null"], "items": {{"anyOf": [{}, {}]}})",
                                   texts_of(key), kExpansion));

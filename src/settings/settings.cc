@@ -36,6 +36,7 @@ Result<SettingsPtr, Problems> read(std::string_view yaml, std::string_view file_
     if (!report.given("engines") || !settings->engines.empty()) {
       complete(*settings, report.given("cache.memory.max_entry"));
     }
+    if (!report.given("secret")) settings->secret = environment("PENSTOCK_SECRET").value_or("");
     check(*settings, report);
     if (files) check_files(*settings, report);
   }

@@ -123,6 +123,12 @@ struct EngineSettings {
     friend bool operator==(const Timeout&, const Timeout&) = default;
   } timeout;
 
+  struct Price {  // of a million tokens, in the currency that is accounted in
+    double input = 0;
+    double output = 0;
+    friend bool operator==(const Price&, const Price&) = default;
+  } price;
+
   struct Simulated {
     std::uint64_t seed = 1;
     Duration first_token = 200ms;    // the median of a log-normal distribution
@@ -155,6 +161,7 @@ struct Ejection {
 };
 
 enum class CacheAnswers : std::uint8_t { safe, all, off };
+enum class Scope : std::uint8_t { key, tenant, shared };  // whose answers may be given to whom
 enum class CachePolicy : std::uint8_t { lru, s3fifo };
 
 struct Cache {
@@ -171,15 +178,96 @@ struct Cache {
     friend bool operator==(const Ttl&, const Ttl&) = default;
   } ttl;
   bool coalesce = true;
+  Scope scope = Scope::tenant;
+  // Shared by nodes. In this version limits and changes of keys go through it, and no answers.
+  struct Redis {
+    std::vector<std::string> urls;  // at most one in this version
+    std::string username;
+    std::string password;
+    std::string ca;
+    std::uint32_t connections = 2;  // a worker
+    Duration timeout = 50ms;        // of all that one request waits for
+    friend bool operator==(const Redis&, const Redis&) = default;
+  } redis;
   friend bool operator==(const Cache&, const Cache&) = default;
 };
 
-enum class AuthMode : std::uint8_t { none };
+enum class AuthMode : std::uint8_t { none, keys, jwt };
 
 struct Auth {
   AuthMode mode = AuthMode::none;
   bool allow_anonymous = false;
+  struct Jwt {
+    std::string issuer;
+    std::string audience;
+    std::string jwks_url;
+    std::string tenant_claim = "tenant";
+    friend bool operator==(const Jwt&, const Jwt&) = default;
+  } jwt;
   friend bool operator==(const Auth&, const Auth&) = default;
+};
+
+// What may be used; what is not set is not limited.
+struct Quotas {
+  std::optional<Rate> requests;
+  std::optional<Rate> tokens;
+  std::optional<std::uint32_t> inflight;
+  struct Spend {  // in the currency of the prices
+    std::optional<double> day;
+    std::optional<double> month;
+    friend bool operator==(const Spend&, const Spend&) = default;
+  } spend;
+  friend bool operator==(const Quotas&, const Quotas&) = default;
+};
+
+struct Tenant {
+  std::string name;
+  Quotas limits;  // of all its callers together
+  struct OwnCache {
+    std::optional<Scope> scope;  // none: cache.scope
+    friend bool operator==(const OwnCache&, const OwnCache&) = default;
+  } cache;
+  std::vector<std::string> models;  // those it may ask; empty: all
+  friend bool operator==(const Tenant&, const Tenant&) = default;
+};
+
+enum class LimitsShared : std::uint8_t { automatic, redis, local };
+
+struct NamedQuotas {
+  std::string name;
+  Quotas limits;
+  friend bool operator==(const NamedQuotas&, const NamedQuotas&) = default;
+};
+
+struct Limits {
+  Quotas standard;  // of each caller for which neither its key nor its tenant decides
+  Quotas global;    // of all together
+  std::vector<NamedQuotas> models;  // of all who ask a model together
+  LimitsShared shared = LimitsShared::automatic;
+  friend bool operator==(const Limits&, const Limits&) = default;
+};
+
+enum class RecordText : std::uint8_t { none, hashed, full };
+
+struct Store {
+  std::string url = "sqlite:./penstock.db";
+  std::vector<std::string> replicas;
+  Duration max_lag = 2s;
+  struct Pool {
+    std::optional<std::uint32_t> max;  // none: all of the node's share
+    std::uint32_t total = 48;          // over all live nodes
+    Duration idle = 60s;
+    Duration acquire_timeout = 1s;
+    friend bool operator==(const Pool&, const Pool&) = default;
+  } pool;
+  struct Usage {
+    std::uint32_t queue = 100000;
+    Duration flush = 200ms;
+    Duration keep = 24h * 95;
+    RecordText record_text = RecordText::none;
+    friend bool operator==(const Usage&, const Usage&) = default;
+  } usage;
+  friend bool operator==(const Store&, const Store&) = default;
 };
 
 struct Metrics {
@@ -205,8 +293,12 @@ struct Settings {
   std::vector<EngineSettings> engines;  // at least one, once parsed; names are unique
   std::vector<ModelSettings> models;    // at least one, once parsed; "*" at most once
   Ejection ejection;
+  std::string secret;  // empty: the store keeps one that it made up
   Cache cache;
   Auth auth;
+  std::vector<Tenant> tenants;  // names are unique
+  Limits limits;
+  Store store;
   Metrics metrics;
   Logging logging;
   friend bool operator==(const Settings&, const Settings&) = default;

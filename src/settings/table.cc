@@ -89,6 +89,13 @@ Result<Value, Fault> text_of_form(Form form, std::string_view text) {
     case Form::origin:
       if (auto fault = fault_of_origin(text)) return *std::move(fault);
       break;
+    case Form::database:
+      if (!visible(text)) return Fault{"it has spaces, control or non-ASCII characters"};
+      if (!(text.starts_with("sqlite:") && text.size() > 7) && !text.starts_with("postgresql://") &&
+          !text.starts_with("postgres://")) {
+        return Fault{};
+      }
+      break;
     case Form::path:
       if (!text.starts_with('/') || !visible(text) || text.find_first_of("?#") != text.npos) {
         return Fault{};
@@ -134,7 +141,8 @@ Result<Value, Fault> read(const Key& key, std::string_view text) {
     case Type::texts:
     case Type::values: return text_of_form(key.form, text);
     case Type::section: return word_of(key, text);
-    case Type::sections: break;
+    case Type::sections:
+    case Type::named: break;
   }
   return Fault{};
 }
@@ -159,6 +167,7 @@ std::string_view form_name(Form form) {
     case Form::model: return "a name without spaces, at most 256 characters";
     case Form::token: return "a text without spaces";
     case Form::origin: return "an origin such as https://app.example, or `*` for all";
+    case Form::database: return "sqlite:PATH or postgresql://user@host/db";
     case Form::path: return "a path such as /metrics";
   }
   return "a text";
@@ -177,6 +186,7 @@ std::string type_name(const Key& key) {
     case Type::section:
       return (key.words.empty() ? "" : words_of(key) + ", or ") + "a mapping (`key: value` lines)";
     case Type::sections: return "a list of mappings";
+    case Type::named: return "a mapping of names to mappings";
     case Type::values: return "a mapping of names to texts";
     case Type::texts: return "a list of texts";
     case Type::boolean: return "true or false";
@@ -210,7 +220,7 @@ std::string_view Key::parent() const {
 const std::vector<Key>& table() {
   static const std::vector<Key> keys = [] {
     std::vector<Key> all;
-    for (auto part : {edge_keys(), engine_keys(), cache_keys(), remaining_keys()}) {
+    for (auto part : {edge_keys(), engine_keys(), cache_keys(), access_keys(), remaining_keys()}) {
       all.insert(all.end(), part.begin(), part.end());
     }
     // A section stands before its keys, so that one pass hands its reason down.
@@ -292,6 +302,14 @@ void put(const Key& key, void* object, Value value) {
                    *f = number != nullptr ? std::optional(static_cast<std::uint32_t>(*number))
                                           : std::nullopt;
                  },
+                 [&](std::optional<double>* f) {
+                   const auto* number = std::get_if<double>(&value);
+                   *f = number != nullptr ? std::optional(*number) : std::nullopt;
+                 },
+                 [&](std::optional<Rate>* f) {
+                   const auto* rate = std::get_if<Rate>(&value);
+                   *f = rate != nullptr ? std::optional(*rate) : std::nullopt;
+                 },
                  [&](double* f) { *f = std::get<double>(value); },
                  [&](Bytes* f) { *f = std::get<Bytes>(value); },
                  [&](Duration* f) {
@@ -307,13 +325,18 @@ void put(const Key& key, void* object, Value value) {
                    // The name was put first, by the caller.
                    f->back().value = std::get<std::string>(std::move(value));
                  },
-                 [&](const Choice& f) { f.put(f.field, std::get<WordIndex>(value).index); },
+                 [&](const Choice& f) {
+                   if (const auto* word = std::get_if<WordIndex>(&value)) {
+                     f.put(f.field, word->index);
+                   }  // else it is left open
+                 },
              },
              key.field(object));
 }
 
 std::string written(const Key& key, const void* object, bool hide) {
   const auto text = [&](const std::string& value) {
+    if (hide && key.form == Form::database) return quote(without_secrets(value));
     if (hide && key.secret && !value.empty()) return quote("***");
     std::string literal = value;
     for (std::size_t at = literal.find("${"); at != literal.npos; at = literal.find("${", at + 3)) {
@@ -330,6 +353,12 @@ std::string written(const Key& key, const void* object, bool hide) {
                         [](const std::uint64_t* f) { return fmt::format("{}", *f); },
                         [&](const std::optional<std::uint32_t>* f) {
                           return *f ? fmt::format("{}", **f) : std::string(key.special);
+                        },
+                        [&](const std::optional<double>* f) {
+                          return *f ? to_text(**f) : std::string(key.special);
+                        },
+                        [&](const std::optional<Rate>* f) {
+                          return *f ? to_text(**f) : std::string(key.special);
                         },
                         [&](const double* f) {
                           return key.type == Type::ratio ? ratio_to_text(*f) : to_text(*f);
@@ -357,7 +386,11 @@ std::string written(const Key& key, const void* object, bool hide) {
                           }
                           return map + "}";
                         },
-                        [&](const Choice& f) { return word_at(key, f.get(f.field)); },
+                        [&](const Choice& f) {
+                          const std::uint8_t index = f.get(f.field);
+                          return index == kNotChosen ? std::string(key.special)
+                                                     : word_at(key, index);
+                        },
                     },
                     // Access is written for changing; nothing is changed here.
                     key.field(const_cast<void*>(object)));

@@ -25,6 +25,7 @@ namespace penstock::settings {
 enum class Type : std::uint8_t {
   section,   // a mapping whose keys are in the table
   sections,  // a list of such; its keys' paths go on with "[]."
+  named,     // a mapping of free names to such; likewise
   values,    // a mapping of free names to texts
   texts,     // a list of texts
   boolean,
@@ -42,11 +43,12 @@ enum class Type : std::uint8_t {
 
 // What a text must look like beside its type.
 enum class Form : std::uint8_t {
-  any,     // no control bytes
-  name,    // goes into metric labels, headers and logs: letters, digits, ".", "_", "-"; up to 64
-  model,   // visible ASCII, up to 256
-  token,   // may stand in a header: visible ASCII
-  origin,  // of web pages: "*", or scheme://host[:port] as browsers write it
+  any,       // no control bytes
+  name,      // goes into metric labels, headers and logs: letters, digits, ".", "_", "-"; up to 64
+  model,     // visible ASCII, up to 256
+  token,     // may stand in a header: visible ASCII
+  origin,    // of web pages: "*", or scheme://host[:port] as browsers write it
+  database,  // sqlite:PATH or postgresql://...; shown without what may be secret
   path,  // on the admin listener, where nothing else is: "/" and visible ASCII without "?" and "#"
 };
 
@@ -56,14 +58,16 @@ struct Word {
 };
 
 // A member of Settings, EngineSettings or ModelSettings, whatever its type.
-struct Choice {  // an enumeration, as its value's number
+inline constexpr std::uint8_t kNotChosen = 255;
+struct Choice {  // an enumeration, as its value's number; kNotChosen where it may be left open
   void* field;
   std::uint8_t (*get)(const void* field);
   void (*put)(void* field, std::uint8_t value);
 };
-using Field = std::variant<bool*, std::uint32_t*, std::uint64_t*, std::optional<std::uint32_t>*,
-                           double*, Bytes*, Duration*, Address*, std::string*,
-                           std::vector<std::string>*, std::vector<NamedValue>*, Choice>;
+using Field =
+    std::variant<bool*, std::uint32_t*, std::uint64_t*, std::optional<std::uint32_t>*,
+                 std::optional<double>*, std::optional<Rate>*, double*, Bytes*, Duration*, Address*,
+                 std::string*, std::vector<std::string>*, std::vector<NamedValue>*, Choice>;
 using Access = Field (*)(void* object);
 
 // `at<Settings>([](auto& s) { return &s.listen.address; })`
@@ -72,7 +76,17 @@ constexpr Access at(Member) {
   return [](void* object) -> Field {
     auto* field = Member{}(*static_cast<Object*>(object));
     using Value = std::remove_pointer_t<decltype(field)>;
-    if constexpr (std::is_enum_v<Value>) {
+    if constexpr (requires { requires std::is_enum_v<typename Value::value_type>; }) {
+      // Not set is the last word of the key's.
+      return Choice{field,
+                    [](const void* from) {
+                      const auto& choice = *static_cast<const Value*>(from);
+                      return choice ? static_cast<std::uint8_t>(*choice) : kNotChosen;
+                    },
+                    [](void* to, std::uint8_t value) {
+                      *static_cast<Value*>(to) = static_cast<typename Value::value_type>(value);
+                    }};
+    } else if constexpr (std::is_enum_v<Value>) {
       return Choice{field,
                     [](const void* from) {
                       return static_cast<std::uint8_t>(*static_cast<const Value*>(from));
@@ -107,10 +121,11 @@ struct Key {
   bool required = false;
   bool secret = false;
   std::uint8_t kinds = 0;
-  std::string_view later = {};           // not in this version, and why: "HTTP/2 is still to come"
-  std::string_view help = {};            // sentences
-  Access field = nullptr;                // none where there is no value, or not yet
-  void* (*add)(void* object) = nullptr;  // sections: a new element at the end
+  std::string_view later = {};  // not in this version, and why: "HTTP/2 is still to come"
+  std::string_view help = {};   // sentences
+  Access field = nullptr;       // none where there is no value, or not yet
+  // sections: a new element at the end; named: likewise, of this name.
+  void* (*add)(void* object, std::string_view name) = nullptr;
 
   std::string_view leaf() const;    // "body" of "listen.limits.body"
   std::string_view parent() const;  // "listen.limits"; "engines[]" of "engines[].url"
@@ -151,6 +166,7 @@ std::string written(const Key& key, const void* object, bool hide);
 std::vector<Key> edge_keys();
 std::vector<Key> engine_keys();
 std::vector<Key> cache_keys();
+std::vector<Key> access_keys();
 std::vector<Key> remaining_keys();
 
 }  // namespace penstock::settings

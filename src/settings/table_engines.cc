@@ -18,7 +18,9 @@ std::vector<Key> engine_part() {
       {.path = "engines",
        .type = Type::sections,
        .help = "What answers. Without any: the documents engine `handbook` over ./docs.",
-       .add = [](void* s) -> void* { return &static_cast<Settings*>(s)->engines.emplace_back(); }},
+       .add = [](void* s, std::string_view) -> void* {
+         return &static_cast<Settings*>(s)->engines.emplace_back();
+       }},
       {.path = "engines[].name",
        .type = Type::text,
        .form = Form::name,
@@ -209,10 +211,22 @@ std::vector<Key> engine_part() {
       {.path = "engines[].metrics.path", .type = Type::text, .standard = "/metrics"},
       {.path = "engines[].metrics.interval", .type = Type::duration, .standard = "1s"},
       {.path = "engines[].price",
-       .later = "accounting is still to come",
-       .help = "Per million tokens, in the currency you account in."},
-      {.path = "engines[].price.input", .type = Type::number},
-      {.path = "engines[].price.output", .type = Type::number},
+       .help = "Per million tokens, in the currency you account in; `limits.spend` and the usage "
+               "count in it."},
+      {.path = "engines[].price.input",
+       .type = Type::number,
+       .standard = "0",
+       .least = "0",
+       .most = "1000000",
+       .help = "Of what is asked.",
+       .field = at<EngineSettings>([](auto& e) { return &e.price.input; })},
+      {.path = "engines[].price.output",
+       .type = Type::number,
+       .standard = "0",
+       .least = "0",
+       .most = "1000000",
+       .help = "Of what is answered.",
+       .field = at<EngineSettings>([](auto& e) { return &e.price.output; })},
   };
 }
 
@@ -315,7 +329,9 @@ std::vector<Key> model_part() {
        .help = "The names that clients ask for. Without any, each documents engine is a model of "
                "its own name, and the one other engine, if there is one, takes every other name "
                "(`*`).",
-       .add = [](void* s) -> void* { return &static_cast<Settings*>(s)->models.emplace_back(); }},
+       .add = [](void* s, std::string_view) -> void* {
+         return &static_cast<Settings*>(s)->models.emplace_back();
+       }},
       {.path = "models[].name",
        .type = Type::text,
        .form = Form::model,
@@ -458,11 +474,11 @@ std::vector<Key> resilience_part() {
 
       {.path = "secret",
        .type = Type::text,
-       .standard = "${PENSTOCK_SECRET:-}",
        .secret = true,
-       .later = "keys and cache salts are still to come",
-       .help = "The same on all nodes: key pepper and cache salt are derived from it, each with "
-               "its own label."},
+       .help = "The same on all nodes, PENSTOCK_SECRET where it is not set here: the pepper of "
+               "keys is derived from it. Without one the "
+               "store keeps one that it made up. Whoever changes it makes all keys unknown.",
+       .field = at<Settings>([](auto& s) { return &s.secret; })},
   };
 }
 

@@ -1,106 +1,9 @@
-// The table, last part: who may ask, what is kept, what is watched.
+// The table, last part: what is watched.
 #include "settings/table.h"
 
 namespace penstock::settings {
-namespace {
-
-constexpr std::string_view kKeys = "keys are still to come";
-constexpr std::string_view kTokens = "tokens of an identity provider are still to come";
-constexpr std::string_view kLimits = "limits are still to come";
-
-}  // namespace
-
 std::vector<Key> remaining_keys() {
   return {
-      {.path = "auth", .help = "Who may ask."},
-      {.path = "auth.mode",
-       .type = Type::word,
-       .standard = "none",
-       .words = {{"none"}, {"keys", kKeys}, {"jwt", kTokens}},
-       .help = "none: whoever reaches the address.",
-       .field = at<Settings>([](auto& s) { return &s.auth.mode; })},
-      {.path = "auth.allow_anonymous",
-       .type = Type::boolean,
-       .standard = "false",
-       .help = "Allows `mode: none` on an address that is not loopback: anyone who reaches it may "
-               "ask.",
-       .field = at<Settings>([](auto& s) { return &s.auth.allow_anonymous; })},
-      {.path = "auth.jwt", .later = kTokens, .help = "An identity provider's tokens."},
-      {.path = "auth.jwt.issuer", .type = Type::text},
-      {.path = "auth.jwt.audience", .type = Type::text},
-      {.path = "auth.jwt.jwks_url", .type = Type::text},
-      {.path = "auth.jwt.tenant_claim", .type = Type::text, .standard = "tenant"},
-
-      {.path = "tenants",
-       .type = Type::sections,
-       .standard = "[]",
-       .later = "tenants are still to come",
-       .help = "Those who share the gateway and must not see each other."},
-      {.path = "tenants[].name", .type = Type::text},
-      {.path = "tenants[].limits", .help = "As `limits`."},
-      {.path = "tenants[].cache", .help = "As `cache`, for this tenant."},
-      {.path = "tenants[].cache.scope",
-       .type = Type::word,
-       .standard = "tenant",
-       .words = {{"key"}, {"tenant"}, {"shared"}}},
-      {.path = "tenants[].models",
-       .type = Type::texts,
-       .standard = "[]",
-       .help = "The models it may ask; all where none is named."},
-
-      {.path = "limits", .later = kLimits, .help = "Of whoever has no limits of its own."},
-      {.path = "limits.requests",
-       .type = Type::rate,
-       .standard = "none",
-       .special = "none",
-       .help = "600/m lets 600 through at once, then one each 100 ms."},
-      {.path = "limits.tokens", .type = Type::rate, .standard = "none", .special = "none"},
-      {.path = "limits.inflight", .type = Type::integer, .standard = "none", .special = "none"},
-      {.path = "limits.spend", .help = "In the currency of the prices."},
-      {.path = "limits.spend.day", .type = Type::number, .standard = "none", .special = "none"},
-      {.path = "limits.spend.month", .type = Type::number, .standard = "none", .special = "none"},
-      {.path = "limits.models", .standard = "{}", .help = "The same four, by model."},
-      {.path = "limits.shared",
-       .type = Type::word,
-       .standard = "auto",
-       .words = {{"auto"}, {"redis"}, {"local"}},
-       .help = "auto: Redis where cache.redis.urls is set, else local; without Redis each node "
-               "enforces its share."},
-
-      {.path = "store",
-       .later = "the database is still to come",
-       .help = "Where usage, keys and changes are kept."},
-      {.path = "store.url",
-       .type = Type::text,
-       .standard = "sqlite:./penstock.db",
-       .secret = true,
-       .help = "Or postgresql://user@host/db."},
-      {.path = "store.replicas",
-       .type = Type::texts,
-       .standard = "[]",
-       .secret = true,
-       .help = "Read-only URLs; a replica that lags more than max_lag is left out."},
-      {.path = "store.max_lag", .type = Type::duration, .standard = "2s"},
-      {.path = "store.pool", .help = "Connections to the database."},
-      {.path = "store.pool.max", .type = Type::integer, .standard = "auto", .special = "auto"},
-      {.path = "store.pool.total",
-       .type = Type::integer,
-       .standard = "48",
-       .help = "Over all live nodes, replicas included; each node takes its share."},
-      {.path = "store.pool.idle", .type = Type::duration, .standard = "60s"},
-      {.path = "store.pool.acquire_timeout", .type = Type::duration, .standard = "1s"},
-      {.path = "store.usage", .help = "The ledger of calls."},
-      {.path = "store.usage.queue", .type = Type::integer, .standard = "100000"},
-      {.path = "store.usage.flush", .type = Type::duration, .standard = "200ms"},
-      {.path = "store.usage.keep",
-       .type = Type::duration,
-       .standard = "95d",
-       .help = "Daily sums stay."},
-      {.path = "store.usage.record_text",
-       .type = Type::word,
-       .standard = "none",
-       .words = {{"none"}, {"hashed"}, {"full"}}},
-
       {.path = "metrics", .help = "What Prometheus reads."},
       {.path = "metrics.path",
        .type = Type::text,
@@ -125,7 +28,7 @@ std::vector<Key> remaining_keys() {
       {.path = "metrics.tenants",
        .type = Type::texts,
        .standard = "[]",
-       .later = "tenants are still to come",
+       .later = "series by tenant are still to come",
        .help = "Tenants that have series of their own."},
 
       {.path = "tracing", .later = "traces are still to come", .help = "OpenTelemetry."},

@@ -271,6 +271,25 @@ constexpr std::string_view kAdded[] = {
     "engines[].simulated.rate_limited",
     "engines[].simulated.slots",
     "engines[].simulated.queue",
+    "limits.global",
+    "limits.models[].requests",
+    "limits.models[].tokens",
+    "limits.models[].inflight",
+    "limits.models[].spend",
+    "limits.models[].spend.day",
+    "limits.models[].spend.month",
+    "limits.global.requests",
+    "limits.global.tokens",
+    "limits.global.inflight",
+    "limits.global.spend",
+    "limits.global.spend.day",
+    "limits.global.spend.month",
+    "tenants[].limits.requests",
+    "tenants[].limits.tokens",
+    "tenants[].limits.inflight",
+    "tenants[].limits.spend",
+    "tenants[].limits.spend.day",
+    "tenants[].limits.spend.month",
 };
 
 TEST(Table, HasTheContractsPathsAndTheAddedOnesAndNoOthers) {
@@ -286,17 +305,19 @@ TEST(Table, HasASectionBeforeItsKeys) {
   for (const Key& key : table()) {
     EXPECT_TRUE(sections.contains(key.parent())) << key.path;
     if (key.type == Type::section) sections.emplace(key.path);
-    if (key.type == Type::sections) sections.emplace(std::string(key.path) + "[]");
+    if (key.type == Type::sections || key.type == Type::named)
+      sections.emplace(std::string(key.path) + "[]");
   }
 }
 
 TEST(Table, HasAFieldForEachValueThatExistsAndForNoOther) {
   for (const Key& key : table()) {
-    const bool section = key.type == Type::section || key.type == Type::sections;
+    const bool list = key.type == Type::sections || key.type == Type::named;
+    const bool section = key.type == Type::section || list;
     // A section has one where a word may stand for it.
     const bool has_value = !section || !key.words.empty();
     EXPECT_EQ(key.field != nullptr, key.later.empty() && has_value) << key.path;
-    EXPECT_EQ(key.add != nullptr, key.later.empty() && key.type == Type::sections) << key.path;
+    EXPECT_EQ(key.add != nullptr, key.later.empty() && list) << key.path;
     if (key.later.empty()) {
       EXPECT_FALSE(key.help.empty()) << key.path;
     }
@@ -318,8 +339,8 @@ TEST(Table, KeysOfASectionToComeAreToCome) {
 TEST(Table, EveryDefaultAndBoundIsAValueOfItsKey) {
   std::size_t checked = 0;
   for (const Key& key : table()) {
-    if (key.type == Type::section || key.type == Type::sections || key.type == Type::texts ||
-        key.type == Type::values || key.standard.empty()) {
+    if (key.type == Type::section || key.type == Type::sections || key.type == Type::named ||
+        key.type == Type::texts || key.type == Type::values || key.standard.empty()) {
       continue;
     }
     EXPECT_TRUE(value_of(key, key.standard)) << key.path << ": " << key.standard;
@@ -338,12 +359,16 @@ TEST(Table, EveryDefaultIsTheOneOfTheStruct) {
   Settings settings;
   EngineSettings engine;
   ModelSettings model;
+  Tenant tenant;
+  NamedQuotas quotas;
   std::size_t checked = 0;
   for (const Key& key : table()) {
     if (key.field == nullptr || key.standard.empty()) continue;
     void* object = &settings;
     if (key.path.starts_with("engines[]")) object = &engine;
     if (key.path.starts_with("models[]")) object = &model;
+    if (key.path.starts_with("tenants[]")) object = &tenant;
+    if (key.path.starts_with("limits.models[]")) object = &quotas;
     const std::string own = written(key, object, false);
     if (key.type == Type::texts || key.type == Type::values) {
       EXPECT_EQ(own, key.standard) << key.path;
@@ -356,6 +381,8 @@ TEST(Table, EveryDefaultIsTheOneOfTheStruct) {
   EXPECT_EQ(settings, Settings{});
   EXPECT_EQ(engine, EngineSettings{});
   EXPECT_EQ(model, ModelSettings{});
+  EXPECT_EQ(tenant, Tenant{});
+  EXPECT_EQ(quotas, NamedQuotas{});
   EXPECT_GT(checked, 40u);
 }
 

@@ -268,6 +268,11 @@ std::string to_text(Bytes value) { return in_units(value.count, kSizes); }
 std::string to_text(Duration value) {
   return in_units(static_cast<std::int64_t>(value.count()), kTimes);
 }
+std::string to_text(Rate value) {
+  if (value.count == 0) return "0";
+  const char unit = value.per == 1s ? 's' : value.per == 1min ? 'm' : value.per == 1h ? 'h' : 'd';
+  return fmt::format("{}/{}", value.count, unit);
+}
 std::string ratio_to_text(double value) { return fmt::format("{:.12g}%", value * 100); }
 
 }  // namespace penstock::settings

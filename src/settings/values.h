@@ -41,6 +41,7 @@ std::string to_text(bool value);
 std::string to_text(double value);
 std::string to_text(Bytes value);     // in the largest unit that gives a whole number
 std::string to_text(Duration value);  // likewise
+std::string to_text(Rate value);
 std::string ratio_to_text(double value);
 
 }  // namespace penstock::settings

@@ -1,0 +1,63 @@
+// What the program keeps outside its workers: the database, the ledger, who is whose key.
+//
+//   open()   the database; its tables are brought up to date; the ledger takes what an earlier run
+//            left; keys can be found
+//   close()  the ledger writes what there is
+//
+// A PostgreSQL that is away does not keep the gateway from its work: the ledger's rows wait in
+// their files, known keys go on, and the tables are looked after as soon as it is there.
+#pragma once
+
+#include <memory>
+#include <thread>
+
+#include "access/key_book.h"
+#include "access/office.h"
+#include "gateway/gateway.h"
+#include "settings/settings.h"
+#include "store/ledger.h"
+
+namespace penstock::app {
+
+// The store of the settings, for the program and for commands beside it.
+store::Options store_options(const settings::Settings& settings);
+// The tenants of the configuration.
+std::vector<access::Tenant> tenants_of(const settings::Settings& settings);
+CacheScope scope_of(settings::Scope scope);
+
+class Stores {
+ public:
+  Stores(gateway::House& house, observe::Registry& registry, observe::Log& log)
+      : house_(house), registry_(registry), log_(log) {}
+  Stores(const Stores&) = delete;
+  Stores& operator=(const Stores&) = delete;
+  ~Stores() { close(Clock::now()); }
+
+  // Before the workers are made. The Error names the setting that is in the way.
+  Result<void> open(const settings::Settings& settings, unsigned workers);
+  // What of other settings takes effect while the program runs.
+  void configure(const settings::Settings& settings);
+  // After the workers have ended.
+  void close(Time until);
+
+  store::Database& database() { return *database_; }
+  access::Office& office() { return *office_; }
+
+ private:
+  Result<void> prepare(const settings::Settings& settings);
+  Result<void> open_door(const settings::Settings& settings);
+  void migrate_later();
+
+  gateway::House& house_;
+  observe::Registry& registry_;
+  observe::Log& log_;
+  std::unique_ptr<store::Database> database_;
+  std::unique_ptr<store::Ledger> ledger_;
+  std::unique_ptr<access::KeyBook> keys_;
+  std::unique_ptr<access::Office> office_;
+  std::string secret_;
+  std::atomic<bool> closing_{false};
+  std::thread migration_;  // while the database is away at the start
+};
+
+}  // namespace penstock::app

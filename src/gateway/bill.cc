@@ -1,0 +1,38 @@
+#include "gateway/bill.h"
+
+#include <cmath>
+
+namespace penstock::gateway {
+
+// A price is of a million tokens; a thousand billionths of a unit are a millionth.
+Nano cost_of(const settings::EngineSettings::Price& price, const Usage& usage) {
+  return static_cast<Nano>(std::llround((static_cast<double>(usage.input) * price.input +
+                                         static_cast<double>(usage.output) * price.output) *
+                                        1e3));
+}
+
+Bill::~Bill() { write(); }
+
+void Bill::call_begins(const settings::EngineSettings::Price& price, observe::Counter cost) {
+  price_ = price;
+  cost_ = cost;
+  calling_ = true;
+}
+
+void Bill::used(const Usage& usage) {
+  row.tokens = usage;
+  row.cost = cost_of(price_, usage);
+  if (row.cost > 0) cost_.add(static_cast<double>(row.cost) / kNanoPerUnit);
+  ticket.settle(usage.input + usage.output, row.cost, Clock::now());
+}
+
+void Bill::close() {
+  if (!calling_) write();
+}
+
+void Bill::write() {
+  if (std::exchange(written_, true)) return;
+  if (book_ != nullptr) book_->add(row);
+}
+
+}  // namespace penstock::gateway
