@@ -4,3 +4,4 @@
 #include "access/key_book.h"  // IWYU pragma: export
 #include "access/office.h"    // IWYU pragma: export
 #include "access/refused.h"   // IWYU pragma: export
+#include "access/tokens.h"    // IWYU pragma: export

@@ -346,12 +346,7 @@ void KeyBook::compose_again(const std::unordered_set<std::string>* names) {
     if (names != nullptr && !names->contains(one.caller->tenant)) return nullptr;
     const TenantPtr tenant = tenants_.find(one.caller->tenant);
     auto caller = std::make_shared<Caller>(*one.caller);
-    caller->tenant_models = tenant != nullptr ? tenant->models : std::vector<std::string>();
-    caller->tenant_limits = tenant != nullptr ? tenant->limits : Limits();
-    caller->scope = one.own_scope                        ? *one.own_scope
-                    : tenant != nullptr && tenant->scope ? *tenant->scope
-                                                         : scope_.load();
-    caller->cache_scope = cache_scope_of(caller->scope, caller->tenant, caller->key);
+    compose(*caller, tenant.get(), one.own_scope, scope_);
     return caller;
   });
   generation_.fetch_add(1, std::memory_order_acq_rel);

@@ -213,10 +213,9 @@ TEST_F(Book, TenantsAreTakenOverAndTheConfigurationWins) {
     return book->known(key.secret, kNow)->tenant_models == std::vector<std::string>{"small"};
   }));
   EXPECT_EQ(book->known(key.secret, kNow)->cache_scope, "");
-  const TenantPtr tenant = book->tenants().find("acme");
-  ASSERT_NE(tenant, nullptr);
-  EXPECT_EQ(tenant->limits.inflight, 7u);
-  EXPECT_EQ(tenant->limits.tokens, (Quota{10, 1s}));
+  const Limits limits = book->known(key.secret, kNow)->tenant_limits;
+  EXPECT_EQ(limits.inflight, 7u);
+  EXPECT_EQ(limits.tokens, (Quota{10, 1s}));
   configured.scope = CacheScope::key;
   book->configure({configured}, CacheScope::tenant);
   EXPECT_EQ(book->known(key.secret, kNow)->cache_scope, "k:acme:" + key.key.id);

@@ -251,23 +251,26 @@ void write(const Tenant& tenant, store::TenantRow& row) {
   row.cache_scope = tenant.scope ? name_of(*tenant.scope) : std::string_view();
 }
 
-CallerPtr caller_of(const Key& key, const Tenant* tenant, CacheScope scope) {
+void compose(Caller& caller, const Tenant* tenant, std::optional<CacheScope> own,
+             CacheScope otherwise) {
+  caller.tenant_models = tenant != nullptr ? tenant->models : std::vector<std::string>();
+  caller.tenant_limits = tenant != nullptr ? tenant->limits : Limits();
+  caller.scope = otherwise;
+  if (tenant != nullptr && tenant->scope) caller.scope = *tenant->scope;
+  if (own) caller.scope = *own;
+  caller.cache_scope = cache_scope_of(caller.scope, caller.tenant, caller.key);
+}
+
+CallerPtr caller_of(const Key& key, const Tenant* tenant, CacheScope otherwise) {
   auto caller = std::make_shared<Caller>();
   caller->tenant = key.tenant;
   caller->key = key.id;
   caller->key_name = key.name;
   caller->models = key.models;
-  if (tenant != nullptr) {
-    caller->tenant_models = tenant->models;
-    caller->tenant_limits = tenant->limits;
-  }
   caller->priority = key.priority;
-  caller->scope = key.scope                            ? *key.scope
-                  : tenant != nullptr && tenant->scope ? *tenant->scope
-                                                       : scope;
-  caller->cache_scope = cache_scope_of(caller->scope, caller->tenant, caller->key);
   caller->limits = key.limits;
   caller->expires = end_of(key);
+  compose(*caller, tenant, key.scope, otherwise);
   return caller;
 }
 

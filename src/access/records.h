@@ -69,8 +69,11 @@ std::optional<Priority> priority_of(std::string_view name);
 std::int64_t to_us(WallTime time);
 WallTime from_us(std::int64_t us);
 
-// Who asks with this key. `tenant`: what is known of its tenant, or null. `scope`: of whoever has
-// none of its own.
-CallerPtr caller_of(const Key& key, const Tenant* tenant, CacheScope scope);
+// Puts into a caller what its tenant decides. `tenant`: what is known of it, or null; `own`: the
+// caller's own scope, if it has one; `otherwise`: of whoever has none.
+void compose(Caller& caller, const Tenant* tenant, std::optional<CacheScope> own,
+             CacheScope otherwise);
+// Who asks with this key.
+CallerPtr caller_of(const Key& key, const Tenant* tenant, CacheScope otherwise);
 
 }  // namespace penstock::access

@@ -18,6 +18,8 @@
 
 namespace penstock::admin {
 
+struct Records;  // records.h
+
 struct Status {
   Time started;
   std::string api;  // the URL of the public listener
@@ -35,6 +37,8 @@ class Program {
   // All that was wrong with the file at the last reload, each with its place; empty where it was
   // good, or where the fault was not in the file.
   virtual std::vector<std::string> reload_problems() const { return {}; }
+  // The database and what is made of it; null where there is none. Asked once, at the start.
+  virtual const Records* records() const { return nullptr; }
 };
 
 class Admin {

@@ -32,44 +32,57 @@ std::string_view word(settings::EngineKind kind) {
 
 }  // namespace
 
-const std::vector<Admin::Desk::Route>& Admin::Desk::routes() {
+const std::vector<Admin::Desk::Served>& Admin::Desk::served() {
   constexpr std::string_view kHealth = "application/health+json";
   constexpr std::string_view kJson = "application/json";
   constexpr std::string_view kFails = "Status fail.";
-  static const std::vector<Route> kRoutes = {
-      {"GET", "/", "The status page.", "The page.", "text/html", "Text", true, &Desk::page},
-      {"GET", "/status.js", "The status page's script.", "The script.", "text/javascript", "Text",
-       true, &Desk::script},
-      {"GET", "/livez", "Whether the workers' loops turn.", "Status pass.", kHealth, "Health", true,
-       &Desk::livez, "503", kFails},
-      {"GET", "/readyz", "Whether requests are taken.", "Status pass.", kHealth, "Health", true,
-       &Desk::readyz, "503", kFails},
-      {"GET", "/startupz", "Whether the start is over.", "Status pass.", kHealth, "Health", true,
-       &Desk::startupz, "503", kFails},
-      {"GET", "/health", "Health by component.", "Status pass, with checks.", kHealth, "Health",
-       true, &Desk::health, "503", "Status fail, with checks."},
-      {"GET", "/health/liveliness", "As /livez.", "Status pass.", kHealth, "Health", true,
-       &Desk::livez, "503", kFails},
-      {"GET", "/health/readiness", "As /readyz.", "Status pass.", kHealth, "Health", true,
-       &Desk::readyz, "503", kFails},
-      {"GET", "/admin/v1/openapi.json", "This document.", "OpenAPI 3.1.", kJson, "Document", false,
+  static const std::vector<Served> kServed = {
+      {{"GET", "/", "The status page.", "The page.", "text/html", "Text", true}, &Desk::page},
+      {{"GET", "/status.js", "The status page's script.", "The script.", "text/javascript", "Text",
+        true},
+       &Desk::script},
+      {{"GET", "/livez", "Whether the workers' loops turn.", "Status pass.", kHealth, "Health",
+        true, "503", kFails},
+       &Desk::livez},
+      {{"GET", "/readyz", "Whether requests are taken.", "Status pass.", kHealth, "Health", true,
+        "503", kFails},
+       &Desk::readyz},
+      {{"GET", "/startupz", "Whether the start is over.", "Status pass.", kHealth, "Health", true,
+        "503", kFails},
+       &Desk::startupz},
+      {{"GET", "/health", "Health by component.", "Status pass, with checks.", kHealth, "Health",
+        true, "503", "Status fail, with checks."},
+       &Desk::health},
+      {{"GET", "/health/liveliness", "As /livez.", "Status pass.", kHealth, "Health", true, "503",
+        kFails},
+       &Desk::livez},
+      {{"GET", "/health/readiness", "As /readyz.", "Status pass.", kHealth, "Health", true, "503",
+        kFails},
+       &Desk::readyz},
+      {{"GET", "/admin/v1/openapi.json", "This document.", "OpenAPI 3.1.", kJson, "Document",
+        false},
        &Desk::openapi_document},
-      {"GET", "/admin/v1/status", "What the program is doing.",
-       "Version, uptime, counts, cache, models.", kJson, "Status", false, &Desk::status},
-      {"GET", "/admin/v1/settings", "The settings in force.", "YAML; secrets are hidden.",
-       "application/yaml", "Text", false, &Desk::settings},
-      {"GET", "/admin/v1/models", "The models, their engines and calls.", "The models.", kJson,
-       "Models", false, &Desk::models},
-      {"GET", "/admin/v1/cache", "The cache's figures.", "The figures.", kJson, "Cache", false,
+      {{"GET", "/admin/v1/status", "What the program is doing.",
+        "Version, uptime, counts, cache, models.", kJson, "Status", false},
+       &Desk::status},
+      {{"GET", "/admin/v1/settings", "The settings in force.", "YAML; secrets are hidden.",
+        "application/yaml", "Text", false},
+       &Desk::settings},
+      {{"GET", "/admin/v1/models", "The models, their engines and calls.", "The models.", kJson,
+        "Models", false},
+       &Desk::models},
+      {{"GET", "/admin/v1/cache", "The cache's figures.", "The figures.", kJson, "Cache", false},
        &Desk::cache},
-      {"POST", "/admin/v1/reload", "Reads the configuration again: all or nothing.",
-       "The configuration is in force.", kJson, "Reloaded", false, &Desk::reload, "409",
-       "Nothing has changed; `problems` says what is wrong."},
-      {"PUT", "/admin/v1/log-level/{level}", "Sets the level of the logs until the next reload.",
-       "The level is set.", kJson, "LevelSet", false, &Desk::set_log_level, "400",
-       "There is no such level, or the message is malformed."},
+      {{"POST", "/admin/v1/reload", "Reads the configuration again: all or nothing.",
+        "The configuration is in force.", kJson, "Reloaded", false, "409",
+        "Nothing has changed; `problems` says what is wrong."},
+       &Desk::reload},
+      {{"PUT", "/admin/v1/log-level/{level}", "Sets the level of the logs until the next reload.",
+        "The level is set.", kJson, "LevelSet", false, "400",
+        "There is no such level, or the message is malformed."},
+       &Desk::set_log_level},
   };
-  return kRoutes;
+  return kServed;
 }
 
 Admin::Desk::Desk(Program& program, gateway::House& house, observe::Registry& registry,
@@ -80,14 +93,12 @@ Admin::Desk::Desk(Program& program, gateway::House& house, observe::Registry& re
       log_(log),
       token_(settings.admin.token),
       metrics_path_(settings.metrics.path),
-      metrics_route_{"GET",
-                     metrics_path_,
-                     "Prometheus metrics; OpenMetrics by Accept.",
-                     "The metrics.",
-                     "text/plain application/openmetrics-text",
-                     "Text",
-                     true,
-                     &Desk::metrics} {
+      metrics_{{"GET", metrics_path_, "Prometheus metrics; OpenMetrics by Accept.", "The metrics.",
+                "text/plain application/openmetrics-text", "Text", true},
+               &Desk::metrics} {
+  if (const Records* const lent = program.records()) {
+    records_ = std::make_unique<RecordsRoom>(*lent);
+  }
   observe::Shard& shard = registry.shard(registry.shards() - 1);
   render_time_ = shard.gauge("penstock_metrics_render_duration_seconds",
                              "How long the last answer with metrics took to write.", {});
@@ -98,36 +109,40 @@ Admin::Desk::Desk(Program& program, gateway::House& house, observe::Registry& re
   auth_ = {auth("success"), auth("missing"), auth("invalid")};
 }
 
-bool Admin::Desk::Route::at(std::string_view asked) const {
-  const std::size_t brace = path.find('{');
-  if (brace == path.npos) return asked == path;
-  return asked.size() > brace && asked.starts_with(path.substr(0, brace)) &&
-         asked.find('/', brace) == asked.npos;
-}
-
-bool Admin::Desk::Route::takes(std::string_view asked_method) const {
-  return asked_method == method || (method == "GET" && asked_method == "HEAD");
+std::vector<const Route*> Admin::Desk::all_routes() const {
+  std::vector<const Route*> all;
+  for (const Served& one : served()) all.push_back(&one.route);
+  all.push_back(&metrics_.route);
+  if (records_ != nullptr) {
+    for (const RecordsRoom::Operation& one : RecordsRoom::operations()) all.push_back(&one.route);
+  }
+  return all;
 }
 
 bool Admin::Desk::answer_now(http::Request& request, http::Reply& reply) {
   const http::RequestHead& head = request.head;
   take_id(head);
-  const Route* found = nullptr;
   bool open = false;    // what there is at this path
   std::string allowed;  // and its methods
-  const auto look_at = [&](const Route& route) {
-    if (!route.at(head.path)) return;
-    open = route.open;
+  std::string_view object;
+  for (const Route* route : all_routes()) {
+    if (!route->at(head.path, object)) continue;
+    open = route->open;
     if (!allowed.empty()) allowed += ", ";
-    allowed += route.method == "GET" ? "GET, HEAD" : route.method;
-    if (route.takes(head.method)) found = &route;
-  };
-  look_at(metrics_route_);
-  for (const Route& route : routes()) look_at(route);
+    allowed += route->method == "GET" ? "GET, HEAD" : route->method;
+  }
   // What is there is not told to whoever may not ask.
   if (!open && !admit(head, reply)) return true;
-  if (found != nullptr) {
+  const auto mine = [&](const Served& one) {
+    return one.route.at(head.path, object) && one.route.takes(head.method);
+  };
+  const auto found = std::find_if(served().begin(), served().end(), mine);
+  if (found != served().end()) {
     (this->*found->handler)(request, reply);
+  } else if (mine(metrics_)) {
+    (this->*metrics_.handler)(request, reply);
+  } else if (operation_at(head, object) != nullptr) {
+    return false;  // it asks the database: serve()
   } else if (!allowed.empty()) {
     refuse_with(reply, gateway::method_not_allowed(head.method, head.path, allowed));
   } else {
@@ -137,8 +152,6 @@ bool Admin::Desk::answer_now(http::Request& request, http::Reply& reply) {
   }
   return true;
 }
-
-Task<void> Admin::Desk::serve(http::Request&, http::Reply&, Deadline&) { co_return; }
 
 void Admin::Desk::refuse(const http::BadMessage& bad, const http::RequestHead& head,
                          http::Reply& reply) {
@@ -187,6 +200,10 @@ void Admin::Desk::refuse_with(http::Reply& reply, const Refusal& refusal) {
   begin(reply, refusal.status, "application/json");
   if (refusal.status == 401) reply.field("www-authenticate", "Bearer");
   if (!refusal.allow.empty()) reply.field("allow", refusal.allow);
+  if (refusal.retry_after) {
+    const auto seconds = std::chrono::ceil<std::chrono::seconds>(*refusal.retry_after).count();
+    reply.field("retry-after", std::to_string(seconds));
+  }
   reply.finish(scratch_);
 }
 
@@ -392,6 +409,10 @@ void Admin::Desk::set_log_level(http::Request& request, http::Reply& reply) {
     return json(reply, 200, "{\"level\":\"" + std::string(word) + "\"}");
   }
   refuse_with(reply, refusal(Reason::invalid_value, "The level is debug, info, warn or error."));
+}
+
+std::string Admin::Desk::actor(http::Reply& reply) const {
+  return (token_.empty() ? "anyone on loopback, from " : "admin token, from ") + reply.peer();
 }
 
 // Who, what, when (the log's own time), and whether it was done. At any level: it is an audit.

@@ -3,6 +3,8 @@
 
 #include "admin/admin.h"
 #include "admin/guard.h"
+#include "admin/records.h"
+#include "admin/route.h"
 #include "base/uuid.h"
 #include "dialect/json.h"
 
@@ -23,23 +25,13 @@ class Admin::Desk final : public http::Handler {
 
  private:
   using Handler = void (Desk::*)(http::Request&, http::Reply&);
-  struct Route {
-    std::string_view method;
-    std::string_view path;
-    std::string_view summary;
-    std::string_view answers;  // what a 200 says
-    std::string_view media;    // its types, with a space between
-    std::string_view schema;   // its name in openapi.cc
-    bool open;                 // served without the token: health, metrics, the page
+  struct Served {
+    Route route;
     Handler handler;
-    std::string_view failure = {};  // the status that only this path has, and what it says
-    std::string_view failure_says = {};
-
-    // Whether this is its path; a last segment in braces is any one segment.
-    bool at(std::string_view asked) const;
-    bool takes(std::string_view asked_method) const;
   };
-  static const std::vector<Route>& routes();
+  static const std::vector<Served>& served();
+  // All that there is: this desk's, the metrics, and the records' room where there is a database.
+  std::vector<const Route*> all_routes() const;
   // The admin API in OpenAPI 3.1. (openapi.cc)
   std::string openapi() const;
 
@@ -57,6 +49,10 @@ class Admin::Desk final : public http::Handler {
   void cache(http::Request&, http::Reply& reply);
   void reload(http::Request& request, http::Reply& reply);
   void set_log_level(http::Request& request, http::Reply& reply);
+
+  const RecordsRoom::Operation* operation_at(const http::RequestHead& head,
+                                             std::string_view& object) const;
+  std::string actor(http::Reply& reply) const;
 
   bool alive() const;
   void health_word(http::Reply& reply, bool good);
@@ -78,7 +74,8 @@ class Admin::Desk final : public http::Handler {
   observe::Log& log_;
   const std::string token_;
   const std::string metrics_path_;
-  const Route metrics_route_;
+  const Served metrics_;
+  std::unique_ptr<RecordsRoom> records_;  // null: no database
   observe::Gauge render_time_;
   struct Auth {
     observe::Counter success, missing, invalid;

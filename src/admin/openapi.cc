@@ -1,5 +1,8 @@
 // The admin API in OpenAPI 3.1, made from the desk's table of routes and the schemas below.
+#include <algorithm>
+
 #include "admin/desk.h"
+#include "admin/openapi_schemas.h"
 
 namespace penstock::admin {
 namespace {
@@ -56,8 +59,7 @@ constexpr std::string_view kSchemas = R"({
     "param":{"type":["string","null"]},
     "code":{"type":["string","null"]},
     "problems":{"type":"array","items":{"type":"string"},
-      "description":"Of a reload: all that is wrong with the file, each with its place."}}}}}
-})";
+      "description":"Of a reload: all that is wrong with the file, each with its place."}}}}})";
 
 // The raw text stands in lines for people; the document is one line.
 std::string one_line(std::string_view text) {
@@ -81,31 +83,11 @@ class Writer {
  public:
   Writer(std::string& out, bool token) : json_(out), token_(token) {}
 
-  template <class Route>
-  void operation(const Route& route) {
-    json_.key(route.path).begin_object().key(lower(route.method)).begin_object();
-    json_.member("summary", route.summary);
-    if (route.path.ends_with("{level}")) {
-      json_.key("parameters").begin_array().begin_object();
-      json_.member("name", "level").member("in", "path").member("required", true);
-      json_.member_raw("schema", R"({"$ref":"#/components/schemas/Level"})");
-      json_.end_object().end_array();
-    }
-    if (!route.open && token_) json_.member_raw("security", R"([{"token":[]}])");
-    json_.key("responses").begin_object();
-    response("200", route.answers, route.media, route.schema);
-    if (!route.failure.empty()) {
-      const bool health = route.failure == "503";
-      response(route.failure, route.failure_says, health ? route.media : "application/json",
-               health ? route.schema : "Error");
-    }
-    if (route.failure != "400") shared("400", "BadRequest");
-    if (!route.open) {
-      shared("401", "Unauthorized");
-      shared("403", "Forbidden");
-    }
-    if (route.method != "GET") shared("413", "TooLarge");
-    json_.end_object().end_object().end_object();
+  // A path with all its methods.
+  void path(const std::vector<const Route*>& routes) {
+    json_.key(routes.front()->path).begin_object();
+    for (const Route* route : routes) operation(*route);
+    json_.end_object();
   }
 
   // What a path answers to the other methods, and what any other path does.
@@ -122,11 +104,80 @@ class Writer {
     one("Forbidden", "The Host or Origin is not trusted.");
     one("NotFound", "There is nothing at this path.");
     one("MethodNotAllowed", "The path takes other methods, which the Allow field names.");
+    one("NoSuchThing", "There is no such key or tenant.");
+    one("Conflict", "It is not in a state in which it can be changed so.");
     one("TooLarge", "The body is larger than 1 MiB.");
+    one("NotJson", "The body's content-type is not application/json.");
+    one("NoDatabase", "The database cannot be asked now.");
     json_.end_object();
   }
 
  private:
+  void operation(const Route& route) {
+    json_.key(lower(route.method)).begin_object();
+    json_.member("summary", route.summary);
+    parameters(route);
+    if (!route.body.empty()) {
+      json_.key("requestBody").begin_object().key("content").begin_object();
+      content("application/json", route.body);
+      json_.end_object().end_object();
+    }
+    if (!route.open && token_) json_.member_raw("security", R"([{"token":[]}])");
+    json_.key("responses").begin_object();
+    response(route.success, route.answers, route.media, route.schema);
+    if (!route.failure.empty()) {
+      const bool health = route.failure == "503";
+      response(route.failure, route.failure_says, health ? route.media : "application/json",
+               health ? route.schema : "Error");
+    }
+    if (route.failure != "400") shared("400", "BadRequest");
+    if (!route.open) {
+      shared("401", "Unauthorized");
+      shared("403", "Forbidden");
+    }
+    if (route.records) {
+      if (route.path.find('{') != route.path.npos || route.method == "POST") {
+        shared("404", "NoSuchThing");
+      }
+      if (route.method != "GET") {
+        shared("409", "Conflict");
+        shared("415", "NotJson");
+      }
+      shared("503", "NoDatabase");
+    }
+    if (route.method != "GET") shared("413", "TooLarge");
+    json_.end_object().end_object();
+  }
+
+  void parameters(const Route& route) {
+    const std::size_t brace = route.path.find('{');
+    if (brace == route.path.npos && route.query.empty()) return;
+    json_.key("parameters").begin_array();
+    if (brace != route.path.npos) {
+      const std::string_view name = route.path.substr(brace + 1, route.path.find('}') - brace - 1);
+      json_.begin_object().member("name", name).member("in", "path").member("required", true);
+      json_.member_raw("schema", name == "level" ? R"({"$ref":"#/components/schemas/Level"})"
+                                                 : R"({"type":"string"})");
+      json_.end_object();
+    }
+    for (std::string_view rest = route.query; !rest.empty();) {
+      const std::string_view name = rest.substr(0, rest.find(' '));
+      rest.remove_prefix(std::min(name.size() + 1, rest.size()));
+      json_.begin_object().member("name", name).member("in", "query");
+      json_.member_raw("schema", name == "limit"
+                                     ? R"({"type":"integer","minimum":1,"maximum":1000})"
+                                     : R"({"type":"string"})");
+      json_.end_object();
+    }
+    json_.end_array();
+  }
+
+  void content(std::string_view type, std::string_view schema) {
+    json_.key(type).begin_object().key("schema").begin_object();
+    json_.member("$ref", "#/components/schemas/" + std::string(schema));
+    json_.end_object().end_object();
+  }
+
   void response(std::string_view status, std::string_view says, std::string_view media,
                 std::string_view schema) {
     json_.key(status).begin_object().member("description", says);
@@ -134,9 +185,7 @@ class Writer {
     for (std::string_view rest = media; !rest.empty();) {
       const std::string_view one = rest.substr(0, rest.find(' '));
       rest.remove_prefix(std::min(one.size() + 1, rest.size()));
-      json_.key(one).begin_object().key("schema").begin_object();
-      json_.member("$ref", "#/components/schemas/" + std::string(schema));
-      json_.end_object().end_object();
+      content(one, schema);
     }
     json_.end_object().end_object();
   }
@@ -168,8 +217,17 @@ std::string Admin::Desk::openapi() const {
   json.key("paths").begin_object();
   std::string paths;
   Writer writer(paths, !token_.empty());
-  for (const Route& route : routes()) writer.operation(route);
-  writer.operation(metrics_route_);
+  const std::vector<const Route*> all = all_routes();
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const auto same = [&](const Route* other) { return other->path == all[i]->path; };
+    if (std::find_if(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(i), same) !=
+        all.begin() + static_cast<std::ptrdiff_t>(i)) {
+      continue;
+    }
+    std::vector<const Route*> of_path;
+    std::copy_if(all.begin(), all.end(), std::back_inserter(of_path), same);
+    writer.path(of_path);
+  }
   out += paths;
   json.end_object();
 
@@ -182,7 +240,7 @@ std::string Admin::Desk::openapi() const {
   Writer(shared, false).shared_responses();
   out += ',';
   out += shared;
-  json.member_raw("schemas", one_line(kSchemas));
+  json.member_raw("schemas", one_line(std::string(kSchemas) + std::string(kRecordSchemas)));
   json.end_object().end_object();
   return out;
 }

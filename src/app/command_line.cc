@@ -21,6 +21,7 @@ constexpr const char* kExamples =
     "\n";
 
 constexpr const char* kRunning = "To run it";
+constexpr const char* kLetting = "Who may ask";
 constexpr const char* kTrying = "To try it";
 constexpr const char* kReading = "To read about it";
 
@@ -50,6 +51,7 @@ CommandLine::CommandLine() : app(kAbout, "penstock") {
   ask = add(kRunning, "ask",
             "Asks a gateway, streams the answer, then says where it came from and how fast.");
   add_ask_options(*ask, ask_options);
+  add_access();
   engine = add(kTrying, "engine",
                "Runs a simulated engine: an OpenAI-compatible server for tests and load tests.");
   add_engine_options(*engine, engine_options);
@@ -93,6 +95,32 @@ void CommandLine::add_serve() {
           "--engine", [this](const std::string& url) { serve_options.engine_url = url; },
           "An OpenAI-compatible engine, all its models")
       ->type_name("URL");
+}
+
+// The commands on the database.
+void CommandLine::add_access() {
+  const auto choice = [this](CLI::App* command, const char* option,
+                             std::vector<std::string> words) {
+    choices[command->get_option(option)] = std::move(words);
+  };
+  keys = add(kLetting, "keys", "Makes, lists, changes, rotates and revokes the keys of clients.");
+  add_keys_options(*keys, keys_options);
+  choice(keys, "VERB", {"create", "list", "show", "update", "rotate", "revoke"});
+  choice(keys, "--priority", {"interactive", "batch"});
+  choice(keys, "--cache-scope", {"key", "tenant", "shared", "default"});
+  choice(keys, "--format", {"table", "json"});
+  tenants = add(kLetting, "tenants", "Makes, lists, changes and deletes tenants.");
+  add_tenants_options(*tenants, tenants_options);
+  choice(tenants, "VERB", {"create", "list", "show", "update", "delete"});
+  choice(tenants, "--cache-scope", {"key", "tenant", "shared", "default"});
+  choice(tenants, "--format", {"table", "json"});
+  migrate = add(kLetting, "migrate",
+                "Brings the tables of the database to this version; `serve` does it too.");
+  migrate->footer(
+      "Any number of nodes may do it at once. A database of a newer version is left alone.\n"
+      "\n"
+      "Example: penstock migrate --config penstock.yaml\n");
+  add_store_options(*migrate, migrate_options);
 }
 
 // The commands that only print.

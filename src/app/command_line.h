@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "app/access_command.h"
 #include "app/commands.h"
 #include "app/serve.h"
 
@@ -21,6 +22,9 @@ struct CommandLine {
   CLI::App* serve = nullptr;
   CLI::App* check = nullptr;
   CLI::App* ask = nullptr;
+  CLI::App* keys = nullptr;
+  CLI::App* tenants = nullptr;
+  CLI::App* migrate = nullptr;
   CLI::App* engine = nullptr;
   CLI::App* load = nullptr;
   CLI::App* settings = nullptr;
@@ -37,6 +41,9 @@ struct CommandLine {
   std::string topic;  // of `help`
   std::string shell;  // of `completion`
   AskOptions ask_options;
+  KeysOptions keys_options;
+  TenantsOptions tenants_options;
+  StoreChoice migrate_options;
   EngineOptions engine_options;
   load::Options load_options;
 
@@ -45,6 +52,7 @@ struct CommandLine {
 
  private:
   void add_serve();
+  void add_access();
   void add_words();
   CLI::App* add(const char* group, const char* name, const char* about);
 };

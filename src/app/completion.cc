@@ -82,6 +82,7 @@ std::string branch(const CommandLine& line, const CLI::App& app, std::string_vie
                                  ? std::string()
                                  : fmt::format("{}", fmt::join(choices->second, " "));
     if (option->get_positional()) {
+      if (!argument.empty()) continue;  // the first one is what can be offered
       argument = fmt::format("      words='{}' kind={}\n", list,
                              kind_of(words.value) == "file" ? "argument-file" : "argument");
       continue;

@@ -1,16 +1,21 @@
 // The gateway's door, for each way of telling callers apart.
 #pragma once
 
-#include "access/key_book.h"
+#include <string>
+#include <string_view>
+
 #include "gateway/door.h"
 
 namespace penstock::app {
 
-class KeyDoor final : public gateway::Door {
+// Keys and tokens are asked for alike.
+template <class Book>
+class BookDoor final : public gateway::Door {
  public:
-  explicit KeyDoor(access::KeyBook& book) : book_(book) {}
+  // `method`: as metrics name it.
+  BookDoor(std::string_view method, Book& book) : method_(method), book_(book) {}
 
-  std::string_view method() const override { return "key"; }
+  std::string_view method() const override { return method_; }
   CallerPtr known(std::string_view credential, WallTime now) const override {
     return book_.known(credential, now);
   }
@@ -21,7 +26,8 @@ class KeyDoor final : public gateway::Door {
   std::uint64_t generation() const override { return book_.generation(); }
 
  private:
-  access::KeyBook& book_;
+  const std::string_view method_;
+  Book& book_;
 };
 
 }  // namespace penstock::app

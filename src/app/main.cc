@@ -68,6 +68,9 @@ int run(int argc, char** argv) {
   if (line.serve->parsed()) return serve_checked(line.serve_options);
   if (line.check->parsed()) return check_command(line.file, stdout, stderr);
   if (line.ask->parsed()) return ask_command(line.ask_options);
+  if (line.keys->parsed()) return keys_command(line.keys_options);
+  if (line.tenants->parsed()) return tenants_command(line.tenants_options);
+  if (line.migrate->parsed()) return migrate_command(line.migrate_options);
   if (line.engine->parsed()) return engine_command(line.engine_options);
   if (line.load->parsed()) return load_command(line.load_options);
   if (line.settings->parsed()) return settings_command(line.schema);

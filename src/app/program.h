@@ -32,6 +32,7 @@ class Program final : public admin::Program {
 
   admin::Status status() const override;
   settings::SettingsPtr settings() const override;
+  const admin::Records* records() const override { return &stores_.records(); }
 
  private:
   void tell_engines();

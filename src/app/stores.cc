@@ -1,7 +1,10 @@
 #include "app/stores.h"
 
+#include <algorithm>
+
 #include "app/doors.h"
 #include "gateway/standing.h"
+#include "store/usage.h"
 
 namespace penstock::app {
 namespace {
@@ -17,6 +20,27 @@ bool away(const Error& error) {
 Error in_store(Error error) {
   error.detail = "store.url: " + error.detail;
   return error;
+}
+
+// What the ledger knows of an owner's spending in the period under way.
+Task<Result<Nano>> spent_by(store::Database& database, limit::Owner owner, std::string name,
+                            limit::Period period, WallTime wall, Deadline& deadline) {
+  store::SpendOf of = store::SpendOf::all;
+  switch (owner) {
+    case limit::Owner::key: of = store::SpendOf::key; break;
+    case limit::Owner::tenant: of = store::SpendOf::tenant; break;
+    case limit::Owner::model: of = store::SpendOf::model; break;
+    case limit::Owner::global: break;
+  }
+  // The subject of a token is written down without its tenant.
+  if (owner == limit::Owner::key) name.erase(0, name.find('/') + 1);
+  const auto us = [](WallTime time) {
+    return std::chrono::duration_cast<std::chrono::microseconds>(time.time_since_epoch()).count();
+  };
+  const WallTime begin = limit::begin_of(period, wall);
+  Result<Nano> sum =
+      co_await store::spend(database, of, std::move(name), us(begin), us(wall) + 1, deadline);
+  co_return sum;
 }
 
 }  // namespace
@@ -75,7 +99,55 @@ Result<void> Stores::open(const settings::Settings& settings, unsigned workers) 
   Result<void> started = ledger_->start();
   if (!started) return in_store(std::move(started).error());
   house_.ledger = ledger_.get();
-  return open_door(settings);
+  house_.database = database_.get();
+  house_.spent = [this](limit::Owner owner, std::string name, limit::Period period, WallTime wall,
+                        Deadline& deadline) {
+    return spent_by(*database_, owner, std::move(name), period, wall, deadline);
+  };
+  keeper_ = std::make_unique<store::Keeper>(*database_, settings.store.usage.keep, log_);
+  Result<void> opened_door = open_door(settings);
+  if (!opened_door) return opened_door;
+  return join_company(settings);
+}
+
+Result<void> Stores::join_company(const settings::Settings& settings) {
+  const settings::Cache::Redis& given = settings.cache.redis;
+  if (!given.urls.empty()) {
+    redis::Options options;
+    options.urls = given.urls;
+    options.username = given.username;
+    options.password = given.password;
+    options.ca = given.ca;
+    options.connections = given.connections;
+    options.timeout = given.timeout;
+    options.standing = redis::Standing::make(registry_);
+    house_.redis = std::move(options);
+  }
+  engagement::Options watched;
+  watched.shared = house_.redis.has_value();
+  engagement_ = std::make_unique<engagement::Engagement>(watched, registry_);
+  house_.engagement = engagement_.get();
+
+  Company::Parts parts;
+  if (house_.redis && settings.limits.shared != settings::LimitsShared::local) {
+    Random random;
+    const Uuid name = make_uuid7(0, random);
+    parts.limits = limit::Shared::make(std::string(text(name)), given.timeout);
+    house_.limiter.share(parts.limits);
+  }
+  parts.engagement = engagement_.get();
+  parts.keys_changed = [this] {
+    if (keys_) keys_->look_now();
+  };
+  Result<std::unique_ptr<Company>> made = Company::make(house_.redis, std::move(parts), log_);
+  if (!made) {
+    Error error = std::move(made).error();
+    error.detail = "cache.redis: " + error.detail;
+    return error;
+  }
+  company_ = *std::move(made);
+  company_->start();
+  return {};
 }
 
 // Brings the tables up to date, and finds the secret of keys.
@@ -121,30 +193,71 @@ void Stores::migrate_later() {
 }
 
 Result<void> Stores::open_door(const settings::Settings& settings) {
-  office_ =
-      std::make_unique<access::Office>(*database_, secret_, [](std::string_view) { return false; });
-  if (settings.auth.mode == settings::AuthMode::none) return {};
+  name_tenants(settings);
+  if (settings.auth.mode == settings::AuthMode::none) {
+    lend_records();
+    return {};
+  }
   access::KeyBookOptions options;
   options.secret = secret_;
   options.tenants = tenants_of(settings);
   options.scope = scope_of(settings.cache.scope);
   keys_ = std::make_unique<access::KeyBook>(options, *database_, registry_, log_);
   keys_->start();
-  house_.door = std::make_unique<KeyDoor>(*keys_);
-  house_.method = gateway::AuthMethod::key;
+  lend_records();
+  if (settings.auth.mode == settings::AuthMode::keys) {
+    house_.door = std::make_unique<BookDoor<access::KeyBook>>("key", *keys_);
+    house_.method = gateway::AuthMethod::key;
+    return {};
+  }
+  access::TokensOptions tokens;
+  tokens.rules = {settings.auth.jwt.issuer, settings.auth.jwt.audience,
+                  settings.auth.jwt.tenant_claim};
+  tokens.jwks_url = settings.auth.jwt.jwks_url;
+  tokens.scope = scope_of(settings.cache.scope);
+  Result<std::unique_ptr<access::Tokens>> made =
+      access::Tokens::make(std::move(tokens), *keys_, registry_, log_);
+  if (!made) return made.error();
+  tokens_ = *std::move(made);
+  tokens_->start();
+  house_.door = std::make_unique<BookDoor<access::Tokens>>("jwt", *tokens_);
+  house_.method = gateway::AuthMethod::jwt;
   return {};
 }
 
+void Stores::lend_records() {
+  const auto configured = [this](std::string_view name) {
+    const std::lock_guard lock(mutex_);
+    return std::find(tenants_.begin(), tenants_.end(), name) != tenants_.end();
+  };
+  const auto changed = [this] {
+    if (keys_) keys_->look_now();
+    if (company_) company_->tell_keys_changed();
+  };
+  records_ =
+      std::make_unique<admin::Records>(admin::Records{*database_, secret_, configured, changed});
+}
+
+void Stores::name_tenants(const settings::Settings& settings) {
+  const std::lock_guard lock(mutex_);
+  tenants_.clear();
+  for (const settings::Tenant& tenant : settings.tenants) tenants_.push_back(tenant.name);
+}
+
 void Stores::configure(const settings::Settings& settings) {
+  name_tenants(settings);
   if (keys_) keys_->configure(tenants_of(settings), scope_of(settings.cache.scope));
 }
 
 void Stores::close(Time until) {
   if (closing_.exchange(true)) return;
   if (migration_.joinable()) migration_.join();
+  company_.reset();
   house_.door.reset();
+  tokens_.reset();
   keys_.reset();
   if (ledger_) ledger_->stop(until);
+  keeper_.reset();
 }
 
 }  // namespace penstock::app

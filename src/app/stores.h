@@ -9,12 +9,17 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
+#include <string>
 #include <thread>
+#include <vector>
 
-#include "access/key_book.h"
-#include "access/office.h"
+#include "access/access.h"
+#include "admin/records.h"
+#include "app/company.h"
 #include "gateway/gateway.h"
 #include "settings/settings.h"
+#include "store/keeper.h"
 #include "store/ledger.h"
 
 namespace penstock::app {
@@ -41,11 +46,15 @@ class Stores {
   void close(Time until);
 
   store::Database& database() { return *database_; }
-  access::Office& office() { return *office_; }
+  // For the admin listener.
+  const admin::Records& records() const { return *records_; }
 
  private:
   Result<void> prepare(const settings::Settings& settings);
+  Result<void> join_company(const settings::Settings& settings);
   Result<void> open_door(const settings::Settings& settings);
+  void lend_records();
+  void name_tenants(const settings::Settings& settings);
   void migrate_later();
 
   gateway::House& house_;
@@ -53,8 +62,14 @@ class Stores {
   observe::Log& log_;
   std::unique_ptr<store::Database> database_;
   std::unique_ptr<store::Ledger> ledger_;
+  std::unique_ptr<store::Keeper> keeper_;
+  std::unique_ptr<engagement::Engagement> engagement_;
   std::unique_ptr<access::KeyBook> keys_;
-  std::unique_ptr<access::Office> office_;
+  std::unique_ptr<access::Tokens> tokens_;  // where auth.mode is jwt
+  std::unique_ptr<admin::Records> records_;
+  std::unique_ptr<Company> company_;
+  mutable std::mutex mutex_;          // of tenants_
+  std::vector<std::string> tenants_;  // the names of those that are configured
   std::string secret_;
   std::atomic<bool> closing_{false};
   std::thread migration_;  // while the database is away at the start

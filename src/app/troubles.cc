@@ -269,6 +269,9 @@ std::span<const TroubleGroup> groups() {
                    "The first keeps the gateway from starting; the others are lines of the log. No "
                    "request fails for any of them.",
                    usage_troubles()},
+      TroubleGroup{"keys, tokens and tenants",
+                   "Lines of the log, and what the commands `keys`, `tenants` and `migrate` say.",
+                   access_troubles()},
       TroubleGroup{"asking and measuring", "Exit code 1 of `ask`, `load` and `engine`.", kAsking},
   };
   return kGroups;

@@ -26,6 +26,8 @@ std::span<const TroubleGroup> trouble_groups();
 
 // troubles_settings.cc
 std::span<const Trouble> settings_troubles();
+// troubles_access.cc
+std::span<const Trouble> access_troubles();
 // troubles_usage.cc
 std::span<const Trouble> usage_troubles();
 

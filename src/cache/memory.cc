@@ -33,13 +33,13 @@ std::uint64_t hash_of_key(const Key& key) {
 struct MemoryCache::Alias {
   std::uint64_t hash;
   std::uint32_t route;
-  std::uint64_t tag;
+  BytesTag tag;
   Form form;
   std::uint32_t scope_size;
   std::uint32_t body_size;
   EntryPtr entry;
 
-  static Alias* make(std::uint64_t hash, std::uint32_t route, std::uint64_t tag, Form form,
+  static Alias* make(std::uint64_t hash, std::uint32_t route, const BytesTag& tag, Form form,
                      std::string_view scope, std::string_view body, EntryPtr entry) {
     void* const place = ::operator new(sizeof(Alias) + scope.size() + body.size());
     auto* const alias = new (place) Alias{hash,
@@ -318,7 +318,7 @@ std::optional<BytesHit> MemoryCache::find_bytes(std::string_view scope, std::uin
 }
 
 void MemoryCache::remember_bytes(std::string_view scope, std::uint32_t route, std::string_view body,
-                                 const EntryPtr& entry, Form form, std::uint64_t tag) {
+                                 const EntryPtr& entry, Form form, const BytesTag& tag) {
   if (body.size() > kAliasBody) return;
   const std::uint64_t hash = hash_of(scope, route, body);
   std::unique_ptr<Alias, DestroyAlias> made(

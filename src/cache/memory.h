@@ -39,10 +39,18 @@ struct MemoryStats {
   std::uint64_t evictions = 0;
 };
 
+// What is known of a question's very bytes beside their answer.
+struct BytesTag {
+  std::uint64_t epoch = 0;  // of the settings under which they meant this
+  std::uint64_t user = 0;   // whom they say they are of, hashed; 0: they do not say
+  std::uint64_t text = 0;   // what they ask, hashed
+  friend bool operator==(const BytesTag&, const BytesTag&) = default;
+};
+
 struct BytesHit {
   EntryPtr entry;
   Form form = Form::plain;
-  std::uint64_t tag = 0;
+  BytesTag tag;
 };
 
 class MemoryCache {
@@ -68,7 +76,7 @@ class MemoryCache {
                                      std::string_view body, Time now);
   // Nothing happens if the entry is no longer kept or the body is too long.
   void remember_bytes(std::string_view scope, std::uint32_t route, std::string_view body,
-                      const EntryPtr& entry, Form form, std::uint64_t tag);
+                      const EntryPtr& entry, Form form, const BytesTag& tag);
 
   MemoryStats stats() const;
 

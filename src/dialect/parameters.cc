@@ -295,9 +295,11 @@ void take(Parameters& parameters, Field field, const Seen& seen) {
       return;
     case Field::store: parameters.stored |= truth; return;
     case Field::previous_response_id: parameters.stored = true; return;
+    case Field::user:
+      if (seen.shape == Shape::string) parameters.user = seen.text;
+      return;
     case Field::tools:
     case Field::functions:
-    case Field::user:
     case Field::metadata:
     case Field::unknown: return;
   }
@@ -322,6 +324,7 @@ std::optional<Refusal> finish(Parameters& parameters, Question& question) {
                    "stream_options");
   }
   question.model = parameters.model;
+  question.user = parameters.user;
   question.stream = parameters.stream;
   question.include_usage = parameters.include_usage;
   question.repeatable =

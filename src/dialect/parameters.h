@@ -50,6 +50,7 @@ struct Seen {
 // What the fields of one request have come to.
 struct Parameters {
   bool lenient = false;    // what only passes through: see take()
+  std::string_view user;   // as model
   std::string_view model;  // may be within the scratch: copied at the end
   bool has_model = false;
   bool has_subject = false;  // messages, prompt or input

@@ -504,6 +504,7 @@ QuestionReader::~QuestionReader() = default;
 
 std::optional<Refusal> QuestionReader::read(Question& question, bool canonical) {
   question.model.clear();
+  question.user.clear();
   question.model_at = question.stream_options_at = {};
   question.stream = question.include_usage = false;
   question.repeatable = question.tools = question.stored = false;

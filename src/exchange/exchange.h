@@ -38,6 +38,7 @@ struct Question {
   std::string_view body;          // followed by at least 64 readable bytes (simdjson's padding)
 
   std::string model;  // unescaped
+  std::string user;   // whom the client says it asks for; empty: it does not say
   Range model_at;     // the value with its quotes, in body
   bool stream = false;
   bool include_usage = false;  // stream_options.include_usage was true

@@ -47,6 +47,7 @@ constexpr std::array kReasons = {
         .type = kInvalid,
         .code = "invalid_json",
         .messages = "The body is not valid JSON: <what>, at byte <number>.\n"
+                    "The body is not valid JSON.\n"
                     "The body is empty; it must be a JSON object.\n"
                     "The body must be a JSON object.\n"
                     "The body has more than <number> members.",
@@ -59,7 +60,9 @@ constexpr std::array kReasons = {
                 .type = kInvalid,
                 .code = "duplicate_member",
                 .messages = "The body is ambiguous: an object names its member '<name>' twice, "
-                            "again at byte <number>.",
+                            "again at byte <number>.\n"
+                            "The body is ambiguous: it names the member '<name>' twice.\n"
+                            "The parameter '<name>' is given twice.",
                 .cause = "One object has two members of one name. The gateway could read the one "
                          "and the engine the other.",
                 .cure = "Send each member once."},
@@ -87,9 +90,17 @@ constexpr std::array kReasons = {
                 .messages = "Invalid 'model': it has a control character in it.\n"
                             "The 'stream_options' parameter is only allowed when 'stream' is "
                             "enabled.\n"
-                            "The level is debug, info, warn or error.",
-                .cause = "A value has no meaning there. The last is the admin API's, of "
-                         "`PUT /admin/v1/log-level/LEVEL`.",
+                            "The level is debug, info, warn or error.\n"
+                            "Invalid '<param>': expected <what>.\n"
+                            "The name must have 1 to 100 bytes and no control characters.\n"
+                            "A model's name must have 1 to 256 bytes.\n"
+                            "There are more than 100 models.\n"
+                            "A key belongs to a tenant.\n"
+                            "A tenant's name has 1 to 64 letters, digits and . _ @ -, and begins "
+                            "with a letter or digit.\n"
+                            "The grace is a time of at most 90d.",
+                .cause = "A value has no meaning there. From the third on they are the admin "
+                         "API's.",
                 .cure = "Send what the message says; leave `stream_options` out of a request that "
                         "is not streamed."},
     ReasonFacts{.reason = Reason::empty_string,
@@ -144,6 +155,16 @@ constexpr std::array kReasons = {
                          "an engine or an address.",
                 .cure = "Leave it out. What a request may say stands in docs/engines.md and "
                         "docs/switches.md."},
+    ReasonFacts{.reason = Reason::unknown_member,
+                .status = 400,
+                .type = kInvalid,
+                .code = "unknown_member",
+                .messages = "There is no member '<name>' here.\n"
+                            "There is no parameter '<name>' here.",
+                .cause = "A body or a query of the admin API, or of feedback, says something that "
+                         "the operation does not take: it is misspelt, or belongs to another.",
+                .cure = "Leave it out, or write it as `/admin/v1/openapi.json` has it. Feedback "
+                        "takes request_id, rating, comment and model."},
     ReasonFacts{.reason = Reason::invalid_content_encoding,
                 .status = 400,
                 .type = kInvalid,
@@ -235,6 +256,17 @@ constexpr std::array kReasons = {
                 .cure = "Ask for a model that `GET /v1/models` lists. The operator can add the "
                         "name below `models`, as a model or among the `aliases` of one, or let an "
                         "engine take every name with the model `*`."},
+    ReasonFacts{
+        .reason = Reason::not_found,
+        .status = 404,
+        .type = kInvalid,
+        .code = "not_found",
+        .messages = "There is no key <id>.\n"
+                    "There is no tenant <name>.",
+        .cause = "The admin API was asked for a key or a tenant that is not in the database. A "
+                 "tenant that only stands in the configuration is not there either.",
+        .cure = "`penstock keys list` and `penstock tenants list` show what there is; `penstock "
+                "tenants create` makes a tenant."},
     ReasonFacts{.reason = Reason::method_not_allowed,
                 .status = 405,
                 .type = kInvalid,
@@ -280,6 +312,18 @@ constexpr std::array kReasons = {
                  "something wrong with it. Nothing has changed. `problems` lists all that "
                  "was found.",
         .cure = "Mend the file, `penstock check FILE` until it is good, then reload again."},
+    ReasonFacts{.reason = Reason::conflict,
+                .status = 409,
+                .type = kInvalid,
+                .code = "conflict",
+                .messages = "There is a tenant <name> already.\n"
+                            "The key <id> is revoked.\n"
+                            "The key <id> has expired.\n"
+                            "The key <id> was rotated already, to <id>.",
+                .cause = "What the admin API was asked to change is not in a state in which it can "
+                         "be changed so.",
+                .cure = "Look at it first: `GET` of the same path. For a key that is revoked or "
+                        "has expired make another."},
     ReasonFacts{
         .reason = Reason::request_too_large,
         .status = 413,
@@ -467,6 +511,15 @@ constexpr std::array kReasons = {
                          "is in the database, or in Redis where nodes share it, and it cannot be "
                          "reached. Without a budget limits go on.",
                 .cure = "Ask again later. The operator sees why in the log, and in `/health`."},
+    ReasonFacts{
+        .reason = Reason::store_unavailable,
+        .status = 503,
+        .type = kServer,
+        .code = "store_unavailable",
+        .messages = "The database cannot be asked now.",
+        .cause = "The admin API and feedback ask the database, which is away, is overloaded or "
+                 "refuses. Known keys go on, and what is used is counted and written later.",
+        .cure = "Ask again later. `/health` and the log say what is wrong with it."},
     ReasonFacts{.reason = Reason::shutting_down,
                 .status = 503,
                 .type = kServer,
@@ -477,22 +530,22 @@ constexpr std::array kReasons = {
                          "begun.",
                 .cure = "Ask again: another gateway, or this one once it is back. The operator can "
                         "raise `listen.limits.drain` to what the longest answers take."},
-    ReasonFacts{.reason = Reason::engine_timeout,
-                .status = 504,
-                .type = kServer,
-                .code = "engine_timeout",
-                .messages =
-                    "Engine <engine> did not end its answer within timeout.total.\n"
+    ReasonFacts{
+        .reason = Reason::engine_timeout,
+        .status = 504,
+        .type = kServer,
+        .code = "engine_timeout",
+        .messages = "Engine <engine> did not end its answer within timeout.total.\n"
                     "Engine <engine> did not end its answer within the time that the client "
                     "gave it.\n"
                     "Engine <engine>: its first token did not come in "
                     "timeout.first_token.\n"
                     "Engine <engine>: it sent nothing for timeout.between_tokens.",
-                .cause = "The engine is too slow: overloaded, or stuck. The time that a client "
-                         "gives is in `x-request-timeout-ms`, or in the SDKs' "
-                         "`x-stainless-timeout`.",
-                .cure = "Ask for a stream, or for less (`max_tokens`). The operator can raise the "
-                        "time that is named, below `engines[].timeout`."},
+        .cause = "The engine is too slow: overloaded, or stuck. The time that a client "
+                 "gives is in `x-request-timeout-ms`, or in the SDKs' "
+                 "`x-stainless-timeout`.",
+        .cure = "Ask for a stream, or for less (`max_tokens`). The operator can raise the "
+                "time that is named, below `engines[].timeout`."},
     ReasonFacts{.reason = Reason::http_version_not_supported,
                 .status = 505,
                 .type = kInvalid,

@@ -13,7 +13,7 @@ namespace penstock {
 
 // A call of an engine, a refusal or an error has a row of its own with count 1. Hits of the cache
 // are summed: one row for all of a second, worker, tenant, key, model, engine, route, level and
-// status; its tokens, cost and durations are sums then.
+// status; its durations are sums then, and nothing was used for it: no tokens, no money.
 struct UsageRow {
   Uuid id{};                 // UUIDv7, the gateway's own; its time is `time_us` in milliseconds
   std::int64_t time_us = 0;  // microseconds since 1970, when the request came
@@ -25,7 +25,7 @@ struct UsageRow {
   std::int32_t status = 0;
   std::string cache;  // "memory", "redis", "semantic", "coalesced", "miss", "bypass"; empty: none
   std::uint64_t count = 1;
-  Usage tokens;  // of a hit: what the kept answer had used; saved, not used
+  Usage tokens;
   Nano cost = 0;
   std::optional<double> complexity;  // 0 to 1
   std::int64_t duration_us = 0;

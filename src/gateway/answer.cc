@@ -14,6 +14,8 @@ namespace {
 // A larger question is neither digested nor kept: reading it twice would cost more than it saves.
 constexpr std::size_t kCachedQuestion = 1024 * 1024;
 
+constexpr std::string_view kFeedbackPath = "/v1/feedback";
+
 // As much of a field's name is repeated.
 constexpr std::size_t kNameShown = 64;
 
@@ -51,6 +53,10 @@ Task<Result<Answer, Refusal>> Gateway::answer(Exchange& x) {
   std::optional<Refusal> stranger = co_await identify(x);
   if (stranger) co_return std::move(*stranger);
   x.recorder.who = x.who;
+  if (x.request.head.path == kFeedbackPath) {
+    Result<Answer, Refusal> thanks = co_await take_feedback(x);
+    co_return thanks;
+  }
   const Result<std::optional<http::Coding>, Refusal> coding = body_coding(x.request.head);
   if (!coding) {
     metrics_.invalid(x.question.endpoint, Invalid::content_type);
@@ -66,7 +72,9 @@ Task<Result<Answer, Refusal>> Gateway::answer(Exchange& x) {
     co_return models;
   }
   if (auto refusal = route(x)) co_return std::move(*refusal);
-  if (auto refusal = admit(x)) co_return std::move(*refusal);
+  std::optional<Refusal> not_now = co_await admit(x);
+  if (not_now) co_return std::move(*not_now);
+  count_question(x);
   const bool kept = may_be_cached(x);
   if (kept && find_in_cache(x)) co_return Answer{};
   std::optional<Refusal> too_much = co_await reserve(x);

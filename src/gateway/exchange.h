@@ -19,6 +19,7 @@ struct Exchange {
   std::string form;  // the question's body, where it had to be written anew
   route::Plan plan;
   cache::Key key{};           // where the answer may be kept
+  cache::BytesTag bytes;      // what is known of the question's very bytes
   std::uint64_t version = 0;  // of what the engine knew when the key was made
   cache::EntryPtr entry;      // the answer, where the cache had it
   Recorder recorder;          // what is settled at the end, on every exit

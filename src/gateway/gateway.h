@@ -19,6 +19,7 @@
 #include "cache/key.h"
 #include "cache/memory.h"
 #include "dialect/question.h"
+#include "engagement/engagement.h"
 #include "engine/factory.h"
 #include "exchange/exchange.h"
 #include "gateway/door.h"
@@ -27,6 +28,7 @@
 #include "http/inflate.h"
 #include "http/server.h"
 #include "observe/log.h"
+#include "redis/client.h"
 #include "route/route.h"
 #include "settings/settings.h"
 #include "store/ledger.h"
@@ -56,10 +58,11 @@ struct House {
   std::unique_ptr<Door> door;  // null: nobody is told apart
   AuthMethod method = AuthMethod::none;
   store::Ledger* ledger = nullptr;  // null: nothing is written down
+  store::Database* database = nullptr;
+  engagement::Engagement* engagement = nullptr;  // null: nobody is counted
+  std::optional<redis::Options> redis;           // where limits are counted together
   // What an owner has spent in the period under way, by the ledger; empty: nothing is known of it.
-  std::function<Task<Result<Nano>>(limit::Owner, std::string name, limit::Period, WallTime,
-                                   Deadline&)>
-      spent;
+  limit::Limiter::Spent spent;
 };
 
 // What a worker makes of one set of settings. A request keeps the one it began with.
@@ -139,9 +142,18 @@ class Gateway final : public http::Handler {
 
   // limits.cc
   static limit::Parties parties(const Standing& who, std::size_t pair, const Snapshot& with);
-  std::optional<Refusal> admit(Exchange& x);
+  Task<std::optional<Refusal>> admit(Exchange& x);
   Task<std::optional<Refusal>> reserve(Exchange& x);
+  Task<Result<std::optional<limit::Refused>>> reserve_here(limit::Ticket& ticket,
+                                                           std::uint64_t tokens, Nano cost,
+                                                           Deadline& deadline);
   Task<Result<void>> learn_spend(const limit::Account& account, WallTime wall, Deadline& deadline);
+
+  // engage.cc
+  void count_question(const Standing& who, std::string_view session, std::uint64_t user,
+                      std::uint64_t text);
+  void count_question(Exchange& x);
+  Task<Result<Answer, Refusal>> take_feedback(Exchange& x);
 
   // decode.cc
   Task<std::optional<Refusal>> decode(Exchange& x, http::Coding coding);
@@ -174,6 +186,7 @@ class Gateway final : public http::Handler {
   Memo memo_;
   std::uint64_t memo_epoch_ = 0;
   store::Book* book_ = nullptr;
+  std::unique_ptr<redis::Client> redis_;
   Turns decoding_{loop_};
   std::uint64_t in_flight_ = 0;
 };

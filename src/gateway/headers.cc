@@ -15,6 +15,10 @@ bool one_of(std::string_view name, std::initializer_list<std::string_view> names
 // Fields of the gateway's own. A request has none today: what looks like one is refused.
 constexpr std::string_view kOwn = "x-penstock-";
 
+// Which session of its user a question is of; the engine's to read too, and no reason for another
+// answer.
+constexpr std::string_view kSession = "x-session-id";
+
 // Neither passed on as it came nor part of what is asked.
 bool dropped(std::string_view name) {
   return http::hop_by_hop(name) || name.starts_with(kOwn) ||
@@ -37,6 +41,7 @@ bool neutral(std::string_view name) {
     case 7: return name == "baggage";
     case 8: return name == "priority";
     case 10: return one_of(name, {"user-agent", "tracestate"});
+    case 12: return name == kSession;
     case 11: return name == "traceparent";
     case 15: return one_of(name, {"accept-language", "idempotency-key"});
     case 20: return name == "x-request-timeout-ms";
@@ -78,6 +83,8 @@ std::string_view credential_of(const http::RequestHead& head) {
   return {};
 }
 
+std::string_view session_of(const http::RequestHead& head) { return head.find(kSession); }
+
 Glance glance(const http::RequestHead& head) {
   Glance seen;
   for (const http::Field& field : head.fields) {
@@ -110,6 +117,10 @@ Glance glance(const http::RequestHead& head) {
         }
         if (name == "x-request-id") {
           if (seen.request_id.empty()) seen.request_id = field.value;
+          continue;
+        }
+        if (name == kSession) {
+          seen.session = field.value;
           continue;
         }
         break;

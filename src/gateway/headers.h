@@ -14,6 +14,7 @@ namespace penstock::gateway {
 struct Glance {
   std::string_view credential;
   std::string_view request_id;
+  std::string_view session;
   std::string_view origin;
   bool json = false;  // the body is said to be JSON
   bool plain = true;  // no field changes what is asked, or how the cache may be used
@@ -22,6 +23,9 @@ Glance glance(const http::RequestHead& head);
 
 // The key or token of a request, in any of the fields that clients use; empty: none.
 std::string_view credential_of(const http::RequestHead& head);
+
+// The session that a client says its question is of; empty: it does not say.
+std::string_view session_of(const http::RequestHead& head);
 
 // The first field that claims to be one of the gateway's own, of which there are none in requests:
 // a misspelt wish must not go unnoticed. Empty if there is none.

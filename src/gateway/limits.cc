@@ -179,46 +179,51 @@ limit::Parties Gateway::parties(const Standing& who, std::size_t pair, const Sna
 }
 
 // A request, and a place among those in flight.
-std::optional<Refusal> Gateway::admit(Exchange& x) {
+Task<std::optional<Refusal>> Gateway::admit(Exchange& x) {
   if (!may_ask(*x.who->caller, x.question.model, x.plan.model)) {
     metrics_.auth(house_.method, AuthResult::forbidden);
-    return refusal(Reason::model_not_allowed,
-                   fmt::format("This API key may not use the model `{}`.", x.question.model),
-                   "model");
+    co_return refusal(Reason::model_not_allowed,
+                      fmt::format("This API key may not use the model `{}`.", x.question.model),
+                      "model");
   }
-  const limit::AccountPtr& model = x.with->model_accounts[x.plan.metrics];
-  if (!x.who->limited && !model) return std::nullopt;
+  if (!x.who->limited && !x.with->model_accounts[x.plan.metrics]) co_return std::nullopt;
   limit::Ticket& ticket = x.recorder.bill->ticket;
   const Time asked = Clock::now();
-  const auto refused =
-      house_.limiter.admit(parties(*x.who, x.plan.metrics, *x.with), x.request.received, ticket);
+  limit::Parties asking = parties(*x.who, x.plan.metrics, *x.with);
+  std::optional<limit::Refused> refused;
+  if (house_.limiter.shared()) {
+    refused =
+        co_await house_.limiter.admit_shared(std::move(asking), redis_.get(), ticket, x.deadline);
+  } else {
+    refused = house_.limiter.admit(asking, x.request.received, ticket);
+  }
   metrics_.limited(refused ? std::optional(refused->what) : std::nullopt, limit::What::requests,
                    Clock::now() - asked);
-  if (refused) return refusal_of_limit(*refused);
-  return std::nullopt;
+  if (refused) co_return refusal_of_limit(*refused);
+  co_return std::nullopt;
 }
+
+namespace {
+
+Refusal budget_unknown(const limit::Ticket& ticket) {
+  limit::Refused whose;
+  if (const limit::Account* const account = ticket.budget()) {
+    whose.owner = account->owner;
+    whose.name = account->name;
+  }
+  Refusal unavailable = refusal(
+      Reason::limits_unavailable,
+      fmt::format("What was spent cannot be known now, and {} has a budget.", owner_of(whose)));
+  unavailable.retry_after = 1s;
+  return unavailable;
+}
+
+}  // namespace
 
 // What the call may come to, in tokens and money.
 Task<std::optional<Refusal>> Gateway::reserve(Exchange& x) {
   limit::Ticket& ticket = x.recorder.bill->ticket;
   if (!ticket.counts()) co_return std::nullopt;
-  const WallTime wall = std::chrono::system_clock::now();
-  while (const limit::Account* const account = limit::Limiter::unseeded(ticket, wall)) {
-    Result<void> known = co_await learn_spend(*account, wall, x.deadline);
-    if (!known) {
-      house_.log.warning(
-          "what was spent so far cannot be known",
-          {{"request_id", x.recorder.request_id()}, {"reason", known.error().detail}});
-      limit::Refused whose;
-      whose.owner = account->owner;
-      whose.name = account->name;
-      Refusal unavailable = refusal(
-          Reason::limits_unavailable,
-          fmt::format("What was spent cannot be known now, and {} has a budget.", owner_of(whose)));
-      unavailable.retry_after = 1s;
-      co_return unavailable;
-    }
-  }
   const Question& question = x.question;
   const EngineMetrics& pair = *x.with->pairs[x.plan.metrics];
   Usage most;
@@ -226,14 +231,37 @@ Task<std::optional<Refusal>> Gateway::reserve(Exchange& x) {
   if (question.endpoint != Endpoint::embeddings) {
     most.output = question.max_tokens.value_or(pair.typical_output());
   }
-  const settings::EngineSettings& engine = x.settings().engines[x.plan.engine];
+  const Nano cost = cost_of(x.settings().engines[x.plan.engine].price, most);
+  const std::uint64_t tokens = most.input + most.output;
   const Time asked = Clock::now();
-  const auto refused = house_.limiter.reserve(ticket, most.input + most.output,
-                                              cost_of(engine.price, most), asked, wall);
-  metrics_.limited(refused ? std::optional(refused->what) : std::nullopt, limit::What::tokens,
+  Result<std::optional<limit::Refused>> refused =
+      co_await reserve_here(ticket, tokens, cost, x.deadline);
+  if (!refused) {
+    house_.log.warning(
+        "what was spent so far cannot be known",
+        {{"request_id", x.recorder.request_id()}, {"reason", refused.error().detail}});
+    co_return budget_unknown(ticket);
+  }
+  metrics_.limited(*refused ? std::optional((*refused)->what) : std::nullopt, limit::What::tokens,
                    Clock::now() - asked);
-  if (refused) co_return refusal_of_limit(*refused);
+  if (*refused) co_return refusal_of_limit(**refused);
   co_return std::nullopt;
+}
+
+Task<Result<std::optional<limit::Refused>>> Gateway::reserve_here(limit::Ticket& ticket,
+                                                                  std::uint64_t tokens, Nano cost,
+                                                                  Deadline& deadline) {
+  const WallTime wall = std::chrono::system_clock::now();
+  if (house_.limiter.shared()) {
+    Result<std::optional<limit::Refused>> refused = co_await house_.limiter.reserve_shared(
+        ticket, tokens, cost, wall, redis_.get(), house_.spent, deadline);
+    co_return refused;
+  }
+  while (const limit::Account* const account = limit::Limiter::unseeded(ticket, wall)) {
+    Result<void> known = co_await learn_spend(*account, wall, deadline);
+    if (!known) co_return std::move(known).error();
+  }
+  co_return house_.limiter.reserve(ticket, tokens, cost, Clock::now(), wall);
 }
 
 // Money that an earlier run, or another node, spent in the periods under way.

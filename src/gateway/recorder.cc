@@ -86,6 +86,9 @@ void Recorder::close() {
   row.engine_us = us(engine_wait_);
   if (first_byte != Time()) row.first_token_us = us(first_byte - begun_);
   row.request_id = request_id_;
+  if (row.status == 499 && gateway_.house_.engagement != nullptr) {
+    gateway_.house_.engagement->abandoned();
+  }
   row.error = error;
   bill->close();
 }

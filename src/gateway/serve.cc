@@ -110,7 +110,13 @@ Gateway::Gateway(Loop& loop, House& house, std::shared_ptr<const settings::Setti
       metrics_(house.registry.shard(loop.index())),
       snapshot_(std::make_shared<const Snapshot>(std::move(settings), house.generation.load(),
                                                  nullptr, loop, house)),
-      book_(house.ledger != nullptr ? &house.ledger->book(loop.index()) : nullptr) {}
+      book_(house.ledger != nullptr ? &house.ledger->book(loop.index()) : nullptr) {
+  if (!house.redis) return;
+  // The options were looked at where they were set.
+  auto client = redis::Client::make(loop, *house.redis,
+                                    redis::Metrics(house.registry.shard(loop.index())), house.log);
+  if (client) redis_ = *std::move(client);
+}
 
 Gateway::~Gateway() = default;
 
@@ -142,7 +148,7 @@ bool Gateway::answer_same_bytes(http::Request& request, http::Reply& reply) {
   std::optional<cache::BytesHit> hit =
       house_.cache.find_bytes(who->caller->cache_scope, static_cast<std::uint32_t>(endpoint),
                               request.body, request.received);
-  if (!hit || hit->tag != snapshot_->epoch()) return false;
+  if (!hit || hit->tag.epoch != snapshot_->epoch()) return false;
   // Who may not, or not now, is told so where there is time for it.
   limit::Ticket ticket;
   if (!admit_now(*who, hit->entry->model, request.received, ticket)) return false;
@@ -152,6 +158,7 @@ bool Gateway::answer_same_bytes(http::Request& request, http::Reply& reply) {
   const Time now = Clock::now();
   const cache::Entry& entry = *hit->entry;  // kept by the reply until it is sent
   book_hit(*who, entry, request.received, now);
+  count_question(*who, seen.session, hit->tag.user, hit->tag.text);
   send_entry(reply, prepared(entry, hit->form), id, seen.origin, ticket, std::move(hit->entry),
              request.received, now);
   metrics_.auth(snapshot_->anonymous ? AuthMethod::none : house_.method, AuthResult::success);
@@ -187,7 +194,8 @@ bool Gateway::admit_now(const Standing& who, std::string_view model, Time now,
 // A kept answer is about to be given. It is summed, and has no row of its own.
 void Gateway::book_hit(const Standing& who, const cache::Entry& entry, Time received, Time now) {
   if (book_ == nullptr || entry.served == nullptr) return;
-  book_->hit({who.caller, entry.served, store::Level::memory, 200}, entry.usage, 0, now - received,
+  // Nothing was used for it: what the kept answer had cost is in the row of its call.
+  book_->hit({who.caller, entry.served, store::Level::memory, 200}, {}, 0, now - received,
              std::chrono::system_clock::now());
 }
 
@@ -256,7 +264,7 @@ void Gateway::send_kept(Exchange& x) {
   if (glance(x.request.head).plain && x.request.head.query.empty()) {
     house_.cache.remember_bytes(x.who->caller->cache_scope,
                                 static_cast<std::uint32_t>(x.question.endpoint), x.request.body,
-                                x.entry, form, x.with->epoch());
+                                x.entry, form, {x.with->epoch(), x.bytes.user, x.bytes.text});
   }
 }
 

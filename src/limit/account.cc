@@ -32,6 +32,13 @@ std::int64_t period_of(Period period, WallTime now) {
          static_cast<int>(static_cast<unsigned>(date.month())) - 1;
 }
 
+WallTime begin_of(Period period, WallTime now) {
+  const auto day = std::chrono::floor<std::chrono::days>(now);
+  if (period == Period::day) return day;
+  const std::chrono::year_month_day date(day);
+  return std::chrono::sys_days(date.year() / date.month() / std::chrono::day(1));
+}
+
 Duration left_of(Period period, WallTime now) {
   const auto day = std::chrono::floor<std::chrono::days>(now);
   WallTime end = day + std::chrono::days(1);

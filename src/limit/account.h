@@ -25,6 +25,7 @@ std::string_view label_of(What what);
 enum class Period : std::uint8_t { day, month };
 // Its number: days since 1970, or months since year 0.
 std::int64_t period_of(Period period, WallTime now);
+WallTime begin_of(Period period, WallTime now);
 // How long it still lasts.
 Duration left_of(Period period, WallTime now);
 

@@ -72,6 +72,15 @@ bool Ticket::counts() const {
   });
 }
 
+const Account* Ticket::budget() const {
+  for (const AccountPtr& account : accounts_) {
+    if (account && (limited(account->limits.spend_day) || limited(account->limits.spend_month))) {
+      return account.get();
+    }
+  }
+  return nullptr;
+}
+
 void Ticket::release() {
   settle(0, 0, Time());
   if (std::exchange(inflight_, false)) {

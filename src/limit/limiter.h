@@ -74,6 +74,8 @@ class Ticket {
   void release();
   // Whether a call must reserve what it may come to.
   bool counts() const;
+  // The first whose money is limited; null: nobody's is.
+  const Account* budget() const;
 
   Told requests;
   Told tokens;

@@ -1,0 +1,112 @@
+// The schemas of keys, tenants and the audit log, for the OpenAPI document: the rest of the object
+// that kSchemas of openapi.cc begins.
+#pragma once
+
+#include <string_view>
+
+namespace penstock::admin {
+
+inline constexpr std::string_view kRecordSchemas = R"(,
+"Rate":{"type":"string","pattern":"^(none|0|[0-9]+/[smhd])$",
+  "description":"600/m lets 600 through at once, then one each 100 ms; none is no limit, 0 refuses all."},
+"Amount":{"description":"In the currency of the prices; none is no limit.",
+  "oneOf":[{"type":"number","minimum":0},{"const":"none"}]},
+"Number":{"oneOf":[{"type":"integer","minimum":0},{"const":"none"}]},
+"Limits":{"type":"object","additionalProperties":false,
+  "description":"What is absent is not decided here.",
+  "properties":{
+    "requests":{"$ref":"#/components/schemas/Rate"},
+    "tokens":{"$ref":"#/components/schemas/Rate"},
+    "inflight":{"$ref":"#/components/schemas/Number"},
+    "spend":{"type":"object","additionalProperties":false,"properties":{
+      "day":{"$ref":"#/components/schemas/Amount"},
+      "month":{"$ref":"#/components/schemas/Amount"}}}}},
+"LimitsChange":{"type":"object","additionalProperties":false,
+  "description":"null takes a limit back; what is absent stays.",
+  "properties":{
+    "requests":{"oneOf":[{"$ref":"#/components/schemas/Rate"},{"type":"null"}]},
+    "tokens":{"oneOf":[{"$ref":"#/components/schemas/Rate"},{"type":"null"}]},
+    "inflight":{"oneOf":[{"$ref":"#/components/schemas/Number"},{"type":"null"}]},
+    "spend":{"type":"object","additionalProperties":false,"properties":{
+      "day":{"oneOf":[{"$ref":"#/components/schemas/Amount"},{"type":"null"}]},
+      "month":{"oneOf":[{"$ref":"#/components/schemas/Amount"},{"type":"null"}]}}}}},
+"Names":{"type":"array","items":{"type":"string"},"description":"Empty: all."},
+"Priority":{"enum":["interactive","batch"]},
+"Scope":{"enum":["key","tenant","shared",null],"description":"null: as whoever stands behind decides."},
+"Moment":{"type":["string","null"],"description":"Of UTC, as 2027-01-31T12:00:00Z."},
+"Key":{"type":"object",
+  "required":["id","prefix","name","tenant","state","models","limits","priority","cache_scope",
+    "created","created_by","expires","revoked","replaced_by","grace_until"],
+  "properties":{
+    "id":{"type":"string"},
+    "prefix":{"type":"string","description":"How the key begins."},
+    "name":{"type":"string"},
+    "tenant":{"type":"string"},
+    "state":{"enum":["good","expired","revoked","replaced"]},
+    "models":{"$ref":"#/components/schemas/Names"},
+    "limits":{"$ref":"#/components/schemas/Limits"},
+    "priority":{"$ref":"#/components/schemas/Priority"},
+    "cache_scope":{"$ref":"#/components/schemas/Scope"},
+    "created":{"$ref":"#/components/schemas/Moment"},
+    "created_by":{"type":"string"},
+    "expires":{"$ref":"#/components/schemas/Moment"},
+    "revoked":{"$ref":"#/components/schemas/Moment"},
+    "replaced_by":{"type":["string","null"]},
+    "grace_until":{"$ref":"#/components/schemas/Moment"}}},
+"NewKey":{"allOf":[{"$ref":"#/components/schemas/Key"},{"type":"object","required":["key"],
+  "properties":{"key":{"type":"string","pattern":"^pk_[0-9A-Za-z]{49}$"}}}]},
+"Keys":{"type":"object","required":["keys","more"],"properties":{
+  "keys":{"type":"array","items":{"$ref":"#/components/schemas/Key"}},
+  "more":{"type":["string","null"],"description":"`after` of the next page; null: that is all."}}},
+"KeyToBe":{"type":"object","required":["tenant","name"],"additionalProperties":false,"properties":{
+  "tenant":{"type":"string"},
+  "name":{"type":"string"},
+  "models":{"$ref":"#/components/schemas/Names"},
+  "limits":{"$ref":"#/components/schemas/LimitsChange"},
+  "priority":{"$ref":"#/components/schemas/Priority"},
+  "cache_scope":{"$ref":"#/components/schemas/Scope"},
+  "expires":{"type":["string","null"],"description":"30d from now, 2027-01-31, or never."}}},
+"KeyChange":{"type":"object","additionalProperties":false,"properties":{
+  "name":{"type":"string"},
+  "models":{"$ref":"#/components/schemas/Names"},
+  "limits":{"$ref":"#/components/schemas/LimitsChange"},
+  "priority":{"$ref":"#/components/schemas/Priority"},
+  "cache_scope":{"$ref":"#/components/schemas/Scope"},
+  "expires":{"type":["string","null"]}}},
+"Rotation":{"type":"object","additionalProperties":false,"properties":{
+  "grace":{"type":"string","description":"How long the old key is good yet; 1h if it is absent."}}},
+"Tenant":{"type":"object","required":["name","models","limits","cache_scope","created"],
+  "properties":{
+    "name":{"type":"string"},
+    "models":{"$ref":"#/components/schemas/Names"},
+    "limits":{"$ref":"#/components/schemas/Limits"},
+    "cache_scope":{"$ref":"#/components/schemas/Scope"},
+    "created":{"$ref":"#/components/schemas/Moment"}}},
+"Tenants":{"type":"object","required":["tenants","more"],"properties":{
+  "tenants":{"type":"array","items":{"$ref":"#/components/schemas/Tenant"}},
+  "more":{"type":["string","null"]}}},
+"TenantToBe":{"type":"object","required":["name"],"additionalProperties":false,"properties":{
+  "name":{"type":"string","pattern":"^[0-9A-Za-z][0-9A-Za-z._@-]{0,63}$"},
+  "models":{"$ref":"#/components/schemas/Names"},
+  "limits":{"$ref":"#/components/schemas/LimitsChange"},
+  "cache_scope":{"$ref":"#/components/schemas/Scope"}}},
+"TenantChange":{"type":"object","additionalProperties":false,"properties":{
+  "models":{"$ref":"#/components/schemas/Names"},
+  "limits":{"$ref":"#/components/schemas/LimitsChange"},
+  "cache_scope":{"$ref":"#/components/schemas/Scope"}}},
+"Changes":{"type":"object","required":["changes","more"],"properties":{
+  "changes":{"type":"array","items":{"type":"object",
+    "required":["id","time","who","action","object","detail","node"],
+    "properties":{
+      "id":{"type":"string"},
+      "time":{"$ref":"#/components/schemas/Moment"},
+      "who":{"type":"string"},
+      "action":{"enum":["key.create","key.update","key.rotate","key.revoke","tenant.create",
+        "tenant.update","tenant.delete"]},
+      "object":{"type":"string","description":"The key's id, or the tenant's name."},
+      "detail":{"type":"object","description":"What is new."},
+      "node":{"type":"string"}}}},
+  "more":{"type":["string","null"],"description":"`before` of the next page."}}}
+})";
+
+}  // namespace penstock::admin

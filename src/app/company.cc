@@ -1,0 +1,87 @@
+#include "app/company.h"
+
+#include <array>
+
+#include "base/sleep.h"
+
+namespace penstock::app {
+namespace {
+
+constexpr Duration kExchange = 1s;
+constexpr std::string_view kChannel = "penstock:keys";
+
+}  // namespace
+
+Result<std::unique_ptr<Company>> Company::make(const std::optional<redis::Options>& options,
+                                               Parts parts, observe::Log& log) {
+  std::unique_ptr<Company> company(new Company(std::move(parts)));
+  if (!options) return company;
+  auto client = redis::Client::make(company->loop_, *options, redis::Metrics(), log);
+  if (!client) return std::move(client).error();
+  company->client_ = *std::move(client);
+  company->shared_ = std::make_unique<engagement::RedisShared>(*company->client_);
+  return company;
+}
+
+void Company::start() {
+  const auto changed = [this] {
+    if (parts_.keys_changed) parts_.keys_changed();
+  };
+  // What was said while there was no connection was missed: it is looked for after each new one.
+  if (client_) {
+    client_->subscribe(
+        std::string(kChannel), [changed](std::string_view) { changed(); }, changed);
+  }
+  running_ = 2;
+  thread_ = std::thread([this] {
+    loop_.spawn(exchange_on());
+    loop_.spawn(keep_limits());
+    loop_.run();
+  });
+}
+
+Company::~Company() {
+  if (!thread_.joinable()) return;
+  asio::post(loop_.executor(), [this] {
+    until_.call_off(Why::draining);
+    limits_until_.call_off(Why::draining);
+  });
+  thread_.join();
+}
+
+void Company::ended() {
+  if (--running_ > 0) return;
+  client_.reset();
+  asio::post(loop_.executor(), [this] { loop_.stop(); });
+}
+
+Task<void> Company::exchange_on() {
+  while (!until_.over() && parts_.engagement != nullptr) {
+    const WallTime now = std::chrono::system_clock::now();
+    if (shared_) {
+      Deadline deadline(until_, Clock::now() + kExchange);
+      // What could not be sent is sent the next time.
+      Result<void> done = co_await parts_.engagement->exchange(*shared_, now, deadline);
+      static_cast<void>(done);
+    }
+    parts_.engagement->sweep(now);
+    co_await sleep_until(Clock::now() + kExchange, until_);
+  }
+  ended();
+}
+
+Task<void> Company::keep_limits() {
+  if (parts_.limits && client_)
+    co_await limit::Shared::keep(parts_.limits, *client_, limits_until_);
+  ended();
+}
+
+void Company::tell_keys_changed() {
+  asio::post(loop_.executor(), [this] {
+    if (!client_) return;
+    constexpr std::array<std::string_view, 3> kWords = {"PUBLISH", kChannel, "1"};
+    client_->tell(kWords);
+  });
+}
+
+}  // namespace penstock::app
