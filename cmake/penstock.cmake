@@ -101,7 +101,7 @@ function(penstock_module name)
     target_precompile_headers(${name}_test REUSE_FROM penstock_pch)
     if(ARG_ONE_RUN)
       add_test(NAME ${name}.all COMMAND ${name}_test)
-      set_tests_properties(${name}.all PROPERTIES TIMEOUT 300)
+      set_tests_properties(${name}.all PROPERTIES TIMEOUT 600)
     else()
       gtest_discover_tests(${name}_test TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 60
         PROPERTIES TIMEOUT 120)

@@ -280,6 +280,10 @@ std::span<const TroubleGroup> groups() {
                    "Lines of the log, at the level `warn` or `error`. Most have more fields: "
                    "`request_id`, which the client got as `x-request-id`, `engine`, `reason`.",
                    kRunning},
+      TroubleGroup{"the database",
+                   "The first three keep the gateway from starting, as `reason` of `the gateway "
+                   "could not start`; the others are lines of the log.",
+                   store_troubles()},
       TroubleGroup{"the ledger of usage",
                    "The first keeps the gateway from starting; the others are lines of the log. No "
                    "request fails for any of them.",

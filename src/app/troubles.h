@@ -28,6 +28,8 @@ std::span<const TroubleGroup> trouble_groups();
 std::span<const Trouble> settings_troubles();
 // troubles_access.cc
 std::span<const Trouble> access_troubles();
+// troubles_store.cc
+std::span<const Trouble> store_troubles();
 // troubles_usage.cc
 std::span<const Trouble> usage_troubles();
 

@@ -55,6 +55,11 @@ struct Bench {
     database = *std::move(made);
     Result<int> migrated = wait(30s, [&](Deadline& d) { return migrate(*database, d); });
     if (!migrated) database.reset();
+    // A new node has one connection until it has seen the others.
+    while (database && database->dialect() == Dialect::postgres &&
+           registry.sum("db_pool_connections_max") < connections) {
+      std::this_thread::sleep_for(10ms);
+    }
   }
   observe::Registry registry;
   observe::Log log;

@@ -83,7 +83,10 @@ struct Health {
 //   unreachable  no connection: nothing was done                     retry
 //   timeout      the deadline passed; what was written may be there  retry
 //   exhausted    the pool, the queue or the disk is full             retry
+//   broken       the connection ended: what was written may be there never
+//   cancelled    the program ends                                    retry
 //   refused      the database said no: a constraint                  never
+//   invalid      a value that the database does not take             never
 //   internal     a fault of ours or of the file: a statement that is wrong, a corrupt database
 class Database {
  public:
@@ -107,13 +110,14 @@ class Database {
   virtual Task<Result<std::vector<Rows>>> transact(std::vector<Step> steps, Mark* here,
                                                    Deadline& deadline) = 0;
   // All or none, each row once by (time_us, id) however often it is given: to be called again, with
-  // the same rows, after any error. REQUIRES: at most kMostUsageRows.
+  // the same rows, after any error. REQUIRES: at most kMostUsageRows, and kMostUsageText of text.
   virtual Task<Result<void>> append_usage(std::vector<UsageRow> rows, Deadline& deadline) = 0;
 
   // The primary first. Any thread.
   virtual std::vector<Health> health() const = 0;
 };
 inline constexpr std::size_t kMostUsageRows = 20'000;
+inline constexpr std::size_t kMostUsageText = 8 * 1024 * 1024;  // bytes of questions and answers
 
 struct Options {
   std::string url = "sqlite:./penstock.db";  // or postgresql://user:password@host,host/database?...

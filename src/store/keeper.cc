@@ -11,6 +11,7 @@ constexpr std::int64_t kPiece = 5'000;  // rows of one transaction in SQLite
 constexpr Duration kEach = 1h;
 constexpr Duration kAgain = 1min;
 constexpr Duration kRound = 10min;
+constexpr Duration kMonth = 5s;  // to make a partition
 
 constexpr Statement kOldest = {"retire_usage", "SELECT min(time_us) FROM usage", {}, true};
 constexpr Statement kCut = {
@@ -46,7 +47,8 @@ Task<Result<std::uint64_t>> tidy_postgres(Database& database, std::int64_t now_u
   const std::int64_t this_month = month_of(now_us);
   for (const std::int64_t month : {this_month, month_of(this_month + 32 * kDay)}) {
     Values values = {month};
-    Result<Rows> made = co_await database.write(kMakeMonth, std::move(values), nullptr, deadline);
+    Deadline soon(deadline, Clock::now() + kMonth);
+    Result<Rows> made = co_await database.write(kMakeMonth, std::move(values), nullptr, soon);
     if (!made) co_return made.error();
   }
   std::uint64_t all = 0;

@@ -128,17 +128,17 @@ bool PostgresConnection::send(const Step& step, bool named, std::size_t index,
   const Statement& statement = *step.statement;
   const Parameters values(step.values);
   if (!named || statement.once) {
-    sent.push_back(Sent{Part::step, index});
+    sent.push_back(Sent{Part::step, index, {}});
     return PQsendQueryParams(handle, statement.sql.data(), values.count(), nullptr, values.texts(),
                              values.lengths(), values.formats(), 0) != 0;
   }
   const std::string name = prepared_name(statement);
   if (!prepared_.contains(name)) {
-    sent.push_back(Sent{Part::prepare, index});
+    sent.push_back(Sent{Part::prepare, index, name});
     if (PQsendPrepare(handle, name.c_str(), statement.sql.data(), 0, nullptr) == 0) return false;
     prepared_.insert(name);  // taken back where it fails
   }
-  sent.push_back(Sent{Part::step, index});
+  sent.push_back(Sent{Part::step, index, {}});
   return PQsendQueryPrepared(handle, name.c_str(), values.count(), values.texts(), values.lengths(),
                              values.formats(), 0) != 0;
 }
@@ -160,10 +160,10 @@ bool PostgresConnection::send_all(const Ask& ask, std::vector<Sent>& sent) {
     if (!send((*ask.steps)[i], ask.named, i, sent)) return false;
   }
   if (PQpipelineSync(handle) == 0) return false;
-  sent.push_back(Sent{Part::sync});
+  sent.push_back(Sent{Part::sync, 0, {}});
   if (ask.mark) {
     if (!own(kMark, {}, Part::mark) || PQpipelineSync(handle) == 0) return false;
-    sent.push_back(Sent{Part::sync});
+    sent.push_back(Sent{Part::sync, 0, {}});
   }
   return true;
 }
@@ -211,7 +211,7 @@ Task<Result<PostgresConnection::Answer, PostgresFailure>> PostgresConnection::as
         answer.mark = PQgetvalue(result, 0, 0);
       }
     } else {
-      if (one.part == Part::prepare || status == PGRES_PIPELINE_ABORTED) prepared_.clear();
+      if (one.part == Part::prepare) prepared_.erase(one.prepares);  // others stay, also after this
       // Not to know where the write has come to is no reason to fail.
       if (!failure && !committed) {
         failure = failure_of(result, target_.name);

@@ -63,6 +63,7 @@ class PostgresConnection final : private Poller::Socket {
   struct Sent {
     Part part;
     std::size_t step = 0;
+    std::string prepares{};  // the name
   };
   struct Finish {
     void operator()(PGconn* connection) const { PQfinish(connection); }

@@ -3,6 +3,7 @@
 #include <libpq-fe.h>
 
 #include <algorithm>
+#include <charconv>
 #include <memory>
 
 namespace penstock::store {
@@ -22,6 +23,12 @@ std::vector<std::string> split(std::string_view list) {
     if (comma == std::string_view::npos) return out;
     list.remove_prefix(comma + 1);
   }
+}
+
+bool is_port(std::string_view text) {
+  unsigned number = 0;
+  const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return ec == std::errc() && end == text.data() + text.size() && number >= 1 && number <= 65535;
 }
 
 struct Free {
@@ -79,6 +86,7 @@ Result<PostgresUrl> parse_postgres_url(const std::string& url) {
   for (std::size_t i = 0; i < count; ++i) {
     PostgresUrl::Host host{of(names, i), of(known, i), of(numbers, i)};
     if (host.port.empty()) host.port = kDefaultPort;
+    if (!is_port(host.port)) return invalid("a port is a number from 1 to 65535");
     if (!out.name.empty()) out.name += ',';
     out.name += (host.name.empty() ? host.address : host.name) + ":" + host.port;
     out.hosts.push_back(std::move(host));

@@ -21,6 +21,7 @@ import unittest
 from harness.penstock import (BASE, CANARY, DONE, KEY, LAST_CHUNK, LIMIT, PROGRAM, SANITIZED,
                               STREAM_HEAD, TOKEN, Process, Scenario, Wire, answering, chunk, completion,
                               delta, merged, plain, question, run, stream, wait_until)
+from harness.postgres import Postgres
 
 HOME = pathlib.Path(__file__).parents[2]
 
@@ -562,6 +563,64 @@ class TheStart(Scenario):
         record = next(r for r in records(output) if r["level"] == "error")
         self.assertEqual(record["message"], "the gateway could not start")
         told.take(record["reason"])
+
+
+class TheDatabase(Scenario):
+    def test_each_complaint_of_the_database_comes_as_it_is_written(self):
+        told = Told(self, "For operators: the database")
+        for url in ("sqlite:a.db?mode=ro", "postgresql://u:p@h:port/d", "postgresql://u:p@h/d?nothing=1",
+                    f"sqlite:{self.folder}/nowhere/a.db"):
+            told.take(self.refused(url))
+        path = self.folder / "a.db"
+        self.newer(path, told)
+        path = self.folder / "b.db"
+        gateways = [self.locked(path), self.silent()]
+        for gateway in gateways:
+            for record in records(gateway.output):
+                if record["message"] in ("a database does not answer", "the database cannot be written"):
+                    told.take(record["message"])
+        told.lacks_only(set())
+
+    def with_store(self, url):
+        return {"store": {"url": url}, "engines": [{"name": "s", "kind": "simulated"}]}
+
+    def refused(self, url):
+        file = self.folder / "penstock.yaml"
+        file.write_text(json.dumps(merged(BASE, self.with_store(url))))
+        code, output = run("serve", "--config", file, cwd=self.folder)
+        self.assertEqual(code, 1, output)
+        return next(r["reason"] for r in records(output) if r["message"] == "the gateway could not start")
+
+    def newer(self, path, told):
+        gateway = self.gateway(self.with_store(f"sqlite:{path}"))
+        gateway.signal(signal.SIGINT)
+        self.assertEqual(gateway.wait(), 0, gateway.output)
+        with contextlib.closing(sqlite3.connect(path)) as database, database:
+            database.execute("INSERT INTO schema_version VALUES (999, 0)")
+        told.take(self.refused(f"sqlite:{path}"))
+
+    def locked(self, path):
+        """Another program holds the file's lock for longer than it is waited for."""
+        gateway = self.gateway(self.with_store(f"sqlite:{path}"))
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            self.assertEqual(gateway.ask("Hello?").status, 200)
+            wait_until(lambda: "the database cannot be written" in gateway.output, "the complaint")
+        wait_until(lambda: "the database can be written again" in gateway.output, "that it is over")
+        return gateway
+
+    def silent(self):
+        """PostgreSQL is stopped, and goes on."""
+        primary = self.enterContext(Postgres())
+        gateway = self.gateway(self.with_store(primary.url()))
+        primary.pause()
+        wait_until(lambda: "a database does not answer" in gateway.output, "the complaint")
+        self.assertEqual(gateway.ask("Hello?").status, 200)
+        primary.go_on()
+        wait_until(lambda: "a database answers again" in gateway.output, "that it is over")
+        count = "SELECT count(*) FROM usage WHERE status = 200"
+        wait_until(lambda: primary.sql(count, "gateway") == "1", "what was used meanwhile")
+        return gateway
 
 
 class WhileItRuns(Scenario):
