@@ -58,18 +58,15 @@ TEST(UsageTables, TellWhatEnginesDidFromWhatTheCacheSaved) {
   EXPECT_DOUBLE_EQ((30.0 * 30'000 + 10.0 * 10'000) / 40, acme.duration_us);
   const UsageView view{kToday, kToday + 1, {"tenant"}, false};
   EXPECT_EQ(
-      "tenant       requests  hits  errors  input  output  cached  reasoning  saved      cost    "
-      "ms "
-      " first_token_ms\n"
-      "acme               40    30       0    100      10       0          0    330  0.000027  "
-      "25.0 "
-      "              -\n"
-      "=cmd,\"x\"           2     0       1     20       2       0          0      0      5.00   "
-      "2.0 "
-      "            1.5\n"
-      "total              42    30       1    120      12       0          0    330  5.000027  "
-      "23.9 "
-      "            1.5\n",
+      "tenant    requests  hits  errors  input  output  cached  reasoning  saved      cost    ms  "
+      "first_token_ms\n"
+      "acme            40    30       0    100      10       0          0    330  0.000027  25.0  "
+      "             -\n"
+      "=cmd,\"x\"         2     0       1     20       2       0          0      0      5.00   2.0 "
+      " "
+      "           1.5\n"
+      "total           42    30       1    120      12       0          0    330  5.000027  23.9  "
+      "           1.5\n",
       show_usage(view, lines, UsageFormat::table));
 }
 
