@@ -676,10 +676,6 @@ class TheLedger(Scenario):
         for record in records(gateway.output):
             if record["level"] in ("warn", "error"):
                 told.take(record["message"])
-        code, output = run("serve", "--config", gateway.file, cwd=self.folder)
-        self.assertEqual(code, 1, output)
-        told.take(next(r for r in records(output) if r["level"] == "error")["reason"])
-
         for args in (("--by", "modle"), ("--by", "zzzzzzzz"), ("--by", "day,month"),
                      ("--by", "model,model"), ("--since", "soon"), ("--until", "soon"),
                      ("--since", "2026-11-02", "--until", "2026-11-01"), ("--format", "xml"),
@@ -703,7 +699,8 @@ class TheLedger(Scenario):
             "store.url: the spool folder <folder> cannot be opened: <reason>",
             "store.url: <folder>/lock cannot be opened: <reason>",
             "store.url: <folder>/lock cannot be locked: <reason>",
-            # the file of the lock says who has it
+            # SpoolTest has them
+            "store.url: the spool folder <folder> is in use by process <number>; each gateway needs its own",
             "store.url: the spool folder <folder> is in use by another process; each gateway needs its own",
         })
 
