@@ -335,7 +335,7 @@ int keys_command(const KeysOptions& options) {
   if (Said said = read_fields(command, options.fields, now, change)) return *said;
 
   int code = kFailed;
-  const auto opened = OpenStore::open(command, options.where, true, code);
+  const auto opened = OpenStore::open(command, options.where, Tables::bring, code);
   if (opened == nullptr) return code;
   const auto office = opened->office(command);
   if (office == nullptr) return kFailed;
@@ -402,7 +402,7 @@ int tenants_command(const TenantsOptions& options) {
   if (Said said = read_fields(command, options.fields, now, change)) return *said;
 
   int code = kFailed;
-  const auto opened = OpenStore::open(command, options.where, true, code);
+  const auto opened = OpenStore::open(command, options.where, Tables::bring, code);
   if (opened == nullptr) return code;
   const auto office = opened->office(command);
   if (office == nullptr) return kFailed;
@@ -432,7 +432,7 @@ int tenants_command(const TenantsOptions& options) {
 int migrate_command(const StoreChoice& where) {
   const std::string command = "penstock migrate";
   int code = kFailed;
-  const auto opened = OpenStore::open(command, where, false, code);
+  const auto opened = OpenStore::open(command, where, Tables::leave, code);
   if (opened == nullptr) return code;
   store::Database& database = opened->database();
   const Result<int> applied =

@@ -52,6 +52,7 @@ CommandLine::CommandLine() : app(kAbout, "penstock") {
             "Asks a gateway, streams the answer, then says where it came from and how fast.");
   add_ask_options(*ask, ask_options);
   add_access();
+  add_usage();
   engine = add(kTrying, "engine",
                "Runs a simulated engine: an OpenAI-compatible server for tests and load tests.");
   add_engine_options(*engine, engine_options);
@@ -121,6 +122,17 @@ void CommandLine::add_access() {
       "\n"
       "Example: penstock migrate --config penstock.yaml\n");
   add_store_options(*migrate, migrate_options);
+}
+
+void CommandLine::add_usage() {
+  usage =
+      add(kRunning, "usage", "Says what was used: requests, tokens and cost, by what you like.");
+  add_usage_options(*usage, usage_options);
+  choices[usage->get_option("WHAT")] = {"engagement"};
+  choices[usage->get_option("--route")] = {"chat", "completions", "embeddings", "models", "other"};
+  choices[usage->get_option("--cache")] = {"memory",    "redis", "semantic",
+                                           "coalesced", "miss",  "bypass"};
+  choices[usage->get_option("--format")] = {"table", "csv", "json"};
 }
 
 // The commands that only print.

@@ -10,6 +10,7 @@
 #include "app/access_command.h"
 #include "app/commands.h"
 #include "app/serve.h"
+#include "app/usage_command.h"
 
 namespace penstock::app {
 
@@ -25,6 +26,7 @@ struct CommandLine {
   CLI::App* keys = nullptr;
   CLI::App* tenants = nullptr;
   CLI::App* migrate = nullptr;
+  CLI::App* usage = nullptr;
   CLI::App* engine = nullptr;
   CLI::App* load = nullptr;
   CLI::App* settings = nullptr;
@@ -44,6 +46,7 @@ struct CommandLine {
   KeysOptions keys_options;
   TenantsOptions tenants_options;
   StoreChoice migrate_options;
+  UsageOptions usage_options;
   EngineOptions engine_options;
   load::Options load_options;
 
@@ -52,6 +55,7 @@ struct CommandLine {
 
  private:
   void add_serve();
+  void add_usage();
   void add_access();
   void add_words();
   CLI::App* add(const char* group, const char* name, const char* about);

@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
+#include <filesystem>
 
 #include "app/exit_codes.h"
 #include "app/shown.h"
@@ -35,6 +36,13 @@ settings::SettingsPtr read_settings(const std::string& command, const StoreChoic
   return embedded ? embedded->settings : tell(embedded.error());
 }
 
+// Of an URL of SQLite.
+std::optional<std::string> sqlite_file(std::string_view url) {
+  constexpr std::string_view kScheme = "sqlite:";
+  if (!url.starts_with(kScheme)) return std::nullopt;
+  return std::string(url.substr(kScheme.size()));
+}
+
 }  // namespace
 
 void add_store_options(CLI::App& app, StoreChoice& choice) {
@@ -55,7 +63,7 @@ OpenStore::OpenStore()
       registry_(1) {}
 
 std::unique_ptr<OpenStore> OpenStore::open(const std::string& command, const StoreChoice& choice,
-                                           bool migrate, int& code) {
+                                           Tables tables, int& code) {
   std::unique_ptr<OpenStore> opened(new OpenStore());
   opened->settings_ = read_settings(command, choice);
   if (opened->settings_ == nullptr) {
@@ -67,6 +75,16 @@ std::unique_ptr<OpenStore> OpenStore::open(const std::string& command, const Sto
     options.url = choice.store;
     options.replicas.clear();
   }
+  // To open it would make it, and there is nothing to be read in one that was made just now.
+  const auto file = sqlite_file(options.url);
+  if (tables == Tables::need && file && !std::filesystem::exists(*file)) {
+    fmt::print(stderr,
+               "{}: there is no database {} yet; `penstock serve` makes it. `store.url` in the "
+               "configuration, or --store, says where it is\n",
+               command, visible(*file));
+    code = kFailed;
+    return nullptr;
+  }
   Result<std::unique_ptr<store::Database>> database =
       store::open(options, opened->registry_, opened->log_);
   if (!database) {
@@ -74,7 +92,7 @@ std::unique_ptr<OpenStore> OpenStore::open(const std::string& command, const Sto
     return nullptr;
   }
   opened->database_ = *std::move(database);
-  if (!migrate) return opened;
+  if (tables != Tables::bring) return opened;
   store::Database& of = *opened->database_;
   const Result<int> migrated =
       store::wait(kStorePatience, [&](Deadline& d) { return store::migrate(of, d); });

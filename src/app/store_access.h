@@ -23,12 +23,18 @@ struct StoreChoice {
 };
 void add_store_options(CLI::App& app, StoreChoice& choice);
 
+// What a command does with the tables before it begins.
+enum class Tables : std::uint8_t {
+  bring,  // to this version
+  leave,  // as they are
+  need,   // as they are; a file that is not there is an error, and is not made
+};
+
 class OpenStore {
  public:
-  // Says on standard error what is in the way; `code` is the exit code then. Brings the tables to
-  // this version, unless told not to.
+  // Says on standard error what is in the way; `code` is the exit code then.
   static std::unique_ptr<OpenStore> open(const std::string& command, const StoreChoice& choice,
-                                         bool migrate, int& code);
+                                         Tables tables, int& code);
 
   store::Database& database() { return *database_; }
   const settings::Settings& settings() const { return *settings_; }

@@ -9,10 +9,10 @@ namespace {
 constexpr std::array kTroubles = {
     Trouble{"The spool folder",
             "all places in the spool folder <folder> are in use, one by <process>\n"
-            "the spool folder <folder> cannot be made: <reason>\n"
-            "the spool folder <folder> cannot be opened: <reason>\n"
-            "<folder>/lock cannot be opened: <reason>\n"
-            "<folder>/lock cannot be locked: <reason>",
+            "store.url: the spool folder <folder> cannot be made: <reason>\n"
+            "store.url: the spool folder <folder> cannot be opened: <reason>\n"
+            "store.url: <folder>/lock cannot be opened: <reason>\n"
+            "store.url: <folder>/lock cannot be locked: <reason>",
             "The gateway does not start: usage waits for the store in this folder, which stands "
             "beside the SQLite file (`penstock.db-spool`) or, with PostgreSQL, is "
             "`./penstock-spool`. Another gateway has it, or it cannot be written.",
@@ -50,6 +50,27 @@ constexpr std::array kTroubles = {
             "others were written. It is kept in `folder`, in a file `*.refused`, as far as `kept` "
             "says so.",
             "It is a fault of the program: please report it, with `reason`."},
+    Trouble{"`penstock usage` finds no database",
+            "penstock usage: there is no database <file> yet; `penstock serve` makes it. "
+            "`store.url` in the configuration, or --store, says where it is",
+            "The file of the database that the configuration names is not there: the gateway has "
+            "another configuration, or was started in another folder.",
+            "Give the gateway's own `--config`, or the file: `--store sqlite:FILE`."},
+    Trouble{
+        "`penstock usage` was asked wrongly",
+        "penstock usage: --by cannot be \"<word>\"; it is of <columns>; did you mean <column>?\n"
+        "penstock usage: --by cannot be \"<word>\"; it is of <columns>\n"
+        "penstock usage: --by names <column> twice\n"
+        "penstock usage: --by takes one of hour, day and month\n"
+        "penstock usage: --since takes a day (2026-11-27), a month (2026-11), a time "
+        "(2026-11-27T04:30) or how long ago (24h, 7d), not \"<word>\"\n"
+        "penstock usage: --until takes a day (2026-11-27), a month (2026-11), a time "
+        "(2026-11-27T04:30) or how long ago (24h, 7d), not \"<word>\"\n"
+        "penstock usage: the time ends (<time>) before it begins (<time>)\n"
+        "penstock usage: WHAT cannot be \"<word>\"; it can be engagement\n"
+        "penstock usage: --format cannot be \"<word>\"; it can be table, csv or json\n"
+        "penstock usage: --status takes a status such as 200, not \"<word>\"",
+        "An option means nothing. Exit code 2.", "`penstock usage --help` says what they take."},
 };
 
 }  // namespace

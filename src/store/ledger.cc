@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::size_t kBatch = 5000;                  // rows, of one call of the database
 constexpr std::size_t kBatchBytes = 8 * 1024 * 1024;  // or so many bytes
+constexpr std::uint64_t kRowBytes = 512;              // of a row without texts, and some to spare
 constexpr Duration kAnswer = 30s;                     // that it may take
 constexpr Duration kPauseMost = 5s;                   // between two attempts
 constexpr std::size_t kMostServed = 10'000;
@@ -88,7 +89,8 @@ Ledger::Ledger(LedgerOptions options, Database& database, observe::Registry& reg
     : options_(std::move(options)),
       database_(database),
       log_(log),
-      folder_({options_.folder, options_.queue, options_.queue_bytes, options_.memory}),
+      folder_({options_.folder, options_.queue,
+               std::max(options_.queue_bytes, options_.queue * kRowBytes), options_.memory}),
       counts_(std::make_shared<Counts>()),
       until_(loop_, Time::max()),
       pause_(loop_, Time::max()),

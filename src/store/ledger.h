@@ -29,7 +29,7 @@ struct LedgerOptions {
   std::string folder;
   unsigned workers = 1;
   std::uint64_t queue = 100'000;                  // records that may wait
-  std::uint64_t queue_bytes = 256 * 1024 * 1024;  // and what they may take on the disk
+  std::uint64_t queue_bytes = 256 * 1024 * 1024;  // and what they may take on the disk, at least
   std::uint64_t memory = 32 * 1024 * 1024;        // and in memory, while there is no disk
   Duration flush = 200ms;
   Duration sync = 100ms;

@@ -269,6 +269,7 @@ void Spool::dispose(Link link) {
 }
 
 void Spool::advance(std::size_t to) {
+  const std::lock_guard lock(mutex_);
   read_ = to;
   links_.front().segment->set_done(to);
 }
@@ -309,6 +310,7 @@ Result<void> Spool::sync() {
     if (!synced && result) result = std::move(synced);
   }
   const std::lock_guard lock(mutex_);
+  touched_ = touched_ || !result;  // it is tried again
   // The last may be written on, and what is held may change. A change since is seen next time.
   for (Link* link : changed) {
     link->settled = result.ok() && link != &links_.back() && link != changed.back() &&

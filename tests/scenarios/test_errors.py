@@ -833,6 +833,45 @@ class KeysAndTenants(Scenario):
         })
 
 
+class TheLedger(Scenario):
+    def test_each_complaint_of_the_ledger_comes_as_it_is_written(self):
+        told = Told(self, "For operators: the ledger of usage")
+        spool = self.folder / "penstock.db-spool"
+        spool.mkdir()
+        (spool / "0.spool").write_bytes(b"no file of ours" * 100)
+        gateway = self.gateway(self.to(self.engine()))
+        gateway.wait_for("is set aside")
+        for record in records(gateway.output):
+            if record["level"] in ("warn", "error"):
+                told.take(record["message"])
+        for args in (("--by", "modle"), ("--by", "zzzzzzzz"), ("--by", "day,month"),
+                     ("--by", "model,model"), ("--since", "soon"), ("--until", "soon"),
+                     ("--since", "2026-11-02", "--until", "2026-11-01"), ("--format", "xml"),
+                     ("--status", "ok"), ("people",)):
+            code, output = run("usage", *args, cwd=self.folder)
+            self.assertEqual(code, 2, output)
+            told.take(output.splitlines()[0])
+        code, output = run("usage", "--store", f"sqlite:{self.folder}/none.db", cwd=self.folder)
+        self.assertEqual(code, 1, output)
+        told.take(output.splitlines()[0])
+        told.lacks_only({
+            # src/store/ledger_test.cc and ledger_kill_test.cc have these:
+            "usage rows wait for the store",  # a database that is away
+            "usage rows are dropped: there is no room for more",  # for long
+            "usage rows wait in memory: the spool cannot grow",  # a disk that is full
+            "a usage row is set aside",  # a database that refuses a row
+            # no disk that fails is to be had
+            "the usage spool cannot be synced",
+            # root may do all of it
+            "store.url: the spool folder <folder> cannot be made: <reason>",
+            "store.url: the spool folder <folder> cannot be opened: <reason>",
+            "store.url: <folder>/lock cannot be opened: <reason>",
+            "store.url: <folder>/lock cannot be locked: <reason>",
+            # for 64 processes
+            "store.url: all places in the spool folder <folder> are in use, one by <process>",
+        })
+
+
 class ThePage(unittest.TestCase):
     def test_is_what_the_program_prints(self):
         self.assertEqual(run("errors"), (0, PAGE.text), "docs/errors.md is written by `penstock errors`")
