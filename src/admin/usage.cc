@@ -112,10 +112,11 @@ void write_sums(dialect::JsonWriter& json, const store::UsageQuestion& question,
   for (std::size_t i = 0; i < question.by.size() && i < sums.group.size(); ++i) {
     json.member(store::name_of(question.by[i]), sums.group[i]);
   }
-  json.member("requests", sums.count).member("errors", sums.errors);
+  json.member("requests", sums.count).member("errors", sums.errors).member("hits", sums.hits);
   json.key("tokens").begin_object();
   json.member("input", sums.tokens.input).member("output", sums.tokens.output);
   json.member("cached_input", sums.tokens.cached_input).member("reasoning", sums.tokens.reasoning);
+  json.member("saved", sums.saved);
   json.end_object();
   json.member_raw("cost", amount_text(sums.cost));
   json.member("duration_ms", sums.duration_us / 1000).member("engine_ms", sums.engine_us / 1000);
@@ -157,7 +158,8 @@ std::string csv_head(const store::UsageQuestion& question) {
     out += ',';
   }
   out +=
-      "requests,errors,input_tokens,output_tokens,cached_input_tokens,reasoning_tokens,cost,"
+      "requests,errors,input_tokens,output_tokens,cached_input_tokens,reasoning_tokens,hits,saved_"
+      "tokens,cost,"
       "duration_ms,engine_ms,first_token_ms";
   if (question.percentiles) out += ",duration_p95_ms";
   return out + "\r\n";
@@ -169,9 +171,10 @@ void append_line(std::string& out, const store::UsageQuestion& question,
     append_cell(out, cell);
     out += ',';
   }
-  out += fmt::format("{},{},{},{},{},{},{},{},{},", sums.count, sums.errors, sums.tokens.input,
-                     sums.tokens.output, sums.tokens.cached_input, sums.tokens.reasoning,
-                     amount_text(sums.cost), sums.duration_us / 1000, sums.engine_us / 1000);
+  out += fmt::format("{},{},{},{},{},{},{},{},{},{},{},", sums.count, sums.errors,
+                     sums.tokens.input, sums.tokens.output, sums.tokens.cached_input,
+                     sums.tokens.reasoning, sums.hits, sums.saved, amount_text(sums.cost),
+                     sums.duration_us / 1000, sums.engine_us / 1000);
   if (sums.first_token_us) out += fmt::format("{}", *sums.first_token_us / 1000);
   if (question.percentiles) {
     out += ',';

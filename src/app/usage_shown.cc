@@ -224,18 +224,12 @@ std::string moment_text(std::int64_t time_us) {
 void UsageLines::add(const store::UsageSums& sums) {
   UsageLine line;
   line.group = sums.group;
-  const std::string cache = line.group.back();
   if (!keep_cache_) line.group.pop_back();
   line.requests = sums.count;
   line.errors = sums.errors;
-  // What was answered without an engine of its own: its tokens are those of the kept answer.
-  const bool hit = !cache.empty() && cache != "miss" && cache != "bypass";
-  if (hit) {
-    line.hits = sums.count;
-    line.saved = sums.tokens.input + sums.tokens.output;
-  } else {
-    line.tokens = sums.tokens;
-  }
+  line.hits = sums.hits;
+  line.saved = sums.saved;
+  line.tokens = sums.tokens;
   line.cost = sums.cost;
   line.duration_us = sums.duration_us;
   line.first_token_us = sums.first_token_us;

@@ -204,8 +204,8 @@ void Gateway::book_stranger(Endpoint endpoint, int status, Duration took) {
 // A kept answer is about to be given. It is summed, and has no row of its own.
 void Gateway::book_hit(const Standing& who, const cache::Entry& entry, Time received, Time now) {
   if (book_ == nullptr || entry.served == nullptr) return;
-  // Nothing was used for it: what the kept answer had cost is in the row of its call.
-  book_->hit({who.caller, entry.served, store::Level::memory, 200}, {}, 0, now - received,
+  // Its tokens are saved ones, and it costs nothing: what was paid is in the row of the call.
+  book_->hit({who.caller, entry.served, store::Level::memory, 200}, entry.usage, 0, now - received,
              std::chrono::system_clock::now());
 }
 

@@ -182,6 +182,8 @@ UsageSums sums_of(const UsageQuestion& question, const Values& row) {
   if (const std::uint64_t firsts = count(at(10)); firsts > 0) {
     out.first_token_us = static_cast<double>(number(at(9))) / static_cast<double>(firsts);
   }
+  out.hits = count(at(11));
+  out.saved = count(at(12));
   return out;
 }
 

@@ -50,7 +50,9 @@ struct UsageSums {
   std::vector<std::string> group;  // in the order of `by`; "2026-11-27T04", "2026-11-27", "2026-11"
   std::uint64_t count = 0;
   std::uint64_t errors = 0;
-  Usage tokens;
+  std::uint64_t hits = 0;   // of the count: answered without an engine of its own
+  Usage tokens;             // that engines counted
+  std::uint64_t saved = 0;  // tokens of the answers that hits were given
   Nano cost = 0;
   double duration_us = 0;                       // on average
   double engine_us = 0;                         // on average

@@ -47,25 +47,37 @@
   "CAST($24 AS text), CAST($25 AS text), CAST($26 AS text), CAST($27 AS integer), " \
   "CAST($28 AS text))"
 
+// What was answered without an engine of its own: its tokens are those of the kept answer.
+#define PENSTOCK_HIT "cache IN ('memory', 'redis', 'semantic', 'coalesced')"
+#define PENSTOCK_USED(column) "sum(CASE WHEN " PENSTOCK_HIT " THEN 0 ELSE " column " END)"
+#define PENSTOCK_TOKENS                                                    \
+  PENSTOCK_USED("tokens_input")                                            \
+  " AS t_in, " PENSTOCK_USED("tokens_output") " AS t_out, " PENSTOCK_USED( \
+      "tokens_cached_input") " AS t_cached, " PENSTOCK_USED("tokens_reasoning") " AS t_reason, "
+#define PENSTOCK_SAVED                                                                           \
+  ", sum(CASE WHEN " PENSTOCK_HIT " THEN count ELSE 0 END) AS hits, sum(CASE WHEN " PENSTOCK_HIT \
+  " THEN tokens_input + tokens_output ELSE 0 END) AS saved"
+
 // `path`: what an index leads by, as "tenant = $13 AND ".
 #define PENSTOCK_SUMS(month, path)                                                                 \
   "WITH parts AS (SELECT" PENSTOCK_TIME_OF_ROWS(month) PENSTOCK_GROUP                              \
-      ", sum(count) AS n, sum(CASE WHEN error <> '' THEN count ELSE 0 END) AS errors, "            \
-      "sum(tokens_input) AS t_in, sum(tokens_output) AS t_out, sum(tokens_cached_input) AS "       \
-      "t_cached, sum(tokens_reasoning) AS t_reason, sum(cost_nano) AS cost, sum(duration_us) AS "  \
+      ", sum(count) AS n, sum(CASE WHEN error <> '' THEN count ELSE 0 END) AS "                    \
+      "errors, " PENSTOCK_TOKENS                                                                   \
+      "sum(cost_nano) AS cost, sum(duration_us) AS "                                               \
       "duration, sum(engine_us) AS engine_time, sum(coalesce(first_token_us, 0)) AS first_token, " \
-      "sum(CASE WHEN first_token_us IS NULL THEN 0 ELSE count END) AS firsts FROM usage "          \
+      "sum(CASE WHEN first_token_us IS NULL THEN 0 ELSE count END) AS firsts" PENSTOCK_SAVED       \
+      " FROM usage "                                                                               \
       "WHERE " path "time_us >= $9 AND time_us < $10 AND " PENSTOCK_WHERE                          \
       " GROUP BY " PENSTOCK_NAMES " UNION ALL SELECT" PENSTOCK_TIME_OF_DAYS(month) PENSTOCK_GROUP  \
-      ", sum(count), sum(errors), sum(tokens_input), sum(tokens_output), "                         \
-      "sum(tokens_cached_input), "                                                                 \
-      "sum(tokens_reasoning), sum(cost_nano), sum(duration_us), sum(engine_us), "                  \
-      "sum(first_token_us), sum(first_tokens) FROM usage_days WHERE " path                         \
+      ", sum(count), sum(errors), " PENSTOCK_TOKENS                                                \
+      "sum(cost_nano), sum(duration_us), sum(engine_us), "                                         \
+      "sum(first_token_us), sum(first_tokens)" PENSTOCK_SAVED " FROM usage_days WHERE " path       \
       "day >= $11 AND day < $12 AND " PENSTOCK_WHERE " GROUP BY " PENSTOCK_NAMES                   \
       ") "                                                                                         \
       "SELECT " PENSTOCK_NAMES                                                                     \
       ", sum(n), sum(errors), sum(t_in), sum(t_out), sum(t_cached), "                              \
-      "sum(t_reason), sum(cost), sum(duration), sum(engine_time), sum(first_token), sum(firsts) "  \
+      "sum(t_reason), sum(cost), sum(duration), sum(engine_time), sum(first_token), sum(firsts), " \
+      "sum(hits), sum(saved) "                                                                     \
       "FROM parts WHERE " PENSTOCK_BEHIND " GROUP BY " PENSTOCK_NAMES " ORDER BY " PENSTOCK_NAMES  \
       " LIMIT $20"
 
