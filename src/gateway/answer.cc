@@ -76,6 +76,7 @@ Task<Result<Answer, Refusal>> Gateway::answer(Exchange& x) {
   std::optional<Refusal> not_now = co_await admit(x);
   if (not_now) co_return std::move(*not_now);
   count_question(x);
+  note_text(x);
   const bool kept = may_be_cached(x);
   if (kept && find_in_cache(x)) co_return Answer{};
   std::optional<Refusal> too_much = co_await reserve(x);

@@ -1,6 +1,9 @@
 // Who uses the gateway, how often, and what they say of it.
 
 #include <fmt/format.h>
+#include <openssl/sha.h>
+
+#include <array>
 
 #include "access/json.h"
 #include "exchange/refusals.h"
@@ -12,7 +15,8 @@
 namespace penstock::gateway {
 namespace {
 
-constexpr std::size_t kMostComment = 4000;  // bytes
+constexpr std::size_t kMostComment = 4000;    // bytes
+constexpr std::size_t kMostText = 64 * 1024;  // of a question that is written down
 constexpr std::size_t kMostId = 128;
 
 Refusal invalid(Reason reason, std::string message, std::string param) {
@@ -45,6 +49,23 @@ void Gateway::count_question(Exchange& x) {
       x.question.model, x.question.canonical.empty() ? x.question.body : x.question.canonical);
   x.recorder.bill->row.session = session;
   count_question(*x.who, session, x.bytes.user, x.bytes.text);
+}
+
+// What was asked goes into the ledger only where the operator wants it.
+void Gateway::note_text(Exchange& x) {
+  std::string& text = x.recorder.bill->row.question;
+  const std::string_view body = x.question.body;
+  switch (x.settings().store.usage.record_text) {
+    case settings::RecordText::none: return;
+    case settings::RecordText::full: text = body.substr(0, kMostText); return;
+    case settings::RecordText::hashed: break;
+  }
+  // Equal questions have equal digests, however they are written.
+  const std::string_view asked = x.question.canonical.empty() ? body : x.question.canonical;
+  std::array<unsigned char, SHA256_DIGEST_LENGTH> digest;
+  SHA256(reinterpret_cast<const unsigned char*>(asked.data()), asked.size(), digest.data());
+  text = "sha256:";
+  for (const unsigned char byte : digest) text += fmt::format("{:02x}", byte);
 }
 
 // POST /v1/feedback: {"request_id": "...", "rating": "up", "comment": "..."}.

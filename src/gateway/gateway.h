@@ -157,6 +157,7 @@ class Gateway final : public http::Handler {
   void count_question(const Standing& who, std::string_view session, std::uint64_t user,
                       std::uint64_t text);
   void count_question(Exchange& x);
+  static void note_text(Exchange& x);
   Task<Result<Answer, Refusal>> take_feedback(Exchange& x);
 
   // decode.cc
