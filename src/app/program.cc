@@ -7,6 +7,10 @@
 namespace penstock::app {
 namespace {
 
+// Of a worker's loop and listener; of the admin listener, the checks of engines, and what is opened
+// now and then.
+constexpr std::size_t kFilesAWorker = 6;
+constexpr std::size_t kFilesLater = 10;
 constexpr Duration kLook = 10ms;  // how often the end of a drain is looked for
 constexpr Duration kLastRows =
     2s;  // for what was used to be written; what is left waits in its files
@@ -91,6 +95,7 @@ Result<void> Program::start() {
   if (!free) return in(kAdmin, std::move(free).error());
   Result<void> stored = stores_.open(*settings_, worker_count(*settings_));
   if (!stored) return stored;
+  house_.own_files = observe::open_files() + kFilesAWorker * worker_count(*settings_) + kFilesLater;
   for (unsigned i = 0; i < worker_count(*settings_); ++i) {
     workers_.push_back(std::make_unique<Worker>(i, house_, settings_));
   }

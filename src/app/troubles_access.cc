@@ -7,6 +7,13 @@ namespace penstock::app {
 namespace {
 
 constexpr std::array kTroubles = {
+    Trouble{"The database at the start",
+            "the database is away: usage waits in its files, and unknown keys are refused\n"
+            "the database cannot be used",
+            "PostgreSQL did not answer when the gateway started, or answered with what it cannot "
+            "use; `reason` says which. Requests are answered; what is used waits in the spool.",
+            "Bring the database back: the gateway tries again by itself. A database that a newer "
+            "version has made needs that version."},
     Trouble{"Changes of keys", "changes of keys cannot be read; known keys go on",
             "The database does not answer. Keys that this node has seen go on as they were; one "
             "that is revoked meanwhile goes on too, and one that it has not seen gets a 503.",

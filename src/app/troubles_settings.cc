@@ -103,6 +103,28 @@ constexpr std::array kTroubles = {
     Trouble{"The cache", "is larger than cache.memory.size",
             "One answer could not be kept even in an empty cache.",
             "Lower `cache.memory.max_entry` or raise `cache.memory.size`."},
+    Trouble{"Tokens of nobody",
+            "is jwt, and auth.jwt.<key> is missing\n"
+            "is neither https nor on loopback: whoever stands between could make tokens",
+            "`auth.mode: jwt` needs to know whose tokens to believe, and must get that provider's "
+            "keys from nobody else.",
+            "Set `auth.jwt.issuer`, `audience` and `jwks_url`, as the provider's "
+            "`/.well-known/openid-configuration` says."},
+    Trouble{"A model that nothing answers as", "there is no model <name>",
+            "`limits.models` or the `models` of a tenant name one that `models` does not have.",
+            "Take the name that is proposed; an alias does not count in `limits.models`."},
+    Trouble{"A name that cannot be", "this name cannot be",
+            "A model's name is visible ASCII, up to 256 characters.", "Write it as clients do."},
+    Trouble{"A replica that is none",
+            "a replica is one of PostgreSQL, and store.url is a SQLite file\n"
+            "is no replica that can be used",
+            "A replica repeats a PostgreSQL that `store.url` names.",
+            "Name replicas as `postgresql://user@host/db`, or none."},
+    Trouble{"A Redis that is none",
+            "is no Redis that can be used\n"
+            "is redis, and cache.redis.urls names none",
+            "Limits that nodes share need one Redis.",
+            "Write `redis://host:6379/0` or `rediss://` into `cache.redis.urls`."},
     Trouble{"Too many", "and <number> further problems",
             "The file has so many faults that it is probably no configuration.",
             "Mend the first ones, then look again."},

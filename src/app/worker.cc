@@ -19,14 +19,16 @@ double thread_cpu_seconds() {
 
 }  // namespace
 
-http::ServerLimits server_limits(const settings::Listen& listen, http::MemoryGate& memory) {
+http::ServerLimits server_limits(const settings::Listen& listen, gateway::House& house) {
   rlimit files{};
   getrlimit(RLIMIT_NOFILE, &files);
   http::ServerLimits limits;
-  limits.memory = &memory;
-  // The other half is for engines, files and what the program opens besides.
-  limits.connections = std::min<std::size_t>(listen.limits.connections,
-                                             static_cast<std::size_t>(files.rlim_cur) / 2);
+  limits.memory = &house.memory;
+  // Of what the program does not need for itself, the other half is for engines.
+  const auto all = static_cast<std::size_t>(files.rlim_cur);
+  const std::size_t left = all - std::min(all, house.own_files);
+  limits.connections =
+      std::min<std::size_t>(listen.limits.connections, std::max<std::size_t>(1, left / 2));
   limits.head.bytes = listen.limits.header_bytes.count;
   limits.head.line_bytes = std::min<std::size_t>(8 * 1024, limits.head.bytes);
   limits.head.fields = listen.limits.headers;
@@ -42,7 +44,7 @@ Worker::Worker(unsigned index, gateway::House& house, settings::SettingsPtr sett
     : loop_(index),
       gateway_(loop_, house, settings),
       house_(house),
-      server_(loop_, gateway_, server_limits(settings->listen, house.memory),
+      server_(loop_, gateway_, server_limits(settings->listen, house),
               http::ServerMetrics(house.registry.shard(index)), house.connections),
       beat_timer_(loop_.executor()),
       drain_timer_(loop_.executor()),
@@ -85,7 +87,7 @@ void Worker::beat() {
 
 void Worker::load(settings::SettingsPtr settings, std::uint32_t generation) {
   asio::post(loop_.executor(), [this, settings = std::move(settings), generation] {
-    server_.set_limits(server_limits(settings->listen, house_.memory));
+    server_.set_limits(server_limits(settings->listen, house_));
     gateway_.load(settings, generation);
   });
 }

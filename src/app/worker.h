@@ -51,6 +51,6 @@ class Worker {
 };
 
 // The server's part of the settings, within what the process may have open.
-http::ServerLimits server_limits(const settings::Listen& listen, http::MemoryGate& memory);
+http::ServerLimits server_limits(const settings::Listen& listen, gateway::House& house);
 
 }  // namespace penstock::app

@@ -1,6 +1,6 @@
 #include "base/poller.h"
 
-#include <cerrno>
+#include <unistd.h>
 
 namespace penstock {
 namespace {
@@ -10,18 +10,26 @@ constexpr int kBusy = 2;  // events of one batch
 
 }  // namespace
 
-Poller::Poller(const Executor& executor) : epoll_(executor) {
-  const int fd = epoll_create1(EPOLL_CLOEXEC);
-  if (fd < 0) {  // at start
-    throw boost::system::system_error(errno, boost::system::system_category(), "epoll");
-  }
-  epoll_.assign(fd);
-  wait();
-}
+Poller::Poller(const Executor& executor) : epoll_(executor) {}
 
 Poller::~Poller() = default;
 
+bool Poller::open() {
+  if (epoll_.is_open()) return true;
+  const int fd = epoll_create1(EPOLL_CLOEXEC);
+  if (fd < 0) return false;
+  boost::system::error_code ec;
+  epoll_.assign(fd, ec);
+  if (ec) {
+    ::close(fd);
+    return false;
+  }
+  wait();
+  return true;
+}
+
 bool Poller::add(int fd, Socket& socket) {
+  if (!open()) return false;
   epoll_event event{};
   event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
   event.data.ptr = &socket;

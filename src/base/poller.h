@@ -34,6 +34,9 @@ class Poller {
   Poller& operator=(const Poller&) = delete;
   ~Poller();
 
+  // Makes the kernel's part of it, which a loop without sockets need not have; else the first `add`
+  // does. False: the kernel refuses.
+  bool open();
   // From now on `socket` is told of what happens to `fd`, first that it is writable if it is.
   // False: the kernel refuses.
   bool add(int fd, Socket& socket);

@@ -75,7 +75,7 @@ class Lookup : public benchmark::Fixture {
       entry->expires = kNow + 1h;
       entry->plain = Prepared(std::string(200, 'h'), std::string(kAnswer, 'a'));
       cache_->store(entry);
-      cache_->remember_bytes("", 1, request.number(i), entry, Form::plain, 1);
+      cache_->remember_bytes("", 1, request.number(i), entry, Form::plain, {1, 0, 0});
     }
   }
   void TearDown(benchmark::State& state) override {

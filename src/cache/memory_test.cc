@@ -65,7 +65,7 @@ TEST_P(MemoryCacheTest, NeverGivesOneScopeTheAnswerOfAnother) {
 TEST_P(MemoryCacheTest, ForgetsWhatHasExpiredByBothDoors) {
   const EntryPtr stored = entry(1, 100, kNow + 10s);
   cache_.store(stored);
-  cache_.remember_bytes("", 0, "body", stored, Form::plain, 7);
+  cache_.remember_bytes("", 0, "body", stored, Form::plain, {7, 0, 0});
   EXPECT_NE(cache_.find(key(1), "", kNow + 9s), nullptr);
   EXPECT_TRUE(cache_.find_bytes("", 0, "body", kNow + 9s));
   EXPECT_EQ(cache_.find(key(1), "", kNow + 10s), nullptr);
@@ -75,12 +75,12 @@ TEST_P(MemoryCacheTest, ForgetsWhatHasExpiredByBothDoors) {
 TEST_P(MemoryCacheTest, FindsTheVeryBytesAndNoOthers) {
   const EntryPtr stored = entry(1);
   cache_.store(stored);
-  cache_.remember_bytes("team", 3, "the body", stored, Form::stream, 7);
+  cache_.remember_bytes("team", 3, "the body", stored, Form::stream, {7, 0, 0});
   const auto hit = cache_.find_bytes("team", 3, "the body", kNow);
   ASSERT_TRUE(hit);
   EXPECT_EQ(hit->entry, stored);
   EXPECT_EQ(hit->form, Form::stream);
-  EXPECT_EQ(hit->tag, 7u);
+  EXPECT_EQ(hit->tag, (BytesTag{7, 0, 0}));
   EXPECT_FALSE(cache_.find_bytes("team", 3, "the bodY", kNow));
   EXPECT_FALSE(cache_.find_bytes("team", 4, "the body", kNow));
   EXPECT_FALSE(cache_.find_bytes("maet", 3, "the body", kNow));
@@ -89,23 +89,23 @@ TEST_P(MemoryCacheTest, FindsTheVeryBytesAndNoOthers) {
 TEST_P(MemoryCacheTest, AnAliasIsGoneWithItsEntry) {
   const EntryPtr stored = entry(1);
   cache_.store(stored);
-  cache_.remember_bytes("", 0, "body", stored, Form::plain, 0);
+  cache_.remember_bytes("", 0, "body", stored, Form::plain, {0, 0, 0});
   cache_.erase(key(1));
   EXPECT_FALSE(cache_.find_bytes("", 0, "body", kNow));
   // And one of an entry that was replaced is not made at all.
   cache_.store(entry(1));
-  cache_.remember_bytes("", 0, "body", stored, Form::plain, 0);
+  cache_.remember_bytes("", 0, "body", stored, Form::plain, {0, 0, 0});
   EXPECT_FALSE(cache_.find_bytes("", 0, "body", kNow));
 }
 
 TEST_P(MemoryCacheTest, AnAliasToldAgainHasTheNewTagAndKeepsTwoBodiesOfAnEntry) {
   const EntryPtr stored = entry(1);
   cache_.store(stored);
-  cache_.remember_bytes("", 0, "one", stored, Form::plain, 1);
-  cache_.remember_bytes("", 0, "one", stored, Form::plain, 2);
-  EXPECT_EQ(cache_.find_bytes("", 0, "one", kNow)->tag, 2u);
-  cache_.remember_bytes("", 0, "two", stored, Form::plain, 2);
-  cache_.remember_bytes("", 0, "three", stored, Form::plain, 2);
+  cache_.remember_bytes("", 0, "one", stored, Form::plain, {1, 0, 0});
+  cache_.remember_bytes("", 0, "one", stored, Form::plain, {2, 0, 0});
+  EXPECT_EQ(cache_.find_bytes("", 0, "one", kNow)->tag.epoch, 2u);
+  cache_.remember_bytes("", 0, "two", stored, Form::plain, {2, 0, 0});
+  cache_.remember_bytes("", 0, "three", stored, Form::plain, {2, 0, 0});
   EXPECT_FALSE(cache_.find_bytes("", 0, "one", kNow));
   EXPECT_TRUE(cache_.find_bytes("", 0, "two", kNow));
   EXPECT_TRUE(cache_.find_bytes("", 0, "three", kNow));
@@ -116,8 +116,8 @@ TEST_P(MemoryCacheTest, TheSameBytesMayComeToMeanAnotherEntry) {
   const EntryPtr after = entry(2);
   cache_.store(before);
   cache_.store(after);
-  cache_.remember_bytes("", 0, "body", before, Form::plain, 1);
-  cache_.remember_bytes("", 0, "body", after, Form::plain, 2);
+  cache_.remember_bytes("", 0, "body", before, Form::plain, {1, 0, 0});
+  cache_.remember_bytes("", 0, "body", after, Form::plain, {2, 0, 0});
   EXPECT_EQ(cache_.find_bytes("", 0, "body", kNow)->entry, after);
 }
 
@@ -134,7 +134,7 @@ TEST_P(MemoryCacheTest, StaysWithinItsSizeUnderInsertsOfMixedSizes) {
     cache.store(stored);
     if (i % 3 == 0) {
       cache.remember_bytes("", 0, std::to_string(i) + std::string(random.next() % 500, 'b'), stored,
-                           Form::plain, 0);
+                           Form::plain, {0, 0, 0});
     }
     if (i % 1000 == 0) {
       ASSERT_LE(cache.stats().bytes, (4u << 20) + (4u << 20) / 20) << i;
@@ -175,7 +175,7 @@ TEST_P(MemoryCacheTest, ServesSeveralThreadsAtOnce) {
         }
         EntryPtr stored = cache.find(key(number), "", kNow);
         if (!stored) cache.store(stored = entry(number, 500));
-        cache.remember_bytes("", 0, body, stored, Form::plain, 0);
+        cache.remember_bytes("", 0, body, stored, Form::plain, {0, 0, 0});
         if (i % 100 == 0) cache.erase(key(number));
       }
     });

@@ -48,6 +48,7 @@ struct House {
   limit::Limiter limiter;
   http::ConnectionCount connections{0};
   http::MemoryGate memory;
+  std::size_t own_files = 0;  // descriptors that the program needs for itself
   unsigned workers = 1;
   std::int64_t started_unix = 0;  // seconds
   std::atomic<bool> ready{false};

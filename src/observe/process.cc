@@ -50,15 +50,6 @@ Statm statm() {
   return {size * page, resident * page};
 }
 
-double open_files() {
-  DIR* const directory = opendir("/proc/self/fd");
-  if (directory == nullptr) return 0;
-  double count = -3;  // ".", ".." and the directory itself
-  while (readdir(directory) != nullptr) ++count;
-  closedir(directory);
-  return count;
-}
-
 double cpu_seconds() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
@@ -77,6 +68,15 @@ double threads() {
 }
 
 }  // namespace
+
+std::size_t open_files() {
+  DIR* const directory = opendir("/proc/self/fd");
+  if (directory == nullptr) return 0;
+  std::size_t count = 0;
+  while (readdir(directory) != nullptr) ++count;
+  closedir(directory);
+  return count - std::min<std::size_t>(count, 3);  // ".", ".." and the directory itself
+}
 
 double cpu_limit_cores() {
   cpu_set_t mask;
@@ -127,7 +127,8 @@ void watch_process(Registry& registry) {
                  [] { return statm().resident_bytes; });
   registry.watch(Type::gauge, "process_virtual_memory_bytes", "Address space in use.", {},
                  [] { return statm().virtual_bytes; });
-  registry.watch(Type::gauge, "process_open_fds", "File descriptors in use.", {}, open_files);
+  registry.watch(Type::gauge, "process_open_fds", "File descriptors in use.", {},
+                 [] { return static_cast<double>(open_files()); });
   registry.watch(Type::gauge, "process_max_fds", "File descriptors that may be in use.", {}, [] {
     rlimit files{};
     getrlimit(RLIMIT_NOFILE, &files);

@@ -13,6 +13,8 @@ double cpu_limit_cores();
 unsigned default_workers();
 // The cgroup's limit or the machine's memory, in bytes.
 std::uint64_t memory_limit_bytes();
+// File descriptors in use.
+std::size_t open_files();
 // Resident set, in bytes.
 std::uint64_t resident_bytes();
 

@@ -122,8 +122,10 @@ Result<void> Ledger::start() {
   if (!opened) return opened;
   collect_left();
   for (const auto& book : books_) {
-    book->rows().prepare();
-    book->sums().prepare();
+    for (int both = 0; both < 2; ++both) {
+      book->rows().prepare();
+      book->sums().prepare();
+    }
   }
   coroutines_ = 2;
   thread_ = std::thread([this] {

@@ -282,6 +282,8 @@ void Spool::mark_damaged() {
 void Spool::prepare() {
   {
     const std::lock_guard lock(mutex_);
+    // Before the first record both are made: what it takes is known from the start on.
+    if (spare_ && links_.empty() && made_ == 0) links_.push_back({std::move(spare_), ++made_});
     if (spare_) return;
   }
   std::unique_ptr<Segment> made = folder_.make_file(segment_bytes_);

@@ -23,6 +23,7 @@ class TheDrill(Drill):
 
     def rehearse(self):
         """A gateway of its own is killed: nothing of it stays in the one that is looked at."""
+        self.many(20, lambda i: self.ask(f"rehearsal {i}"))
 
     def fault(self):
         figures = self.figures

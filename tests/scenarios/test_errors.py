@@ -16,8 +16,10 @@ import socket
 import sqlite3
 import subprocess
 import threading
+import time
 import unittest
 
+from harness.keys import base64url, bearer, make_key
 from harness.penstock import (BASE, CANARY, DONE, KEY, LAST_CHUNK, LIMIT, PROGRAM, SANITIZED,
                               STREAM_HEAD, TOKEN, Process, Scenario, Wire, answering, chunk, completion,
                               delta, merged, plain, question, run, stream, wait_until)
@@ -240,6 +242,7 @@ class Clients(Scenario):
             self.admin(gateway)
             for wire in late:
                 self.look(wire.answer(), "request_timeout")
+        self.keys_and_limits()
         self.records()
         self.engines()
         self.too_much()
@@ -254,6 +257,78 @@ class Clients(Scenario):
             "The gateway is at its limit: engine <engine>: too many questions wait for the "
             "documents.",
         })
+
+    def keys_and_limits(self):
+        store = f"sqlite:{self.folder}/keys.db"
+        priced = {"price": {"input": 1000, "output": 1000}}
+        gateway = self.gateway(self.to(self.engine(), **priced), {
+            "auth": {"mode": "keys"}, "store": {"url": store},
+            "models": [{"name": "m", "engines": ["e"]}, {"name": "n", "engines": ["e"]}]})
+
+        def ask(key, text="Hello?", **more):
+            return gateway.ask(text, headers=bearer(key), **more)
+        self.look(gateway.ask(), "invalid_api_key")
+        self.look(ask("nobody's"), "invalid_api_key")
+        key, name = make_key(store, "t", "--models", "n", "--expires", "1999-01-01")
+        self.look(ask(key), "invalid_api_key")
+        key, name = make_key(store, "t", "--models", "n")
+        self.look(ask(key), "model_not_allowed")
+        self.assertEqual(run("keys", "revoke", name, "--store", store)[0], 0)
+        wait_until(lambda: ask(key).status == 401, "it is revoked")
+        self.look(ask(key), "invalid_api_key")
+        for limits, count, code in ((("--requests", "1/h"), 2, "rate_limit_exceeded"),
+                                    (("--requests", "0"), 1, "rate_limit_exceeded"),
+                                    (("--tokens", "400/h"), 2, "rate_limit_exceeded"),
+                                    (("--tokens", "100/h"), 1, "rate_limit_exceeded"),
+                                    (("--spend-day", "0.004"), 1, "insufficient_quota"),
+                                    (("--spend-month", "0"), 1, "insufficient_quota")):
+            key, _ = make_key(store, "t", *limits)
+            for i in range(count):
+                answer = ask(key, str(i), max_tokens=250)
+            self.look(answer, code)
+        go_on = threading.Event()
+
+        def slow(call):
+            while call.request():
+                go_on.wait(20)
+                call.send(plain(completion()))
+        engine = self.engine(slow)
+        busy = self.gateway(self.to(engine), {"limits": {"inflight": 1}})
+        first = threading.Thread(target=busy.ask)
+        first.start()
+        engine.wait_for(lambda e: len(e.calls) == 1)
+        self.look(busy.ask("another"), "rate_limit_exceeded")
+        go_on.set()
+        first.join()
+        # A budget, and a Redis that is not there to say what was spent.
+        budget = self.gateway(self.to(self.engine()), {
+            "limits": {"spend": {"day": 1}}, "cache": {"redis": {"urls": ["redis://127.0.0.1:1"]}}})
+        self.look(budget.ask(), "limits_unavailable")
+        nobody = self.engine(lambda call: call.close())
+        tokens = self.gateway(self.to(self.engine()), {"auth": {"mode": "jwt", "jwt": {
+            "issuer": "i", "audience": "a", "jwks_url": f"http://127.0.0.1:{nobody.port}/keys"}}})
+        self.look(tokens.ask(), "invalid_api_key")
+        self.look(tokens.ask(headers=bearer("no.token.this")), "invalid_api_key")
+        head = base64url(b'{"alg":"RS256","kid":"k"}')
+        claims = base64url(json.dumps({"iss": "i", "aud": "a", "sub": "s", "tenant": "t",
+                                       "exp": int(time.time()) + 60}).encode())
+        self.look(tokens.ask(headers=bearer(f"{head}.{claims}.{base64url(bytes(256))}")), "keys_unavailable")
+        # Less than the program itself needs.
+        full = self.gateway(self.to(self.engine()), {"memory": {"limit": "32MiB"}})
+        self.fill(full)
+
+    def fill(self, gateway):
+        """Near the limit of memory a large body is refused before it is read, then questions are."""
+        with Wire(gateway.port) as wire:
+            wire.send(get(CHAT, "Content-Type: application/json", f"Content-Length: {30 << 20}",
+                          line=f"POST {CHAT} HTTP/1.1"))
+            self.look(wire.answer(), "overloaded")
+        wait_until(lambda: self.is_full(gateway), "it is full")
+        self.look(gateway.ask(), "overloaded")
+
+    @staticmethod
+    def is_full(gateway):
+        return gateway.ask().status == 503
 
     def admin(self, gateway):
         as_operator = {"authorization": f"Bearer {TOKEN}"}
@@ -438,7 +513,7 @@ BAD_SETTINGS = [
     "cache: {answers: sometimes}", "listen: {limits: {body: fast}}", "listen: {limits: {body: 32}}",
     "listen: {limits: {body_bytes: '${SPACED}'}}", "admin: {token: 'a b'}",
     "engines: [{name: e, kind: openai, url: http://a, api_key: \"a\\nb\"}]",
-    "cache: {redis: {}}", "engines: [{name: e, kind: anthropic}]",
+    "cache: {semantic: {}}", "engines: [{name: e, kind: anthropic}]",
     "admin: {token: '${NOT_SET_AT_ALL}'}", "admin: {token: '${BAD_TEXT}'}", "admin: {token: '${a b}'}",
     "admin: {token: '${A'}", "admin: {token: '${file:/nowhere}'}", "listen: {address: '${SPACED}'}",
     "listen: {address: 0.0.0.0:1}", "admin: {address: 0.0.0.0:1}",
@@ -459,6 +534,10 @@ BAD_SETTINGS = [
     "engines: [{name: e, kind: documents, path: /nowhere}]",
     "engines: [{name: e, kind: openai, url: https://a, tls: {ca: /nowhere}}]",
     "cache: {memory: {size: 1MiB, max_entry: 2MiB}}",
+    "auth: {mode: jwt, jwt: {jwks_url: http://id.example/keys}}", "limits: {models: {handbok: {requests: 1/s}}}",
+    "limits: {models: {'a b': {requests: 1/s}}}", "store: {replicas: ['postgresql://r/d']}",
+    "store: {url: 'postgresql://a/b', replicas: ['sqlite:x']}",
+    "cache: {redis: {urls: ['http://a']}}", "limits: {shared: redis}",
     "\n".join(f"a{i}: 1" for i in range(300)),
 ]
 
@@ -839,7 +918,7 @@ class TheLedger(Scenario):
         spool = self.folder / "penstock.db-spool"
         spool.mkdir()
         (spool / "0.spool").write_bytes(b"no file of ours" * 100)
-        gateway = self.gateway(self.to(self.engine()))
+        gateway = self.gateway(self.to(self.engine()), {"store": {"url": f"sqlite:{self.folder}/penstock.db"}})
         gateway.wait_for("is set aside")
         for record in records(gateway.output):
             if record["level"] in ("warn", "error"):

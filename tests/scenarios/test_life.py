@@ -34,7 +34,7 @@ class Start(Scenario):
         self.refused("listen:\n  adress: 127.0.0.1:0\n", 2, "bad.yaml:2:3", "adress", "address")
 
     def test_a_feature_to_come_is_refused_by_name(self):
-        self.refused("cache:\n  redis:\n    urls: [redis://localhost]\n", 2, "redis")
+        self.refused("cache:\n  redis:\n    sentinel: main\n", 2, "redis")
         self.refused("features:\n  redis_caching: false\n", 2, "features")
 
     def test_what_is_no_yaml_is_told_with_its_place(self):

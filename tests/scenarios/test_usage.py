@@ -53,7 +53,7 @@ class Usage(Scenario):
 
     def test_counts_each_request_once_over_kills(self):
         engine = self.engine()
-        settings = self.to(engine)
+        settings = {**self.to(engine), "store": {"url": f"sqlite:{self.folder}/penstock.db"}}
         begun = [0, 0]  # what was sent and what was answered
         lock = threading.Lock()
         for round_ in range(3):
@@ -96,7 +96,7 @@ class Usage(Scenario):
         self.assertLessEqual(counted, begun[0])
 
     def test_is_there_when_the_gateway_has_ended(self):
-        gateway = self.gateway(self.to(self.engine()))
+        gateway = self.gateway(self.to(self.engine()), {"store": {"url": f"sqlite:{self.folder}/penstock.db"}})
         self.assertEqual(gateway.ask().status, 200)
         self.end(gateway)
         self.assertEqual(self.total()["requests"], 1)

@@ -128,6 +128,8 @@ class ExitCodes(Scenario):
                      2: ("--url", "x")},
             "keys": {0: ("list", *store), 1: ("show", "x", *store), 2: ("x", *store)},
             "tenants": {0: ("list", *store), 1: ("show", "x", *store), 2: ("x", *store)},
+            "usage": {0: ("--store", f"sqlite:{self.folder}/a.db"), 1: ("--store", "sqlite:/nowhere/x.db"),
+                      2: ("--by", "x")},
             "migrate": {0: store, 1: ("--store", "sqlite:/nowhere/x.db"), 2: ("--config", bad)},
             "settings": {0: (), 2: ("x",)},
             "errors": {0: (), 2: ("x",)},
