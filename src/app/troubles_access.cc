@@ -14,6 +14,15 @@ constexpr std::array kTroubles = {
             "use; `reason` says which. Requests are answered; what is used waits in the spool.",
             "Bring the database back: the gateway tries again by itself. A database that a newer "
             "version has made needs that version."},
+    Trouble{
+        "A client that could not be served as it should",
+        "a credential could not be checked\n"
+        "what was spent so far cannot be known\n"
+        "feedback could not be kept",
+        "Something that a request needed beside its engine did not answer in time: the database, "
+        "the identity provider's keys, or Redis; `reason` says which. The client was told with "
+        "a 503.",
+        "Look at `reason`, and at `/health`. Known keys and limits without a budget go on."},
     Trouble{"Changes of keys", "changes of keys cannot be read; known keys go on",
             "The database does not answer. Keys that this node has seen go on as they were; one "
             "that is revoked meanwhile goes on too, and one that it has not seen gets a 503.",

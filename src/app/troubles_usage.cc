@@ -8,7 +8,7 @@ namespace {
 
 constexpr std::array kTroubles = {
     Trouble{"The spool folder",
-            "all places in the spool folder <folder> are in use, one by <process>\n"
+            "store.url: all places in the spool folder <folder> are in use, one by <process>\n"
             "store.url: the spool folder <folder> cannot be made: <reason>\n"
             "store.url: the spool folder <folder> cannot be opened: <reason>\n"
             "store.url: <folder>/lock cannot be opened: <reason>\n"

@@ -54,8 +54,8 @@ class GeneralChecks(unittest.TestCase):
 
     def test_a_call_that_goes_on_and_its_descriptors_are_seen(self):
         def spoil(drill):
-            drill.left = drill.wire().post(question("left alone"))
-            drill.ill.wait_for(lambda e: len(e.calls) == 2)
+            drill.left = [drill.wire().post(question(f"left alone {i}")) for i in range(3)]
+            drill.ill.wait_for(lambda e: len(e.calls) == 4)
         failed = self.failed(spoil)
         for what in ("requests counted", "requests under way afterwards", "engine calls under way afterwards",
                      "file descriptors afterwards"):

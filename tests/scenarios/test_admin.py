@@ -204,6 +204,8 @@ class Admin(Scenario):
             return len(gateway.admin("/metrics").body.splitlines())
         gateway.ask(model="unknown-0")
         gateway.get("/v1/unknown/0")
+        # A statement of the database has its series from when it is first asked.
+        wait_until(lambda: gateway.metric("penstock_usage_records_total", result="written"), "it is written down")
         before = series()
         for i in range(300):
             gateway.ask(model=f"unknown-{i}")
