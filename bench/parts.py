@@ -84,9 +84,20 @@ class Bench:
         command = [self.penstock, "engine", "--listen", f"127.0.0.1:{port}", *SLOTS, *options]
         return Server("engine", command, port, core, self.path("engine.log"), "/health")
 
-    def start_penstock(self, engine_port, answers):
+    def make_key(self):
+        """A key with limits that are counted and never reached; who knows no keys lets it pass."""
+        self.store = f"sqlite:{self.path('keys.db')}"
+        for command in (["tenants", "create", "bench"],
+                        ["keys", "create", "--tenant", "bench", "--name", "bench", "--requests", "100000000/m",
+                         "--tokens", "100000000/m", "--inflight", "100000"]):
+            out = run([self.penstock, *command, "--store", self.store], LOAD_CORE, 30)
+        self.key = re.search(r"pk_[0-9A-Za-z]{49}", out).group()
+
+    def start_penstock(self, engine_port, answers, keys=False):
         port, admin = free_port(), free_port()
-        config = self.write(f"penstock-{answers}.yaml", f"""
+        name = "penstock, keys and limits" if keys else "penstock"
+        store = self.store if keys else f"sqlite:{self.path(f'usage-{port}.db')}"
+        config = self.write(f"penstock-{port}.yaml", f"""
 listen:
   address: 127.0.0.1:{port}
   workers: 1
@@ -100,10 +111,11 @@ engines:
 models:
   - {{name: {MODEL}, engines: [engine]}}
 cache: {{answers: {answers}}}
+auth: {{mode: {'keys' if keys else 'none'}}}
+store: {{url: "{store}"}}
 """)
         command = [self.penstock, "serve", "--config", config]
-        server = Server("penstock", command, port, SERVER_CORE, self.path("penstock.log"),
-                        "/readyz")
+        server = Server(name, command, port, SERVER_CORE, self.path(f"penstock-{port}.log"), "/readyz")
         server.admin_port = admin
         return server
 
@@ -131,7 +143,7 @@ cache: {{answers: {answers}}}
     def wrk(self, url, seconds, connections=64):
         command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s",
                    os.path.join(HERE, "questions.lua"), url, "--", self.path("bodies"),
-                   self.path("order")]
+                   self.path("order"), self.key]
         return last_json(run(command, LOAD_CORE, seconds + 60), "RESULT ")
 
     # ---- hits -------------------------------------------------------------------------------
@@ -157,14 +169,14 @@ cache: {{answers: {answers}}}
         self.write("order", "\n".join(str(min(i, QUESTIONS)) for i in order) + "\n")
         return bodies
 
-    @staticmethod
-    def fill(server, bodies):
+    def fill(self, server, bodies):
         """Asks every question once; then some again, which must be hits. The answer's size."""
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
 
         def ask(body):
             connection.request("POST", "/v1/chat/completions", body,
-                               {"content-type": "application/json"})
+                               {"content-type": "application/json",
+                                "authorization": f"Bearer {self.key}"})
             answer = connection.getresponse()
             text = answer.read()
             if answer.status != 200:
@@ -185,11 +197,13 @@ cache: {{answers: {answers}}}
 
     def hits(self):
         bodies = self.write_questions()
+        self.make_key()
         with contextlib.ExitStack() as stack:
             enter = stack.enter_context
             engine = enter(self.start_engine(LOAD_CORE, *INSTANT))
             servers = [enter(self.start_yardstick()), enter(self.start_nginx(engine.port)),
-                       enter(self.start_penstock(engine.port, "safe"))]
+                       enter(self.start_penstock(engine.port, "safe")),
+                       enter(self.start_penstock(engine.port, "safe", keys=True))]
             say("hits: filling the caches")
             sizes = {server.name: self.fill(server, bodies) for server in servers}
             figures = {server.name: [] for server in servers}
@@ -219,6 +233,8 @@ cache: {{answers: {answers}}}
         own, yard, nginx = middle["penstock"], middle["yardstick"], middle["nginx"]
         return rows + [
             row("hits", "CPU a request to yardstick's", own["cpu_us"] / yard["cpu_us"], "x", 1.25),
+            row("hits", "CPU a request with keys and limits to without",
+                middle["penstock, keys and limits"]["cpu_us"] / own["cpu_us"], "x", 1.05),
             row("hits", "CPU a request to nginx's", own["cpu_us"] / nginx["cpu_us"], "x", 0.6),
             row("hits", "p99 to nginx's", own["p99_us"] / nginx["p99_us"], "x", 1.0)]
 

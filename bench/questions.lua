@@ -1,6 +1,6 @@
 -- wrk's side of the comparison: asks the questions of one file in the order of another, both
 -- written by run.py, so that every server gets the same bytes.
---   wrk -s questions.lua URL -- BODIES ORDER
+--   wrk -s questions.lua URL -- BODIES ORDER KEY
 -- BODIES holds a request body a line, ORDER a line number (from 1) a line.
 
 local requests = {}
@@ -8,7 +8,7 @@ local order = {}
 local at = 0
 
 function init(args)
-  local headers = { ["content-type"] = "application/json" }
+  local headers = { ["content-type"] = "application/json", ["authorization"] = "Bearer " .. args[3] }
   for body in io.lines(args[1]) do
     requests[#requests + 1] = wrk.format("POST", "/v1/chat/completions", headers, body)
   end
