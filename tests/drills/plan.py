@@ -83,7 +83,7 @@ PLAN = [Row(*row) for row in (
     (26, "CLIENT KILL of the tracking link", "no stale read", CACHE),
     (27, "invalidation overtakes the read", "old value not kept", CACHE),
     (28, "slot moved in a cluster of 3", "no errors", CACHE),
-    (29, "PostgreSQL restarted at once", "keys go on; all usage lands", STORE),
+    (29, "PostgreSQL restarted at once", "keys go on; all usage lands"),
     (30, "PostgreSQL stopped", "data path unaffected", STORE),
     (31, "max_connections=5", "pool waits, capped", STORE),
     (32, "replica 10 s behind", "own writes read back", STORE),
