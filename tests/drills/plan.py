@@ -85,7 +85,7 @@ PLAN = [Row(*row) for row in (
     (28, "slot moved in a cluster of 3", "no errors", CACHE),
     (29, "PostgreSQL restarted at once", "keys go on; all usage lands"),
     (30, "PostgreSQL stopped", "data path unaffected"),
-    (31, "max_connections=5", "pool waits, capped", STORE),
+    (31, "max_connections=5", "pool waits, capped"),
     (32, "replica 10 s behind", "own writes read back", STORE),
     (33, "failover by pg_promote", "writes resume within 10 s, no duplicates", STORE),
     (34, "disk full", "counted, served", STORE),
