@@ -86,7 +86,7 @@ PLAN = [Row(*row) for row in (
     (29, "PostgreSQL restarted at once", "keys go on; all usage lands"),
     (30, "PostgreSQL stopped", "data path unaffected"),
     (31, "max_connections=5", "pool waits, capped"),
-    (32, "replica 10 s behind", "own writes read back", STORE),
+    (32, "replica 10 s behind", "own writes read back"),
     (33, "failover by pg_promote", "writes resume within 10 s, no duplicates", STORE),
     (34, "disk full", "counted, served", STORE),
     (35, "SQLite locked, reader held", "retried; WAL at most 64 MiB", STORE),
