@@ -88,7 +88,7 @@ PLAN = [Row(*row) for row in (
     (31, "max_connections=5", "pool waits, capped"),
     (32, "replica 10 s behind", "own writes read back"),
     (33, "failover by pg_promote", "writes resume within 10 s, no duplicates"),
-    (34, "disk full", "counted, served", STORE),
+    (34, "disk full", "counted, served"),
     (35, "SQLite locked, reader held", "retried; WAL at most 64 MiB", STORE),
     (36, "gateway killed under load", "replay without duplicates"),
     (37, "64 file descriptors", "accept pauses, no spin, recovers"),
