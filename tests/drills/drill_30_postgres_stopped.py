@@ -8,7 +8,6 @@ import time
 
 from drills.drill import wait_until
 from drills.stores import PostgresDrill, p99
-from harness.keys import make_key
 from harness.postgres import Postgres
 
 REFUSED_WITHIN = 3.0
@@ -21,9 +20,9 @@ class TheDrill(PostgresDrill):
 
     def fault(self):
         figures = self.figures
-        unknown = [make_key(self.stored["url"], "acme")[0] for _ in range(self.pick(20, 3))]
+        unknown = [self.new_key() for _ in range(self.pick(20, 3))]
         with self.load() as before:
-            time.sleep(self.pick(10.0, 0.7))
+            before.go_on(self.pick(10.0, 0.7), 20)
         self.postgres.pause()
         begun = time.monotonic()
         try:
@@ -32,7 +31,7 @@ class TheDrill(PostgresDrill):
                     lambda: self.ask_with_key(f"unknown {i}", unknown[i])))
                 none = self.ask_with_key("no key at all", "pk_nobody")
                 # Longer than the writer's patience with one batch, so that it is given twice.
-                wait_until(lambda: time.monotonic() - begun > self.pick(40.0, 1.2), "stopped for long enough", 60)
+                during.go_on(self.pick(40.0, 0.5), 20)
         finally:
             self.postgres.go_on()
         figures.note("stopped for", f"{time.monotonic() - begun:.1f} s")

@@ -63,7 +63,3 @@ class TheDrill(PostgresDrill):
             wait_until(lambda: self.ledger_of_mine() > have, "rows are written", 3 * WITHIN)
             return time.monotonic() - begun
         return float("inf")
-
-    def new_key(self):
-        made = self.gateway.admin("/admin/v1/keys", method="POST", body={"tenant": "acme", "name": "afterwards"})
-        return made.json["key"]

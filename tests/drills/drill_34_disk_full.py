@@ -34,18 +34,11 @@ class TheDrill(StoreDrill):
         # A mount of one's own needs root, or a namespace in which one is it.
         alone = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--mount"]
         mount = f'mount -t tmpfs -o size={SIZE},mode=0700 penstock "$0" && exec "$@"'
-        return Gateway(config, self.folder, within=[*alone, "sh", "-c", mount, str(self.disk)])
-
-    def start(self, config):
-        gateway = self.launch(config)
+        gateway = Gateway(config, self.folder, within=[*alone, "sh", "-c", mount, str(self.disk)])
         # The disk as the gateway has it; it stays there when the gateway has ended.
-        self.inside = os.open(f"/proc/{gateway.process.pid}/root{self.disk}", os.O_PATH | os.O_DIRECTORY)
-        self._exit.callback(lambda: os.close(self.inside))
-        self.real = pathlib.Path(f"/proc/self/fd/{self.inside}")
-        gateway.admin("/admin/v1/tenants", method="POST", body={"name": "acme"})
-        made = gateway.admin("/admin/v1/keys", method="POST", body={"tenant": "acme", "name": "test"})
-        self.key = made.json["key"]
-        self.bystanders.key = self.key
+        inside = os.open(f"/proc/{gateway.process.pid}/root{self.disk}", os.O_PATH | os.O_DIRECTORY)
+        self._exit.callback(lambda: os.close(inside))
+        self.real = pathlib.Path(f"/proc/self/fd/{inside}")
         return gateway
 
     def rehearse(self):

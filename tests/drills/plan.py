@@ -89,7 +89,7 @@ PLAN = [Row(*row) for row in (
     (32, "replica 10 s behind", "own writes read back"),
     (33, "failover by pg_promote", "writes resume within 10 s, no duplicates"),
     (34, "disk full", "counted, served"),
-    (35, "SQLite locked, reader held", "retried; WAL at most 64 MiB", STORE),
+    (35, "SQLite locked, reader held", "retried; WAL at most 64 MiB"),
     (36, "gateway killed under load", "replay without duplicates"),
     (37, "64 file descriptors", "accept pauses, no spin, recovers"),
     (38, "memory limit and large bodies", "sheds, not killed"),

@@ -18,7 +18,7 @@ import threading
 import time
 
 from drills.drill import NOISE, STALL, Drill, merged, wait_until
-from harness.keys import bearer, make_key
+from harness.keys import bearer
 from harness.penstock import SANITIZED, Wire, answering, polite
 
 ALL = "SELECT coalesce(sum(count), 0) FROM usage"
@@ -79,6 +79,12 @@ class Load:
         with self._lock:
             return len(self.statuses) + len(self.failures)
 
+    def go_on(self, seconds, count):
+        """For so long, and for so many questions where the machine is slow."""
+        end = time.monotonic() + seconds
+        wait_until(lambda: time.monotonic() > end and self.count >= count, f"{count} questions in {seconds} s",
+                   seconds + 60)
+
     @property
     def failed(self):
         """How many had another end than their answer."""
@@ -100,27 +106,32 @@ def p99(times):
 
 
 class StoreDrill(Drill):
-    """`store` says what database it is; keys are made by the command, as an operator makes them."""
+    """`store` says what database it is; keys are made by the admin API, as an operator makes them."""
 
     def store(self):
-        """The settings under `store`, with the URL that the command takes too."""
+        """The settings under `store`."""
         raise NotImplementedError
 
     answered = 0
 
     def settings(self):
-        self.stored = self.store()
         return {**self.engine_behind(answering(polite)), "auth": {"mode": "keys"},
-                "store": merged({"pool": {"idle": "1s"}}, self.stored)}
+                "store": merged({"pool": {"idle": "1s"}}, self.store())}
 
     def start(self, config):
         gateway = self.launch(config)
-        self.key, _ = make_key(self.stored["url"], "acme")
-        self.bystanders.key = self.key
+        gateway.admin("/admin/v1/tenants", method="POST", body={"name": "acme"})
+        self.key = self.bystanders.key = self.new_key(gateway)
         return gateway
 
     def launch(self, config):
         return super().start(config)
+
+    def new_key(self, gateway=None):
+        """One that the gateway has made, and does not know yet when it is shown."""
+        made = (gateway or self.gateway).admin("/admin/v1/keys", method="POST", body={"tenant": "acme", "name": "test"})
+        assert made.status == 201, made
+        return made.json["key"]
 
     def server(self, server):
         """A database's server, which ends with the drill."""
