@@ -172,8 +172,9 @@ Task<void> PostgresDatabase::serve_read(Step step, Mark after, PromisePtr<Rows> 
       promise->keep(std::move(outcome->rows.front()));
       co_return;
     }
-    // A fault of the statement is the same everywhere.
-    if (!outcome && !outcome.error().error.retry) {
+    // A fault of the statement is the same everywhere, but for what the replica does not have yet:
+    // a table or a column that was made on the primary just now (class 42).
+    if (!outcome && !outcome.error().error.retry && !outcome.error().state.starts_with("42")) {
       promise->keep(outcome.error().error);
       co_return;
     }

@@ -197,6 +197,12 @@ class Drill:
         """Calls of the engine behind this model that ended so."""
         return self.counted("penstock_engine_requests_total", engine=model, outcome=outcome)
 
+    def questions_in_ledger(self):
+        """How many requests the ledger has once the gateway has ended; None: there is none. A script
+        whose database is another one says here what that has."""
+        file = self.folder / "penstock.db"
+        return ledger.questions(file) if file.exists() else None
+
     # ---- what happens in every drill
 
     def run(self):
@@ -351,10 +357,9 @@ class Drill:
         return self.metric("penstock_http_requests_total", method="OPTIONS")
 
     def _look_at_ledger(self, counted):
-        file = self.folder / "penstock.db"
-        if not self.keeps_ledger or not file.exists():
-            return
-        self.figures.equal("requests in the ledger, of those counted", ledger.questions(file), counted)
+        questions = self.questions_in_ledger() if self.keeps_ledger else None
+        if questions is not None:
+            self.figures.equal("requests in the ledger, of those counted", questions, counted)
 
 
 # What scripts need beside it.

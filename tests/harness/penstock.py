@@ -58,11 +58,11 @@ def wait_until(condition, what, limit=LIMIT):
 class Process:
     """A run of the program; its output is collected as it comes."""
 
-    def __init__(self, *args, cwd=None, env=None, stdin=None, descriptors=None):
+    def __init__(self, *args, cwd=None, env=None, stdin=None, descriptors=None, within=()):
         keep = ("PATH", "HOME", "LANG", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS")
         variables = {name: os.environ[name] for name in keep if name in os.environ}
         variables.update(env or {})
-        self.command = [str(PROGRAM), *map(str, args)]
+        self.command = [*within, str(PROGRAM), *map(str, args)]  # a command that becomes the program
         if descriptors:  # as a hard limit, which the program cannot raise
             self.command = ["sh", "-c", f'ulimit -n {descriptors} && exec "$@"', "sh", *self.command]
         self._lines = []

@@ -89,11 +89,11 @@ def wait_for(what, done, seconds=30):
 class Postgres:
     """A primary, or the replica of one. `settings` are postgresql.conf's: max_connections=5."""
 
-    def __init__(self, of=None, **settings):
+    def __init__(self, of=None, port=None, **settings):
         need(BIN / "postgres")
         self.folder = own_folder("postgres")
         self.data = self.folder / "data"
-        self.port = free_port()
+        self.port = port or free_port()
         self.settings = {"fsync": "off", "max_connections": 100, "wal_keep_size": "256MB",
                          "max_wal_size": "2GB", "wal_receiver_timeout": "2s",
                          "wal_retrieve_retry_interval": "200ms", **settings}
