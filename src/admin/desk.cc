@@ -257,8 +257,16 @@ void Admin::Desk::health(http::Request&, http::Reply& reply) {
   const bool live = alive();
   const bool ready = house_.ready && !house_.draining && house_.engines.ready();
   const std::vector<engine::Health> engines = house_.engines.health();
-  const bool good = std::all_of(engines.begin(), engines.end(),
-                                [](const engine::Health& engine) { return engine.good; });
+  const std::vector<store::Health> stores =
+      house_.database != nullptr ? house_.database->health() : std::vector<store::Health>();
+  const bool redis = !house_.redis || house_.redis->standing->up();
+  const bool roomy = house_.memory.level() < http::MemoryGate::Level::close;
+  // Requests go on without the last three, and each of them is worth a look.
+  const bool good = redis && roomy &&
+                    std::all_of(engines.begin(), engines.end(),
+                                [](const engine::Health& engine) { return engine.good; }) &&
+                    std::all_of(stores.begin(), stores.end(),
+                                [](const store::Health& one) { return one.reason.empty(); });
   const auto word = [&](bool fine) { return fine ? "pass" : ready ? "warn" : "fail"; };
   scratch_.clear();
   dialect::JsonWriter json(scratch_);
@@ -278,6 +286,13 @@ void Admin::Desk::health(http::Request&, http::Reply& reply) {
                                  : "fail",
         engine.detail);
   }
+  for (const store::Health& one_store : stores) {
+    const bool replica = one_store.role == store::Role::replica;
+    one(replica ? "replica:" + one_store.name : "database",
+        one_store.up && one_store.reason.empty() ? "pass" : "warn", one_store.reason);
+  }
+  if (house_.redis) one("redis", redis ? "pass" : "warn", redis ? "" : "it cannot be reached");
+  one("memory", roomy ? "pass" : "warn", roomy ? "" : "near memory.limit");
   json.end_object().end_object();
   begin(reply, live && ready ? 200 : 503, "application/health+json");
   reply.field("cache-control", "no-store");
