@@ -337,8 +337,8 @@ Task<void> Shared::count_nodes(std::shared_ptr<Shared> self, redis::Client& clie
 
 void Shared::tick(const std::shared_ptr<Shared>& self, redis::Client& client, Loop& loop,
                   Time now) {
-  std::vector<std::shared_ptr<SharedMeter>> meters;
-  std::vector<std::shared_ptr<SharedPlaces>> places;
+  std::vector<std::weak_ptr<SharedMeter>> meters;
+  std::vector<std::weak_ptr<SharedPlaces>> places;
   std::map<std::string, Nano> owed;
   {
     const std::lock_guard lock(mutex_);
@@ -346,13 +346,17 @@ void Shared::tick(const std::shared_ptr<Shared>& self, redis::Client& client, Lo
     places.swap(places_);
     owed.swap(owed_);
   }
-  for (const std::shared_ptr<SharedMeter>& meter : meters) {
+  for (const std::weak_ptr<SharedMeter>& listed : meters) {
+    const std::shared_ptr<SharedMeter> meter = listed.lock();
+    if (!meter) continue;
     const std::optional<SharedMeter::Rest> rest = meter->rest(now);
     if (rest) loop.spawn(settle(self, meter, client, rest->quota, rest->cost, loop));
     meter->listed_.store(false);
     if (!meter->idle() && !meter->listed_.exchange(true)) enlist(meter);
   }
-  for (const std::shared_ptr<SharedPlaces>& place : places) {
+  for (const std::weak_ptr<SharedPlaces>& listed : places) {
+    const std::shared_ptr<SharedPlaces> place = listed.lock();
+    if (!place) continue;
     if (SharedPlaces::due(*place, now)) loop.spawn(SharedPlaces::tell(place, client, loop));
     place->listed_.store(false);
     if (!place->idle() && !place->listed_.exchange(true)) enlist(place);

@@ -87,9 +87,11 @@ class Shared : public std::enable_shared_from_this<Shared> {
   const Scripts scripts_;
   std::atomic<unsigned> nodes_{1};
   std::mutex mutex_;
-  std::vector<std::shared_ptr<SharedMeter>> meters_;   // that hold or owe something
-  std::vector<std::shared_ptr<SharedPlaces>> places_;  // that hold something
-  std::map<std::string, Nano> owed_;                   // by the names of sums of money
+  // Those that hold or owe something. They keep this; who forgets one forgets what it held, and
+  // Redis forgets it with time.
+  std::vector<std::weak_ptr<SharedMeter>> meters_;
+  std::vector<std::weak_ptr<SharedPlaces>> places_;
+  std::map<std::string, Nano> owed_;  // by the names of sums of money
 };
 
 // One owner's rate of requests or of tokens. Any thread.
