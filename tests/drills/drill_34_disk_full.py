@@ -59,6 +59,7 @@ class TheDrill(StoreDrill):
         figures.equal("of them failed", load.failed, 0)
         figures.note("rows written meanwhile", str(during))
         figures.at_least("rows counted as dropped", dropped, 1)
+        self.until(lambda: "usage rows are dropped" in self.gateway.output)
         figures.equal("said in the log", "usage rows are dropped" in self.gateway.output, True)
 
         waiting = self.metric("penstock_usage_queue_records")
