@@ -120,6 +120,7 @@ class StoreDrill(Drill):
 
     def start(self, config):
         gateway = self.launch(config)
+        self._exit.callback(gateway.kill)  # also where its key cannot be made
         gateway.admin("/admin/v1/tenants", method="POST", body={"name": "acme"})
         self.key = self.bystanders.key = self.new_key(gateway)
         return gateway
