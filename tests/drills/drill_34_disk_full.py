@@ -23,7 +23,7 @@ class TheDrill(StoreDrill):
     def store(self):
         self.disk = self.folder / "disk"
         self.disk.mkdir()
-        self.queue = self.pick(3000, 1000)
+        self.queue = self.pick(1500, 1000)
         # One worker: the spool of each takes some of the disk for itself beforehand.
         return {"url": f"sqlite:{self.disk}/penstock.db", "usage": {"queue": self.queue}}
 
@@ -44,7 +44,7 @@ class TheDrill(StoreDrill):
     def rehearse(self):
         """Without the full disk: what is dropped in the first run would be missing in the second."""
         with self.load() as load:
-            wait_until(lambda: load.count > 50, "asked")
+            load.go_on(0, self.pick(1500, 50))
 
     def fault(self):
         figures = self.figures
@@ -59,6 +59,7 @@ class TheDrill(StoreDrill):
         figures.equal("of them failed", load.failed, 0)
         figures.note("rows written meanwhile", str(during))
         figures.at_least("rows counted as dropped", dropped, 1)
+        self.until(lambda: "usage rows are dropped" in self.gateway.output)
         figures.equal("said in the log", "usage rows are dropped" in self.gateway.output, True)
 
         waiting = self.metric("penstock_usage_queue_records")

@@ -18,8 +18,14 @@ MOST = 64 * 2 ** 20
 class TheDrill(StoreDrill):
     def store(self):
         self.file = self.folder / "penstock.db"
-        # Many small batches: each is some pages of the log, however few rows it has.
-        return {"url": f"sqlite:{self.file}", "usage": {"flush": "10ms"}}
+        # With the texts of questions a few rows are a long log.
+        return {"url": f"sqlite:{self.file}", "usage": {"record_text": "full"}}
+
+    def rehearse(self):
+        """Batches with many texts take memory that the allocator keeps: that is no growth of the fault."""
+        super().rehearse()
+        if not self.quick:
+            self.read_on()
 
     def fault(self):
         self.lock()
@@ -51,27 +57,24 @@ class TheDrill(StoreDrill):
         with contextlib.closing(self.another()) as other:
             other.execute("BEGIN")
             other.execute("SELECT count(*) FROM usage").fetchone()  # from here on it holds what it sees
-            begun, least, most, rate = time.monotonic(), self.log(), 0, 0.0
-            with self.load(clients=8, pause=0.0 if not self.quick else 0.005) as load:
-                while (took := time.monotonic() - begun) < self.pick(90.0, 1.0) or load.count < 50:
+            size, count = self.pick((64 * 1024, 1400), (1024, 50))
+            before, most = self.file.stat().st_size, 0
+            with self.load(size=size) as load:
+                end = time.monotonic() + 180
+                while load.count < count and time.monotonic() < end:
                     most = max(most, self.log())
-                    if took > 1 and most < 16 * 2 ** 20:  # as long as nothing bounds it
-                        rate = (most - least) / took
-                    time.sleep(0.05)
-            size = self.log()
-            figures.note("read for", f"{took:.1f} s")
-            if not self.quick:
-                figures.note("the log grew at first by", f"{rate / 2**20:.2f} MiB/s")
-                figures.at_least("what the log would have come to without a bound", rate * took, MOST, "B")
-            figures.at_least("requests with a known key", load.count, self.pick(5000, 50))
+                    time.sleep(0.02)
+            most = max(most, self.log())
+            figures.at_least("read for long: requests with a known key", load.count, count)
             figures.equal("of them failed", load.failed, 0)
-            figures.at_most("the most that the log had", max(most, size), MOST, "B")
+            figures.at_most("the most that the log had", most, MOST, "B")
             figures.note("rows that wait in the spool", str(self.metric("penstock_usage_queue_records")))
             other.execute("ROLLBACK")
-        figures.at_most("until all is in the database, when nobody reads", self.landed(60.0), self.pick(30.0, 10.0), "s")
+        figures.at_most("until all is in the database, when nobody reads", self.landed(90.0), self.pick(60.0, 10.0), "s")
         if not self.quick:
-            wait_until(lambda: self.log() < size or self.log() < 16 * 2 ** 20, "the log is emptied")
-            figures.at_most("the log afterwards", self.log(), 16 * 2 ** 20, "B")
+            wait_until(lambda: self.log() < 16 * 2 ** 20, "the log is emptied")
+            figures.at_least("by what the database grew, all of it through the log", self.file.stat().st_size - before,
+                             MOST, "B")
 
     def another(self):
         """Another program: this one."""

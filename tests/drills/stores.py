@@ -27,10 +27,10 @@ ALL = "SELECT coalesce(sum(count), 0) FROM usage"
 class Load:
     """Clients on connections of their own; each asks what nobody has asked before."""
 
-    def __init__(self, drill, key, clients=4, pause=0.0):
+    def __init__(self, drill, key, clients, pause, size):
         self.statuses, self.times, self.failures = [], [], []
         self.direct = []  # seconds of the same, past the gateway: what the machine and the script take
-        self._drill, self._key, self._pause = drill, key, pause
+        self._drill, self._key, self._pause, self._more = drill, key, pause, "x" * size
         self._lock, self._over = threading.Lock(), threading.Event()
         self._threads = [threading.Thread(target=self._client, args=(i,), daemon=True) for i in range(clients)]
         self._threads.append(threading.Thread(target=self._past, daemon=True))
@@ -50,7 +50,7 @@ class Load:
             turn = 0
             while not self._over.is_set():
                 turn += 1
-                body = self._drill.question(f"client {number} question {turn} of {time.monotonic()}")
+                body = self._drill.question(f"client {number} question {turn} of {time.monotonic()} {self._more}")
                 begun = time.monotonic()
                 try:
                     status = wire.post(body, headers=[f"Authorization: Bearer {self._key}"]).answer().status
@@ -120,6 +120,7 @@ class StoreDrill(Drill):
 
     def start(self, config):
         gateway = self.launch(config)
+        self._exit.callback(gateway.kill)  # also where its key cannot be made
         gateway.admin("/admin/v1/tenants", method="POST", body={"name": "acme"})
         self.key = self.bystanders.key = self.new_key(gateway)
         return gateway
@@ -138,8 +139,8 @@ class StoreDrill(Drill):
         self._exit.callback(server.close)
         return server
 
-    def load(self, clients=4, pause=0.005):
-        return Load(self, self.key, clients, pause)
+    def load(self, clients=4, pause=0.005, size=0):
+        return Load(self, self.key, clients, pause, size)
 
     def ask_with_key(self, text="Hello?", key=None, **more):
         answer = self.ask(text, headers=bearer(key or self.key), **more)
