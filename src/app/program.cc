@@ -12,8 +12,8 @@ namespace {
 constexpr std::size_t kFilesAWorker = 6;
 constexpr std::size_t kFilesLater = 10;
 constexpr Duration kLook = 10ms;  // how often the end of a drain is looked for
-constexpr Duration kLastRows =
-    2s;  // for what was used to be written; what is left waits in its files
+// For what was used to be written; what is left waits in its files.
+constexpr Duration kLastRows = 5s;
 constexpr Duration kLastWord = 1s;  // for streams that were called off to say so
 
 asio::ip::tcp::endpoint endpoint_of(const settings::Address& address) {

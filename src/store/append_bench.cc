@@ -57,7 +57,7 @@ struct Bench {
     if (!migrated) database.reset();
     // A new node has one connection until it has seen the others.
     while (database && database->dialect() == Dialect::postgres &&
-           registry.sum("db_pool_connections_max") < connections) {
+           registry.sum("penstock_db_pool_connections_max") < connections) {
       std::this_thread::sleep_for(10ms);
     }
   }

@@ -46,7 +46,7 @@ struct Rows {
 // text must differ there.
 struct Statement {
   std::string_view
-      name;  // the operation of db_query_duration_seconds, and the prepared statement's
+      name;  // the operation of penstock_db_query_duration_seconds, and the prepared statement's
   std::string_view sql;
   std::string_view sqlite = {};
   bool reads = false;  // changes nothing: may be tried again, and asked of a replica

@@ -242,10 +242,10 @@ TEST_P(AnyDatabase, SaysHowItIsWithoutAPassword) {
   EXPECT_EQ(std::string::npos, health[0].name.find("secret"));
   std::string metrics;
   house_.registry.render(metrics, observe::Format::text);
-  EXPECT_NE(std::string::npos, metrics.find("db_up{role=\"primary\"")) << metrics;
+  EXPECT_NE(std::string::npos, metrics.find("penstock_db_up{role=\"primary\"")) << metrics;
   EXPECT_NE(std::string::npos,
             metrics.find("db_query_duration_seconds_bucket{operation=\"test_get\""));
-  EXPECT_NE(std::string::npos, metrics.find("db_pool_connections_max"));
+  EXPECT_NE(std::string::npos, metrics.find("penstock_db_pool_connections_max"));
   EXPECT_EQ(std::string::npos, metrics.find("secret"));
 }
 

@@ -17,6 +17,7 @@ constexpr std::size_t kBatchBytes = 8 * 1024 * 1024;  // or so many bytes
 constexpr std::uint64_t kRowBytes = 512;              // of a row without texts, and some to spare
 constexpr Duration kAnswer = 30s;                     // that it may take
 constexpr Duration kPauseMost = 5s;                   // between two attempts
+constexpr Duration kSayAgain = 10s;                   // that rows are dropped
 constexpr std::size_t kMostServed = 10'000;
 constexpr std::uint16_t kNone = 0;  // in the place of a record's kind: not for the database
 
@@ -144,6 +145,7 @@ void Ledger::stop(Time until) {
     pause_.call_off(Why::draining);
   });
   thread_.join();
+  stopped_ = true;
   for (const auto& book : books_) {
     book->rows().finish();
     book->sums().finish();
@@ -422,7 +424,8 @@ void Ledger::look() {
     }
   }
   const std::uint64_t lost = folder_.counts()->dropped;
-  if (lost > dropped_said_) {
+  if (lost > dropped_said_ && (stopped_ || Clock::now() >= say_dropped_at_)) {
+    say_dropped_at_ = Clock::now() + kSayAgain;
     log_.error("usage rows are dropped: there is no room for more",
                {{"rows", lost - dropped_said_}, {"waiting", waiting()}});
     dropped_said_ = lost;

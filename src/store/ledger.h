@@ -105,6 +105,8 @@ class Ledger {
   bool away_ = false;
   bool in_memory_ = false;
   std::uint64_t dropped_said_ = 0;
+  Time say_dropped_at_{};
+  bool stopped_ = false;  // its thread has ended: what is still to be said is said now
   Random random_;
   std::deque<std::string> left_;
   std::unique_ptr<Left> reading_;

@@ -19,7 +19,7 @@ void Meters::asked(std::string_view operation, Duration took) {
   auto at = operations_.find(operation);
   if (at == operations_.end()) {
     observe::Histogram made =
-        shard().histogram("db_query_duration_seconds",
+        shard().histogram("penstock_db_query_duration_seconds",
                           "Time of a database operation, without the wait for a connection.",
                           observe::kFast, {{"operation", std::string(operation)}});
     at = operations_.emplace(std::string(operation), made).first;
@@ -31,9 +31,10 @@ void Meters::failed(std::string_view state) {
   const std::lock_guard lock(mutex_);
   auto at = states_.find(state);
   if (at == states_.end()) {
-    observe::Counter made = shard().counter(
-        "db_errors_total", "Errors of the database, by the class of SQLSTATE or SQLite's code.",
-        {{"sqlstate_class", std::string(state)}});
+    observe::Counter made =
+        shard().counter("penstock_db_errors_total",
+                        "Errors of the database, by the class of SQLSTATE or SQLite's code.",
+                        {{"sqlstate_class", std::string(state)}});
     at = states_.emplace(std::string(state), made).first;
   }
   at->second.add();
@@ -42,8 +43,8 @@ void Meters::failed(std::string_view state) {
 void Meters::waited(Duration took) {
   const std::lock_guard lock(mutex_);
   if (!waits_) {
-    waits_ = shard().histogram("db_pool_wait_seconds", "Wait for a connection of the pool.",
-                               observe::kFast, {});
+    waits_ = shard().histogram("penstock_db_pool_wait_seconds",
+                               "Wait for a connection of the pool.", observe::kFast, {});
   }
   waits_->observe(seconds(took));
 }
@@ -51,7 +52,7 @@ void Meters::waited(Duration took) {
 void Meters::pool_timed_out() {
   const std::lock_guard lock(mutex_);
   if (!timeouts_) {
-    timeouts_ = shard().counter("db_pool_timeouts_total",
+    timeouts_ = shard().counter("penstock_db_pool_timeouts_total",
                                 "Waits for a connection that ended without one.", {});
   }
   timeouts_->add();
@@ -79,10 +80,10 @@ void show(observe::Registry& registry, const std::weak_ptr<const Gauges>& of,
       };
     };
     observe::Labels who = {{"role", role_name}, {"server", name}};
-    watch("db_up", "Whether the database's server answers.", who,
+    watch("penstock_db_up", "Whether the database's server answers.", who,
           of_it([](const Health& one) { return one.up ? 1.0 : 0.0; }));
     if (role == Role::replica) {
-      watch("db_replica_lag_seconds", "How far a replica is behind.", {{"replica", name}},
+      watch("penstock_db_replica_lag_seconds", "How far a replica is behind.", {{"replica", name}},
             of_it([](const Health& one) { return one.lag ? seconds(*one.lag) : 0.0; }));
     }
   };
@@ -90,7 +91,7 @@ void show(observe::Registry& registry, const std::weak_ptr<const Gauges>& of,
   for (const std::string& name : replicas) server(Role::replica, name);
 
   const auto connections = [&](Role role, std::string state, double (*figure)(const Health&)) {
-    watch("db_pool_connections", "Open connections to the database.",
+    watch("penstock_db_pool_connections", "Open connections to the database.",
           {{"role", role == Role::primary ? "primary" : "replica"}, {"state", std::move(state)}},
           [role, figure](const Gauges& gauges) {
             double sum = 0;
@@ -106,9 +107,10 @@ void show(observe::Registry& registry, const std::weak_ptr<const Gauges>& of,
     connections(role, "used",
                 [](const Health& one) { return static_cast<double>(one.connections - one.idle); });
   }
-  watch("db_pool_connections_max", "Connections that this node may open, its share of all.", {},
+  watch("penstock_db_pool_connections_max",
+        "Connections that this node may open, its share of all.", {},
         [](const Gauges& gauges) { return gauges.connections_max(); });
-  watch("db_pool_pending_requests", "Who waits for a connection.", {},
+  watch("penstock_db_pool_pending_requests", "Who waits for a connection.", {},
         [](const Gauges& gauges) { return gauges.pending(); });
 }
 

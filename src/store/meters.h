@@ -38,8 +38,8 @@ class Meters {
   std::optional<observe::Counter> timeouts_;
 };
 
-// Shows what `health` says as db_up, db_pool_connections and db_replica_lag_seconds, and the rest
-// of a pool, for as long as `of` is there.
+// Shows what `health` says as penstock_db_up, penstock_db_pool_connections and
+// penstock_db_replica_lag_seconds, and the rest of a pool, for as long as `of` is there.
 struct Gauges {
   std::function<std::vector<Health>()> health;
   std::function<double()> connections_max;

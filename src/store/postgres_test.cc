@@ -137,7 +137,7 @@ TEST_F(Postgres, SaysThatAllConnectionsAreUsed) {
   ASSERT_FALSE(rows.ok());
   EXPECT_EQ(Kind::exhausted, rows.error().kind);
   EXPECT_TRUE(rows.error().retry);
-  EXPECT_GE(house_.registry.sum("db_pool_timeouts_total"), 1);
+  EXPECT_GE(house_.registry.sum("penstock_db_pool_timeouts_total"), 1);
 }
 
 // A failure took all names for gone, and who prepared them again was taken for a pooler.

@@ -12,7 +12,7 @@ namespace {
 
 constexpr int kLookEach = 10'000;  // steps of SQLite's machine between two looks at the clock
 
-// What is wrong, for db_errors_total and for who must decide what to do next.
+// What is wrong, for penstock_db_errors_total and for who must decide what to do next.
 struct Fault {
   int code;
   std::string_view name;

@@ -114,7 +114,8 @@ TEST_F(Sqlite, WaitsForTheLockOfAnotherProgram) {
   ASSERT_FALSE(early.ok());
   EXPECT_EQ(Kind::timeout, early.error().kind);
   std::thread later([&] { must(write(*database)); });
-  EXPECT_TRUE(wait_until([&] { return house_.registry.sum("db_pool_pending_requests") > 0; }));
+  EXPECT_TRUE(
+      wait_until([&] { return house_.registry.sum("penstock_db_pool_pending_requests") > 0; }));
   // Readers do not wait.
   must(wait(1s, [&](Deadline& d) { return database->read(kCount, {}, {}, d); }));
   other.run("COMMIT");
@@ -135,7 +136,7 @@ TEST_F(Sqlite, NamesAFileThatCannotBeUsed) {
   EXPECT_EQ(Kind::internal, made.error().kind);
   EXPECT_FALSE(made.error().retry);
   EXPECT_NE(std::string::npos, made.error().detail.find(path_));
-  EXPECT_GE(house_.registry.sum("db_errors_total", {{"sqlstate_class", "corrupt"}}), 1);
+  EXPECT_GE(house_.registry.sum("penstock_db_errors_total", {{"sqlstate_class", "corrupt"}}), 1);
 }
 
 }  // namespace

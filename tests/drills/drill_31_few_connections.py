@@ -29,7 +29,7 @@ class TheDrill(PostgresDrill):
         fresh = [self.new_key() for _ in range(self.pick(100, 40))]
         half = len(fresh) // 2
         with self.load() as load:
-            wait_until(lambda: self.metric("db_pool_connections_max") == MOST - MINE, "it has its whole share")
+            wait_until(lambda: self.metric("penstock_db_pool_connections_max") == MOST - MINE, "it has its whole share")
             with self.held():
                 statuses, most = self.storm(fresh[:half])
             figures.equal("connections of the gateway, while its questions wait", most, MOST - MINE)

@@ -39,7 +39,7 @@ class TheDrill(PostgresDrill):
         config = merged(self.gateway_config, {"store": {"max_lag": "60s"}, "logging": {"access": "none"}})
         patient = Gateway(config, folder)
         self._exit.callback(patient.kill)
-        wait_until(lambda: (patient.metric("db_up", role="replica") or 0) == 1, "it has its replica")
+        wait_until(lambda: (patient.metric("penstock_db_up", role="replica") or 0) == 1, "it has its replica")
         wait_until(lambda: "a replica is used" in patient.output, "it is used")
         queries = self.on_replica()
         self.live("used", patient, self.pick(30, 2))
@@ -50,7 +50,7 @@ class TheDrill(PostgresDrill):
         self.landing(within=10.0)
 
     def lag(self):
-        return self.gateway.metric("db_replica_lag_seconds") or 0.0
+        return self.gateway.metric("penstock_db_replica_lag_seconds") or 0.0
 
     def on_replica(self):
         """Look-ups of keys that the replica was asked for: scans of their table."""

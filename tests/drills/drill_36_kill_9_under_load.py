@@ -43,7 +43,7 @@ class TheDrill(Drill):
             last = Gateway(config, folder)
             self._exit.callback(last.kill)
             with contextlib.suppress(AssertionError):
-                wait_until(lambda: ledger.questions(folder / "penstock.db") >= answered, "replayed", 5)
+                wait_until(lambda: ledger.questions(folder / "penstock.db") >= answered, "replayed")
             last.signal(15)
             figures.equal("exit code of the gateway that replays", last.wait(), 0)
         counted = ledger.questions(folder / "penstock.db")
