@@ -41,6 +41,9 @@ class TheDrill(PostgresDrill):
         self._exit.callback(patient.kill)
         wait_until(lambda: (patient.metric("penstock_db_up", role="replica") or 0) == 1, "it has its replica")
         wait_until(lambda: "a replica is used" in patient.output, "it is used")
+        # It comes to the tables themselves as late as to all else.
+        wait_until(lambda: "t" in str(self.replica.sql("SELECT to_regclass('api_keys') IS NOT NULL", "gateway")),
+                   "it has the tables", BEHIND * 2 + 20)
         queries = self.on_replica()
         self.live("used", patient, self.pick(30, 2))
         figures.at_least("used: questions to the replica", self.on_replica() - queries, 1)
