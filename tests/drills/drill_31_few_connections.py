@@ -32,7 +32,7 @@ class TheDrill(PostgresDrill):
             wait_until(lambda: self.metric("penstock_db_pool_connections_max") == MOST - MINE, "it has its whole share")
             with self.held():
                 statuses, most = self.storm(fresh[:half])
-            figures.equal("connections of the gateway, while its questions wait", most, MOST - MINE)
+            figures.between("connections of the gateway, while its questions wait", most, 1, MOST - MINE)
             figures.equal("unknown keys found, all at once", statuses.count(200), half)
             with self.taken(MOST - MINE - 1):
                 statuses, most = self.storm(fresh[half:])
