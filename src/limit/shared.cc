@@ -278,14 +278,14 @@ std::optional<SharedMeter::Rest> SharedMeter::rest(Time now) {
 
 // ---- the housekeeping --------------------------------------------------------------------------
 
-void Shared::enlist(std::shared_ptr<SharedMeter> meter) {
+void Shared::enlist(const std::shared_ptr<SharedMeter>& meter) {
   const std::lock_guard lock(mutex_);
-  meters_.push_back(std::move(meter));
+  meters_.push_back(meter);
 }
 
-void Shared::enlist(std::shared_ptr<SharedPlaces> places) {
+void Shared::enlist(const std::shared_ptr<SharedPlaces>& places) {
   const std::lock_guard lock(mutex_);
-  places_.push_back(std::move(places));
+  places_.push_back(places);
 }
 
 Task<void> Shared::settle(std::shared_ptr<Shared> self, std::shared_ptr<SharedMeter> meter,

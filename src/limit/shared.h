@@ -72,8 +72,8 @@ class Shared : public std::enable_shared_from_this<Shared> {
   friend class SharedMeter;
   friend class SharedPlaces;
   Shared(std::string node, Duration wait) : node_(std::move(node)), wait_(wait) {}
-  void enlist(std::shared_ptr<SharedMeter> meter);
-  void enlist(std::shared_ptr<SharedPlaces> places);
+  void enlist(const std::shared_ptr<SharedMeter>& meter);
+  void enlist(const std::shared_ptr<SharedPlaces>& places);
   static Task<void> settle(std::shared_ptr<Shared> self, std::shared_ptr<SharedMeter> meter,
                            redis::Client& client, Quota quota, std::int64_t cost, Loop& loop);
 

@@ -159,7 +159,7 @@ void SpoolFolder::discard(std::unique_ptr<Segment> segment) {
 }
 
 std::string SpoolFolder::set_aside(const std::string& path) {
-  const std::string to = path + ".damaged";
+  std::string to = path + ".damaged";
   if (std::rename(path.c_str(), to.c_str()) != 0) return path;
   changed_.store(true, std::memory_order_relaxed);
   return to;
