@@ -54,10 +54,6 @@ Task<Result<Answer, Refusal>> Gateway::answer(Exchange& x) {
   if (stranger) co_return std::move(*stranger);
   x.recorder.who = x.who;
   if (auto full = no_memory(x)) co_return std::move(*full);
-  if (x.request.head.path == kFeedbackPath) {
-    Result<Answer, Refusal> thanks = co_await take_feedback(x);
-    co_return thanks;
-  }
   const Result<std::optional<http::Coding>, Refusal> coding = body_coding(x.request.head);
   if (!coding) {
     metrics_.invalid(x.question.endpoint, Invalid::content_type);
@@ -66,6 +62,10 @@ Task<Result<Answer, Refusal>> Gateway::answer(Exchange& x) {
   if (*coding) {
     std::optional<Refusal> refusal = co_await decode(x, **coding);
     if (refusal) co_return std::move(*refusal);
+  }
+  if (x.request.head.path == kFeedbackPath) {
+    Result<Answer, Refusal> thanks = co_await take_feedback(x);
+    co_return thanks;
   }
   if (auto refusal = parse(x)) co_return std::move(*refusal);
   if (x.question.endpoint == Endpoint::models) {

@@ -54,7 +54,8 @@ Task<Result<Answer, Refusal>> Gateway::ask(Exchange& x) {
   const engine::Call call{x.question, x.plan.upstream_model, headers, x.recorder.request_id(),
                           ask_usage(x.question, false)};
   const Time asked = Clock::now();
-  x.recorder.bill->call_begins(engine.price, x.with->pairs[x.plan.metrics]->cost);
+  x.recorder.bill->call_begins(engine.price, x.with->pairs[x.plan.metrics]->cost,
+                               tokens_about(x.question.body));
   Result<Answer> answer =
       co_await measured_call(x.with->engines[x.plan.engine], call, x.with->pairs[x.plan.metrics],
                              x.recorder.bill, unwanted_usage(x.question), its_end, x.deadline);

@@ -13,9 +13,11 @@ Nano cost_of(const settings::EngineSettings::Price& price, const Usage& usage) {
 
 Bill::~Bill() { write(); }
 
-void Bill::call_begins(const settings::EngineSettings::Price& price, observe::Counter cost) {
+void Bill::call_begins(const settings::EngineSettings::Price& price, observe::Counter cost,
+                       std::uint64_t input) {
   price_ = price;
   cost_ = cost;
+  input_ = input;
   calling_ = true;
 }
 
@@ -24,6 +26,13 @@ void Bill::used(const Usage& usage) {
   row.cost = cost_of(price_, usage);
   if (row.cost > 0) cost_.add(static_cast<double>(row.cost) / kNanoPerUnit);
   ticket.settle(usage.input + usage.output, row.cost, Clock::now());
+}
+
+void Bill::used_about(std::uint64_t output) {
+  Usage about;
+  about.input = input_;
+  about.output = output;
+  used(about);
 }
 
 void Bill::close() {

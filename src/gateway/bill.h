@@ -9,6 +9,7 @@
 #pragma once
 
 #include <memory>
+#include <string_view>
 
 #include "exchange/usage_row.h"
 #include "limit/limiter.h"
@@ -20,6 +21,9 @@ namespace penstock::gateway {
 
 Nano cost_of(const settings::EngineSettings::Price& price, const Usage& usage);
 
+// How many tokens a text is about: four bytes of English each, and JSON adds to them.
+constexpr std::uint64_t tokens_about(std::string_view text) { return text.size() / 4 + 1; }
+
 class Bill {
  public:
   explicit Bill(store::Book* book) : book_(book) {}
@@ -27,9 +31,14 @@ class Bill {
   Bill& operator=(const Bill&) = delete;
   ~Bill();
 
-  // A call of an engine at these prices begins, and has ended.
-  void call_begins(const settings::EngineSettings::Price& price, observe::Counter cost);
+  // A call of an engine at these prices begins, with about so many tokens of input, and has ended.
+  void call_begins(const settings::EngineSettings::Price& price, observe::Counter cost,
+                   std::uint64_t input);
+  // What the engine counted.
   void used(const Usage& usage);
+  // The engine's count never came: it has none, or the client left or the stream broke before it.
+  // What was answered is paid for as far as it can be seen, or leaving early would be free.
+  void used_about(std::uint64_t output);
   void call_ended() { calling_ = false; }
 
   // The request has come to its end: the row is written now, or as soon as its call has ended.
@@ -46,6 +55,7 @@ class Bill {
   store::Book* book_;
   settings::EngineSettings::Price price_;
   observe::Counter cost_;
+  std::uint64_t input_ = 0;
   bool calling_ = false;
   bool written_ = false;
 };

@@ -41,7 +41,11 @@ Task<Result<Answer>> measured_call(std::shared_ptr<engine::Engine> engine, const
     record->end(usage.error(), deadline);
     co_return std::move(usage).error();
   }
-  if (*usage) record->usage(**usage);
+  if (*usage) {
+    record->usage(**usage);
+  } else if (!answer->rest && answer->status < 300 && endpoint != Endpoint::other) {
+    record->usage_about(endpoint == Endpoint::embeddings ? 0 : tokens_about(answer->body));
+  }
   if (answer->rest) {
     const bool events =
         answer->event_stream() && answer->status < 300 && endpoint != Endpoint::other;
@@ -194,7 +198,13 @@ void WatchedFlow::own(std::shared_ptr<engine::Engine> engine, std::unique_ptr<Ca
 
 // Usage that came is counted also where the answer did not come to its end: it was used.
 std::unique_ptr<CallRecord> WatchedFlow::take_record() {
-  if (record_ && events_ && stream_.usage()) record_->usage(*stream_.usage());
+  if (record_ && events_) {
+    if (stream_.usage()) {
+      record_->usage(*stream_.usage());
+    } else if (stream_.chunks() > 0) {
+      record_->usage_about(stream_.chunks());  // most often a token each
+    }
+  }
   return std::move(record_);
 }
 

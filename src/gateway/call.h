@@ -24,6 +24,8 @@ class CallRecord {
   void end(Outcome outcome, Time now);
   void end(const Error& error, const Deadline& deadline);
   void usage(const Usage& usage);
+  // No usage will come: so many tokens of output were seen.
+  void usage_about(std::uint64_t output) { bill_->used_about(output); }
 
  private:
   void count(Outcome outcome, Time now);

@@ -72,6 +72,9 @@ void Gateway::note_text(Exchange& x) {
 Task<Result<Answer, Refusal>> Gateway::take_feedback(Exchange& x) {
   const http::RequestHead& head = x.request.head;
   if (head.method != "POST") co_return method_not_allowed(head.method, head.path, "POST");
+  // It writes into the database: not more often than its sender may ask.
+  std::optional<Refusal> not_now = co_await admit_of(x, nullptr);
+  if (not_now) co_return *std::move(not_now);
   access::StrictJson json;
   const auto body = json.read(x.question.body);
   if (!body) {

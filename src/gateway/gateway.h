@@ -146,8 +146,9 @@ class Gateway final : public http::Handler {
   Task<std::optional<Refusal>> identify(Exchange& x);
 
   // limits.cc
-  static limit::Parties parties(const Standing& who, std::size_t pair, const Snapshot& with);
   Task<std::optional<Refusal>> admit(Exchange& x);
+  // `model`: whose limits count too; null: none.
+  Task<std::optional<Refusal>> admit_of(Exchange& x, limit::AccountPtr model);
   Task<std::optional<Refusal>> reserve(Exchange& x);
   Task<Result<std::optional<limit::Refused>>> reserve_here(limit::Ticket& ticket,
                                                            std::uint64_t tokens, Nano cost,

@@ -10,9 +10,6 @@
 namespace penstock::gateway {
 namespace {
 
-// A token of English is about four bytes, and JSON adds to it: never less than what there is.
-constexpr std::uint64_t kBytesPerToken = 4;
-
 std::string_view unit_of(Duration per) {
   if (per == 1s) return "second";
   if (per == 1min) return "minute";
@@ -174,10 +171,6 @@ void say_limits(http::Reply& reply, const limit::Ticket& ticket) {
   reply.field("ratelimit", left.view());
 }
 
-limit::Parties Gateway::parties(const Standing& who, std::size_t pair, const Snapshot& with) {
-  return {who.key, who.tenant, with.model_accounts[pair], who.global};
-}
-
 // A request, and a place among those in flight.
 Task<std::optional<Refusal>> Gateway::admit(Exchange& x) {
   if (!may_ask(*x.who->caller, x.question.model, x.plan.model)) {
@@ -186,10 +179,15 @@ Task<std::optional<Refusal>> Gateway::admit(Exchange& x) {
                       fmt::format("This API key may not use the model `{}`.", x.question.model),
                       "model");
   }
-  if (!x.who->limited && !x.with->model_accounts[x.plan.metrics]) co_return std::nullopt;
+  std::optional<Refusal> refused = co_await admit_of(x, x.with->model_accounts[x.plan.metrics]);
+  co_return refused;
+}
+
+Task<std::optional<Refusal>> Gateway::admit_of(Exchange& x, limit::AccountPtr model) {
+  if (!x.who->limited && !model) co_return std::nullopt;
   limit::Ticket& ticket = x.recorder.bill->ticket;
   const Time asked = Clock::now();
-  limit::Parties asking = parties(*x.who, x.plan.metrics, *x.with);
+  limit::Parties asking = {x.who->key, x.who->tenant, std::move(model), x.who->global};
   std::optional<limit::Refused> refused;
   if (house_.limiter.shared()) {
     refused =
@@ -227,7 +225,7 @@ Task<std::optional<Refusal>> Gateway::reserve(Exchange& x) {
   const Question& question = x.question;
   const EngineMetrics& pair = *x.with->pairs[x.plan.metrics];
   Usage most;
-  most.input = question.body.size() / kBytesPerToken + 1;
+  most.input = tokens_about(question.body);
   if (question.endpoint != Endpoint::embeddings) {
     most.output = question.max_tokens.value_or(pair.typical_output());
   }

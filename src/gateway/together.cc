@@ -134,7 +134,8 @@ cache::FlightTable::Joined Gateway::join(Exchange& x, cache::Flight* failed) {
                   OwnQuestion(x.question, headers, x.recorder.request_id()), joined.flight,
                   metrics_.cache_set, x.who->caller->cache_scope, x.recorder.bill});
     x.recorder.bill->call_begins(x.settings().engines[x.plan.engine].price,
-                                 x.with->pairs[x.plan.metrics]->cost);
+                                 x.with->pairs[x.plan.metrics]->cost,
+                                 tokens_about(x.question.body));
     loop_.spawn(drive(std::move(order)));
   }
   return joined;

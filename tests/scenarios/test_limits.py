@@ -4,7 +4,8 @@ import json
 import threading
 
 from harness.keys import bearer, make_key
-from harness.penstock import Scenario, answering, completion, plain, run, wait_until
+from harness.penstock import (STREAM_HEAD, Scenario, answering, chunk, completion, delta, plain,
+                              question, run, wait_until)
 
 
 def priced(tokens):
@@ -62,6 +63,35 @@ class Limits(Scenario):
         self.assertIn("more than the limit", self.refused(never))
         self.assertEqual(never.headers["x-should-retry"], "false")
         self.assertNotIn("retry-after", never.headers)
+
+    def test_who_leaves_before_the_count_pays_for_what_was_answered(self):
+        def script(call):
+            while request := call.request():
+                if not request.json.get("stream"):
+                    call.send(plain(completion()))
+                    continue
+                call.send(STREAM_HEAD)
+                for i in range(50):
+                    call.send(chunk(delta(f"word{i} ")))
+                call.gone()
+                return
+        gateway = self.limited({"limits": {"tokens": "10000/d"}}, script=script)
+        before = int(gateway.ask("before", max_tokens=1).headers["x-ratelimit-remaining-tokens"])
+        with gateway.wire() as wire:
+            wire.post(question("leaving", stream=True, max_tokens=1000))
+            wire.until(b"word49 ")
+        wait_until(lambda: gateway.metric("penstock_engine_in_flight") == 0, "its call has ended")
+        after = int(gateway.ask("after", max_tokens=1).headers["x-ratelimit-remaining-tokens"])
+        self.assertGreaterEqual(before - after, 50)  # and what it asked
+        self.assertLessEqual(before - after, 400)
+        wait_until(lambda: json.loads(run("usage", "--by", "status", "--today", "--format", "json", "--store",
+                                          self.store)[1])["total"]["tokens"]["output"] >= 50, "it is in the ledger")
+
+    def test_feedback_counts_as_a_request(self):
+        gateway = self.limited({"limits": {"requests": "2/h"}})
+        said = {"request_id": "r", "rating": "up", "comment": "Good."}
+        statuses = [gateway.post("/v1/feedback", said).status for _ in range(3)]
+        self.assertEqual(statuses, [201, 201, 429])
 
     def test_so_many_at_a_time(self):
         go_on = threading.Event()
