@@ -48,6 +48,8 @@ class Connection final : public Alarm, public Poller::Socket {
   friend class Reply;
   friend class Server;
 
+  static constexpr std::size_t kPipelined = 64 * 1024;  // answers collected before they are sent
+
   enum class State : std::uint8_t { cold, reading, serving, flushing, lingering, closed };
   enum class Need : std::uint8_t { head, body, chunks };
 
