@@ -10,6 +10,15 @@ constexpr std::string_view kSqlite = "sqlite:";
 
 }  // namespace
 
+Task<Result<Rows>> Database::write(const Statement& statement, Values values, Mark* here,
+                                   Deadline& deadline) {
+  std::vector<Step> steps;
+  steps.push_back(Step{&statement, std::move(values)});
+  Result<std::vector<Rows>> done = co_await transact(std::move(steps), here, deadline);
+  if (!done) co_return done.error();
+  co_return std::move(done->front());
+}
+
 Result<std::unique_ptr<Database>> open(const Options& options, observe::Registry& registry,
                                        observe::Log& log) {
   const std::string_view url = options.url;

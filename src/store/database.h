@@ -104,8 +104,8 @@ class Database {
                                   Deadline& deadline) = 0;
   // On the primary, in a transaction of its own; reads that must not be stale may come here too.
   // `here` may be null; it must outlive the task.
-  virtual Task<Result<Rows>> write(const Statement& statement, Values values, Mark* here,
-                                   Deadline& deadline) = 0;
+  Task<Result<Rows>> write(const Statement& statement, Values values, Mark* here,
+                           Deadline& deadline);
   // All the steps or none, in order; one answer a step.
   virtual Task<Result<std::vector<Rows>>> transact(std::vector<Step> steps, Mark* here,
                                                    Deadline& deadline) = 0;

@@ -22,10 +22,6 @@ class Unsteady final : public Database {
                           Deadline& deadline) override {
     return real_.read(statement, std::move(values), std::move(after), deadline);
   }
-  Task<Result<Rows>> write(const Statement& statement, Values values, Mark* here,
-                           Deadline& deadline) override {
-    return real_.write(statement, std::move(values), here, deadline);
-  }
   Task<Result<std::vector<Rows>>> transact(std::vector<Step> steps, Mark* here,
                                            Deadline& deadline) override {
     return real_.transact(std::move(steps), here, deadline);

@@ -34,8 +34,6 @@ class PostgresDatabase final : public Database {
   std::string_view name() const override { return name_; }
   Task<Result<Rows>> read(const Statement& statement, Values values, Mark after,
                           Deadline& deadline) override;
-  Task<Result<Rows>> write(const Statement& statement, Values values, Mark* here,
-                           Deadline& deadline) override;
   Task<Result<std::vector<Rows>>> transact(std::vector<Step> steps, Mark* here,
                                            Deadline& deadline) override;
   Task<Result<void>> append_usage(std::vector<UsageRow> rows, Deadline& deadline) override;

@@ -100,15 +100,6 @@ Task<Result<Rows>> SqliteDatabase::read(const Statement& statement, Values value
   co_return answer;
 }
 
-Task<Result<Rows>> SqliteDatabase::write(const Statement& statement, Values values, Mark* here,
-                                         Deadline& deadline) {
-  std::vector<Step> steps;
-  steps.push_back(Step{&statement, std::move(values)});
-  Result<std::vector<Rows>> done = co_await transact(std::move(steps), here, deadline);
-  if (!done) co_return done.error();
-  co_return std::move(done->front());
-}
-
 Task<Result<std::vector<Rows>>> SqliteDatabase::transact(std::vector<Step> steps, Mark* here,
                                                          Deadline& deadline) {
   if (deadline.over()) co_return deadline.error("the store", Source::store);
