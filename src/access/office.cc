@@ -132,7 +132,7 @@ Result<std::pair<store::KeyRow, std::string>> fresh_row(const Hasher& hasher, co
 
 }  // namespace
 
-Office::Office(store::Database& database, std::string secret,
+Office::Office(store::Database& database, const std::string& secret,
                std::function<bool(std::string_view)> configured, std::function<void()> changed)
     : database_(database),
       hasher_(secret),

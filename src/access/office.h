@@ -47,7 +47,7 @@ class Office {
  public:
   // `configured`: whether a tenant stands in the configuration. `changed` is called after each
   // change. The database must outlive it.
-  Office(store::Database& database, std::string secret,
+  Office(store::Database& database, const std::string& secret,
          std::function<bool(std::string_view)> configured, std::function<void()> changed = {});
 
   // ---- keys: a Kind::not_found names the key or tenant; Kind::refused says why not ----

@@ -96,7 +96,7 @@ std::optional<Values> group_of(std::string_view cursor) {
       part += static_cast<char>(byte);
       continue;
     }
-    if (out.size() == 0 || out.size() == kStatusAt) {
+    if (out.empty() || out.size() == kStatusAt) {
       const std::optional<std::int64_t> value = whole_number(part);
       if (!value) return std::nullopt;
       out.emplace_back(*value);
@@ -205,11 +205,10 @@ std::optional<Error> contradiction(const UsageQuestion& question) {
 }
 
 // Which index leads to the fewest rows.
-const Statement& choose(const UsageQuestion& question, const Statement& of_key,
-                        const Statement& of_tenant, const Statement& of_time) {
-  if (question.key) return of_key;
-  if (question.tenant) return of_tenant;
-  return of_time;
+const Statement& choose(const UsageQuestion& question, const Statement* of_key,
+                        const Statement* of_tenant, const Statement* of_time) {
+  if (question.key) return *of_key;
+  return question.tenant ? *of_tenant : *of_time;
 }
 
 }  // namespace
@@ -230,7 +229,7 @@ Task<Result<UsageReport>> usage(Database& database, UsageQuestion question, Dead
   }
   const auto most = static_cast<std::int64_t>(question.most);
   Values values = values_of(question, most + 1, *behind);
-  const Statement& sums = choose(question, kSumsOfKey, kSumsOfTenant, kSums);
+  const Statement& sums = choose(question, &kSumsOfKey, &kSumsOfTenant, &kSums);
   Result<Rows> got = co_await database.read(sums, values, Mark(), deadline);
   if (!got) co_return got.error();
 
@@ -249,7 +248,7 @@ Task<Result<UsageReport>> usage(Database& database, UsageQuestion question, Dead
 
   values = values_of(question, most, *behind);
   const Statement& percentiles =
-      choose(question, kPercentilesOfKey, kPercentilesOfTenant, kPercentiles);
+      choose(question, &kPercentilesOfKey, &kPercentilesOfTenant, &kPercentiles);
   Result<Rows> ranked = co_await database.read(percentiles, std::move(values), Mark(), deadline);
   if (!ranked) co_return ranked.error();
   for (const Values& row : ranked->rows) {
