@@ -6,10 +6,15 @@ precompiled header is replaced by one of clang's own. A file that was found clea
 again until its text, a header of ours that it includes, its command or the checks change: what is
 remembered is a hash of all of them. State lives in build/tidy.
 
+Most of clang-tidy's time goes to the headers of the libraries, which it walks anew for each file.
+So several files are looked at as one, each of another module, whose names cannot meet; where
+anything is found in such a bundle its files are looked at again one by one, and that is what counts.
+
     scripts/tidy.py [--jobs N] [FILE...]      exits with 1 if anything was found
 """
 
 import argparse
+import collections
 import concurrent.futures
 import hashlib
 import json
@@ -23,6 +28,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src"
 STATE = ROOT / "build/tidy"
+BUNDLE = 8  # files in one, about
 TIDY, CLANG = "clang-tidy-19", "clang++-19"
 INCLUDE = re.compile(rb'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 UNKNOWN_TO_CLANG = {"-fcoroutines", "-Winvalid-pch", "-Werror", "-Wno-tsan", "-Wno-restrict",
@@ -81,10 +87,45 @@ def digest_of(path, salt, known):
     return total.hexdigest()
 
 
-def tidy(path):
-    done = subprocess.run([TIDY, "--quiet", "-p", str(STATE), str(path)],
+def tidy(path, options=(), compiler=()):
+    done = subprocess.run([TIDY, "--quiet", "-p", str(STATE), *options, str(path), *compiler],
                           capture_output=True, text=True, check=False)
     return done.returncode, done.stdout + ("" if done.returncode == 0 else done.stderr)
+
+
+def bundles(files, least):
+    """The files dealt out, at least `least` bundles of them, no two files of a module in one."""
+    modules = collections.Counter(path.parent for path in files)
+    if not files:
+        return []
+    count = max(modules.most_common(1)[0][1], -(-len(files) // BUNDLE), min(least, len(files)))
+    return [files[at::count] for at in range(count)]
+
+
+def joined(words):
+    """The words of a command, those that belong together as one tuple."""
+    words = iter(words)
+    for word in words:
+        yield (word, next(words)) if word in ("-isystem", "-include-pch") else (word,)
+
+
+def tidy_bundle(bundle, arguments):
+    """What was found in each file: (path, code, output). `arguments`: each file's compiler and flags."""
+    if len(bundle) > 1:
+        # Named by what is in it: another bundle's text must not come under this one.
+        name = hashlib.sha256("".join(map(str, bundle)).encode()).hexdigest()[:16]
+        together = STATE / f"bundle-{name}.cc"
+        together.write_text("".join(f'#include "{path}"\n' for path in bundle))
+        every = dict.fromkeys(word for path in bundle for word in joined(arguments[path][1:-2]))
+        code, output = tidy(together, ("--checks=-bugprone-suspicious-include",
+                                  r"--header-filter=/src/[a-z]+/[a-z_]+\.(h|cc)$"),
+                       ("--", *(part for word in every for part in word)))
+        together.unlink()
+        if code == 0:
+            return [(path, 0, "") for path in bundle]
+        first = next((line for line in output.splitlines() if "error:" in line), output[:200])
+        print(f"one by one now, for {first.strip()}", flush=True)
+    return [(path, *tidy(path)) for path in bundle]
 
 
 def main():
@@ -98,9 +139,10 @@ def main():
     common = next(iter(found.values()))
     common = [w for w in common if not w.startswith("-D") or w.startswith("-DBOOST_ASIO")]
     pch = precompile(header, common)
-    database = [{"directory": str(STATE), "file": str(path),
-                 "arguments": [CLANG, *flags, "-Wno-unknown-warning-option", "-include-pch", str(pch), "-c", str(path)]}
-                for path, flags in found.items()]
+    arguments = {path: [CLANG, *flags, "-Wno-unknown-warning-option", "-include-pch", str(pch), "-c", str(path)]
+                 for path, flags in found.items()}
+    database = [{"directory": str(STATE), "file": str(path), "arguments": words}
+                for path, words in arguments.items()]
     (STATE / "compile_commands.json").write_text(json.dumps(database, indent=1))
 
     version = subprocess.run([TIDY, "--version"], capture_output=True, check=True).stdout
@@ -117,20 +159,21 @@ def main():
             todo.append((path, digest))
     print(f"{len(todo)} of {len(found)} files to look at", flush=True)
 
-    failed, begin = [], time.monotonic()
+    failed, seen, begin = [], 0, time.monotonic()
+    digests = dict(todo)
     with concurrent.futures.ThreadPoolExecutor(max_workers=chosen.jobs) as pool:
-        running = {pool.submit(tidy, path): (path, digest) for path, digest in todo}
-        for number, future in enumerate(concurrent.futures.as_completed(running), 1):
-            path, digest = running[future]
-            code, output = future.result()
-            name = path.relative_to(ROOT)
-            print(f"[{number}/{len(todo)}, {time.monotonic() - begin:.0f} s] {name}", flush=True)
-            if code == 0:
-                kept.add(digest)
-                clean_file.write_text("\n".join(sorted(kept)))
-            else:
-                failed.append(name)
-                print(output, flush=True)
+        running = [pool.submit(tidy_bundle, bundle, arguments) for bundle in bundles(list(digests), chosen.jobs)]
+        for future in concurrent.futures.as_completed(running):
+            for path, code, output in future.result():
+                seen += 1
+                name = path.relative_to(ROOT)
+                print(f"[{seen}/{len(todo)}, {time.monotonic() - begin:.0f} s] {name}", flush=True)
+                if code == 0:
+                    kept.add(digests[path])
+                else:
+                    failed.append(name)
+                    print(output, flush=True)
+            clean_file.write_text("\n".join(sorted(kept)))
     if failed:
         print(f"clang-tidy found something in {len(failed)} files: {' '.join(map(str, failed))}",
               file=sys.stderr)
