@@ -48,7 +48,9 @@ DECLARE
 BEGIN
   IF to_regclass(part) IS NOT NULL THEN RETURN false; END IF;
   PERFORM pg_advisory_xact_lock(7018116241);
-  IF to_regclass(part) IS NOT NULL THEN RETURN false; END IF;
+  -- Asked of the catalogue itself: to_regclass remembers that there was none a moment ago.
+  IF EXISTS (SELECT FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+             WHERE inhparent = 'usage'::regclass AND relname = part) THEN RETURN false; END IF;
   EXECUTE format('CREATE TABLE %I (LIKE usage INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', part);
   EXECUTE format('ALTER TABLE usage ATTACH PARTITION %I FOR VALUES FROM (%s) TO (%s)',
                  part, from_us, to_us);
