@@ -51,6 +51,16 @@ Task<Result<std::uint64_t>> tidy_postgres(Database& database, std::int64_t now_u
     Result<Rows> made = co_await database.write(kMakeMonth, std::move(values), nullptr, soon);
     if (!made) co_return made.error();
   }
+  // Summing a month may take minutes, and is waited for. Whether there is one to sum is known at
+  // once: a server that falls silent must not hold a node's only connection for so long over
+  // nothing.
+  {
+    Deadline soon(deadline, Clock::now() + kMonth);
+    Result<Rows> oldest = co_await database.write(kOldest, {}, nullptr, soon);
+    if (!oldest) co_return oldest.error();
+    const std::optional<std::int64_t> first = first_number(*oldest);
+    if (!first || month_of(*first) >= month_of(before)) co_return std::uint64_t{0};
+  }
   std::uint64_t all = 0;
   for (;;) {
     Values values = {before};
