@@ -45,9 +45,10 @@ if(PENSTOCK_SANITIZE)
     # What GCC warns of here is often what the instrumentation made; the other builds are strict.
     -Wno-error)
   target_link_options(penstock_flags INTERFACE -fsanitize=${PENSTOCK_SANITIZE})
-  if(PENSTOCK_SANITIZE MATCHES "undefined")
-    # UndefinedBehaviorSanitizer's look at an object's type asks by a pipe whether memory can be read: where a test uses up all
-    # file descriptors every object is "not of its type". AddressSanitizer sees what is no more.
+  if(PENSTOCK_SANITIZE MATCHES "undefined" AND NOT PENSTOCK_FUZZ)
+    # UndefinedBehaviorSanitizer's look at an object's type asks by a pipe whether memory can be read:
+    # where a test uses up all file descriptors every object is "not of its type". AddressSanitizer
+    # sees what is no more.
     target_compile_options(penstock_flags INTERFACE -fno-sanitize=vptr)
   endif()
   if(PENSTOCK_SANITIZE STREQUAL "thread")

@@ -95,10 +95,10 @@ def tidy(path, options=(), compiler=()):
 
 def bundles(files, least):
     """The files dealt out, at least `least` bundles of them, no two files of a module in one."""
-    modules = collections.Counter(path.parent for path in files)
     if not files:
         return []
-    count = max(modules.most_common(1)[0][1], -(-len(files) // BUNDLE), min(least, len(files)))
+    largest = max(collections.Counter(path.parent for path in files).values())
+    count = max(largest, -(-len(files) // BUNDLE), min(least, len(files)))
     return [files[at::count] for at in range(count)]
 
 
@@ -117,9 +117,8 @@ def tidy_bundle(bundle, arguments):
         together = STATE / f"bundle-{name}.cc"
         together.write_text("".join(f'#include "{path}"\n' for path in bundle))
         every = dict.fromkeys(word for path in bundle for word in joined(arguments[path][1:-2]))
-        code, output = tidy(together, ("--checks=-bugprone-suspicious-include",
-                                  r"--header-filter=/src/[a-z]+/[a-z_]+\.(h|cc)$"),
-                       ("--", *(part for word in every for part in word)))
+        options = ("--checks=-bugprone-suspicious-include", r"--header-filter=/src/[a-z]+/[a-z_]+\.(h|cc)$")
+        code, output = tidy(together, options, ("--", *(part for word in every for part in word)))
         together.unlink()
         if code == 0:
             return [(path, 0, "") for path in bundle]
