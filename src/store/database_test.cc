@@ -1,6 +1,7 @@
 // One suite over every database that there is: SQLite, PostgreSQL, PostgreSQL behind pgbouncer.
 #include "store/database.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -180,6 +181,32 @@ TEST_P(AnyDatabase, AnswersManyAtOnce) {
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(200, good.load());
   EXPECT_EQ(Value(std::int64_t{200}), read(kValue, {std::string("changes")}).rows[0][0]);
+}
+
+TEST_P(AnyDatabase, TakesRowsOfAMonthThatSeveralWritersComeToAtOnce) {
+  constexpr int kMonths = 24;
+  constexpr int kWriters = 4;
+  // A new node has one connection until it has seen the others.
+  ASSERT_TRUE(database_->dialect() == Dialect::sqlite || wait_until([&] {
+                return house_.registry.sum("penstock_db_pool_connections_max") >= kWriters;
+              }));
+  std::vector<std::string> failures;
+  std::mutex mutex;
+  for (int month = 0; month < kMonths; ++month) {
+    const std::int64_t time = kNow + (month + 2) * 31 * 86'400'000'000;
+    std::vector<std::thread> writers;
+    for (int i = 0; i < kWriters; ++i) {
+      writers.emplace_back([&, i] {
+        const auto number = static_cast<std::uint64_t>(month * kWriters + i);
+        Result<void> done = append({usage_row(time, 10'000 + number)});
+        const std::lock_guard lock(mutex);
+        if (!done) failures.push_back(done.error().detail);
+      });
+    }
+    for (std::thread& writer : writers) writer.join();
+  }
+  EXPECT_THAT(failures, testing::IsEmpty());
+  EXPECT_EQ(Value(std::int64_t{kMonths * kWriters}), read(kCount, {}).rows[0][0]);
 }
 
 TEST_P(AnyDatabase, LetsTwoNodesMigrateAtOnce) {
