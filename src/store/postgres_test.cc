@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "store/keeper.h"
 #include "store/postgres_url.h"
 #include "store/servers_testing.h"
 
@@ -110,6 +111,50 @@ TEST_F(Postgres, TellsEverybodyAtOnceThatAServerGivesNoAnswer) {
   servers_.primary->go_on();
   EXPECT_TRUE(wait_until([&] { return read(*database, kValue, kChanges).ok(); }));
   EXPECT_TRUE(database->health().at(0).up);
+}
+
+// A database whose server falls silent once the partitions are made.
+class FallsSilent : public Database {
+ public:
+  FallsSilent(Database& under, const PostgresServer& server) : under_(under), server_(server) {}
+  Dialect dialect() const override { return under_.dialect(); }
+  std::string_view name() const override { return under_.name(); }
+  Task<Result<Rows>> read(const Statement& statement, Values values, Mark after,
+                          Deadline& deadline) override {
+    return under_.read(statement, std::move(values), std::move(after), deadline);
+  }
+  Task<Result<std::vector<Rows>>> transact(std::vector<Step> steps, Mark* here,
+                                           Deadline& deadline) override {
+    if (steps.front().statement->name != "make_month") server_.pause();
+    return under_.transact(std::move(steps), here, deadline);
+  }
+  Task<Result<void>> append_usage(std::vector<UsageRow> rows, Deadline& deadline) override {
+    return under_.append_usage(std::move(rows), deadline);
+  }
+  std::vector<Health> health() const override { return under_.health(); }
+
+ private:
+  Database& under_;
+  const PostgresServer& server_;
+};
+
+// It waited as long as the summing of a month may take, on what may be a node's only connection:
+// nobody saw that the server was silent.
+TEST_F(Postgres, DoesNotWaitLongForASilentServerWhenItTidiesUsage) {
+  options_.pool_max = 1;
+  const auto database = house_.open(options_);
+  must_migrate(*database);
+  FallsSilent silent(*database, *servers_.primary);
+  const Time began = Clock::now();
+  Result<std::uint64_t> done =
+      wait(10min, [&](Deadline& d) { return tidy_usage(silent, kNow, 24h, d); });
+  const Duration took = Clock::now() - began;
+  const bool seen = wait_until([&] { return !database->health().at(0).up; });
+  servers_.primary->go_on();
+  ASSERT_FALSE(done.ok());
+  EXPECT_LT(took, 20s);
+  EXPECT_TRUE(seen);
+  EXPECT_TRUE(wait_until([&] { return read(*database, kValue, kChanges).ok(); }));
 }
 
 TEST_F(Postgres, SaysThatAllConnectionsAreUsed) {
