@@ -19,6 +19,15 @@ from harness.penstock import Gateway, merged
 SIZE, MORE = "8m", "64m"
 
 
+def own_mounts():
+    """Before a command: it gets mounts of its own, which needs root or a namespace in which one is it."""
+    words = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--mount"]
+    mounts = pathlib.Path("/proc/self/mountinfo").read_text().splitlines()
+    if not any(line.split()[4] == "/" for line in mounts):  # in a chroot: / cannot be made private
+        words += ["--propagation", "unchanged"]
+    return words
+
+
 class TheDrill(StoreDrill):
     def store(self):
         self.disk = self.folder / "disk"
@@ -31,15 +40,19 @@ class TheDrill(StoreDrill):
         return merged(super().settings(), {"listen": {"workers": 1}})
 
     def launch(self, config):
-        # A mount of one's own needs root, or a namespace in which one is it.
-        alone = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--mount"]
         mount = f'mount -t tmpfs -o size={SIZE},mode=0700 penstock "$0" && exec "$@"'
-        gateway = Gateway(config, self.folder, within=[*alone, "sh", "-c", mount, str(self.disk)])
+        gateway = Gateway(config, self.folder, within=[*own_mounts(), "sh", "-c", mount, str(self.disk)])
+        self._exit.callback(self.unmount)
         # The disk as the gateway has it; it stays there when the gateway has ended.
         inside = os.open(f"/proc/{gateway.process.pid}/root{self.disk}", os.O_PATH | os.O_DIRECTORY)
         self._exit.callback(lambda: os.close(inside))
         self.real = pathlib.Path(f"/proc/self/fd/{inside}")
         return gateway
+
+    def unmount(self):
+        """In a chroot the mount may have been seen outside, and be there still."""
+        if self.disk.is_mount():
+            subprocess.run(["umount", "--lazy", self.disk], check=True)
 
     def rehearse(self):
         """Without the full disk: what is dropped in the first run would be missing in the second."""
@@ -104,7 +117,7 @@ class TheDrill(StoreDrill):
         """The filler goes, and the disk becomes larger, so that what waits has its place beside the spool."""
         (self.real / "filler").unlink()
         who = ["--mount"] if os.geteuid() == 0 else ["--user", "--preserve-credentials", "--mount"]
-        subprocess.run(["nsenter", "--target", str(self.gateway.process.pid), *who,
+        subprocess.run(["nsenter", "--target", str(self.gateway.process.pid), "--root", *who,
                         "mount", "-o", f"remount,size={MORE}", str(self.disk)], check=True)
 
     def questions_in_ledger(self):
