@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 
-from machine import Failure, Server, free_port, last_json, run, say
+from machine import Failure, Server, allow_files, free_port, last_json, run, say
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 QUESTIONS = 10_000
@@ -414,7 +414,8 @@ store: {{url: "{store}"}}
     # ---- idle connections, start --------------------------------------------------------------
 
     def idle(self):
-        wanted = 1000 if self.quick else 10_000
+        # The gateway takes half of the open files for connections, less those that it needs for itself.
+        wanted = min(1000 if self.quick else 10_000, allow_files() // 2 - 500)
         held = []
         with self.start_engine(LOAD_CORE, *INSTANT) as engine, \
                 self.start_penstock(engine.port, "off") as gateway:
