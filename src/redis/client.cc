@@ -15,6 +15,9 @@ namespace penstock::redis {
 namespace {
 
 constexpr int kEvalTries = 3;
+// A tracked connection that is gone must not be believed for long.
+constexpr Duration kPingEach = 1s;
+constexpr Duration kPingTimeout = 500ms;
 
 Error ended() { return {Kind::cancelled, Source::gateway, false, "the Redis client ends"}; }
 
@@ -67,7 +70,9 @@ class Client::State : public std::enable_shared_from_this<State> {
                  std::function<void()> subscribed) {
     const bool first = !subscriber_;
     if (first) {
-      subscriber_ = std::make_shared<Subscriber>(loop_, server_, options_.connect_timeout);
+      Server server = server_;
+      server.ears = nullptr;
+      subscriber_ = std::make_shared<Subscriber>(loop_, server, options_.connect_timeout);
     }
     subscriber_->add(channel, std::move(heard), std::move(subscribed));
     if (first) Subscriber::start(subscriber_);
@@ -76,25 +81,46 @@ class Client::State : public std::enable_shared_from_this<State> {
   // Redis's answer as it is, errors of its own included.
   static Task<Result<Value>> ask(std::shared_ptr<State> self, Words words, Deadline& deadline) {
     State& state = *self;
-    if (state.stopped_) co_return ended();
-    if (!state.breaker_.take(Clock::now())) {
-      state.metrics_.count(Fault::away);
-      co_return Error{Kind::unreachable, Source::store, true, "Redis is away: " + state.trouble_};
-    }
-    Connection* connection = state.shortest();
-    if (connection == nullptr) {
+    Result<void> admitted = state.admit();
+    if (!admitted) co_return std::move(admitted).error();
+    if (state.shortest() == nullptr) {
       Result<void> ready = co_await state.wait_for_connection(deadline);
       if (!ready) co_return std::move(ready).error();
-      connection = state.shortest();
     }
-    if (connection->full()) {
-      state.breaker_.left();
-      co_return Error{Kind::exhausted, Source::store, true, "too much waits for Redis"};
-    }
+    Connection* const connection = state.shortest();
+    Result<void> room = state.has_room(*connection);
+    if (!room) co_return std::move(room).error();
     Connection::Call call(state.loop_);
     connection->send(words, &call);
     Result<Value> value = co_await call.answer(deadline);
     co_return value;
+  }
+
+  static Task<Result<Read>> read(std::shared_ptr<State> self, std::span<const Words> commands,
+                                 std::string_view key, Deadline& deadline) {
+    State& state = *self;
+    Result<void> admitted = state.admit();
+    if (!admitted) co_return std::move(admitted).error();
+    if (state.shortest() == nullptr) {
+      Result<void> ready = co_await state.wait_for_connection(deadline);
+      if (!ready) co_return std::move(ready).error();
+    }
+    const std::shared_ptr<Connection> connection = state.connection_of(key)->shared_from_this();
+    Result<void> room = state.has_room(*connection);
+    if (!room) co_return std::move(room).error();
+    Tracking::Fetch fetch(connection->tracking(), key);
+    std::deque<Connection::Call> calls;
+    for (const Words words : commands) connection->send(words, &calls.emplace_back(state.loop_));
+    Read read;
+    for (Connection::Call& call : calls) {
+      Result<Value> value = co_await call.answer(deadline);
+      if (!value) co_return std::move(value).error();
+      if (std::optional<Error> error = unavailable(*value)) co_return *std::move(error);
+      read.values.push_back(*std::move(value));
+    }
+    read.vouch = fetch.vouch();
+    read.changed = fetch.changed();
+    co_return read;
   }
 
   // How often the script was loaded so far.
@@ -173,9 +199,32 @@ class Client::State : public std::enable_shared_from_this<State> {
       }
       link.connection = *std::move(opened);
       state.connected();
-      Result<void> over = co_await link.ended.wait(link.until);
-      (void)over;
+      co_await state.stay(link);
     }
+  }
+
+  // As long as the connection lives.
+  Task<void> stay(Link& link) {
+    while (link.connection && !link.until.over()) {
+      Deadline pause(link.until, options_.tracking ? Clock::now() + kPingEach : Time::max());
+      Result<void> ended = co_await link.ended.wait(pause);
+      if (ended || !link.connection || link.until.over()) continue;
+      link.backoff.reset();  // it stood: when it is lost it is missed at once
+      if (link.connection->waiting() == 0) link.connection->ping(kPingTimeout);
+    }
+  }
+
+  // One that passes has taken its turn at the breaker.
+  Result<void> admit() {
+    if (stopped_) return ended();
+    if (breaker_.take(Clock::now())) return {};
+    metrics_.count(Fault::away);
+    return Error{Kind::unreachable, Source::store, true, "Redis is away: " + trouble_};
+  }
+  Result<void> has_room(const Connection& connection) {
+    if (!connection.full()) return {};
+    breaker_.left();
+    return Error{Kind::exhausted, Source::store, true, "too much waits for Redis"};
   }
 
   Task<Result<std::shared_ptr<Connection>>> open(Link& link) {
@@ -218,6 +267,16 @@ class Client::State : public std::enable_shared_from_this<State> {
       }
     }
     return best;
+  }
+
+  // Where connections are tracked a key has one of its own: what we change on another one is an
+  // invalidation on this one.
+  Connection* connection_of(std::string_view key) const {
+    if (options_.tracking) {
+      const Link& link = links_[std::hash<std::string_view>()(key) % links_.size()];
+      if (link.connection && link.connection->is_open()) return link.connection.get();
+    }
+    return shortest();
   }
 
   void wake_waiting() {
@@ -311,6 +370,13 @@ Result<std::unique_ptr<Client>> Client::make(Loop& loop, const Options& options,
   if (!options.username.empty()) url->username = options.username;
   if (!options.password.empty()) url->password = options.password;
   Server server{*std::move(url), nullptr, options.name};
+  if (options.tracking) {
+    if (!options.vouchers) {
+      return Error{Kind::invalid, Source::gateway, false, "nobody vouches for tracked reads"};
+    }
+    server.ears =
+        std::make_shared<const Tracking::Ears>(Tracking::Ears{options.vouchers, options.changed});
+  }
   if (server.url.tls) {
     Result<std::shared_ptr<net::TlsClient>> tls = net::TlsClient::make(options.ca, "");
     if (!tls) return std::move(tls).error();
@@ -339,6 +405,13 @@ Task<Result<Value>> Client::call(Words words, Deadline& deadline) {
   if (!value || !value->is_error()) co_return value;
   if (std::optional<Error> error = unavailable(*value)) co_return *std::move(error);
   co_return refused(*value);
+}
+
+Task<Result<Read>> Client::read(std::span<const Words> commands, std::string_view key,
+                                Deadline& deadline) {
+  const std::shared_ptr<State> state = state_;
+  Result<Read> read = co_await State::read(state, commands, key, deadline);
+  co_return read;
 }
 
 Task<Result<Value>> Client::eval(const Script& script, Words keys, Words arguments,

@@ -25,6 +25,7 @@
 #include "redis/metrics.h"
 #include "redis/script.h"
 #include "redis/value.h"
+#include "redis/vouchers.h"
 
 namespace penstock::net {
 class TlsClient;
@@ -42,6 +43,21 @@ struct Options {
   Duration connect_timeout = 2s;
   std::string name = "penstock";       // what CLIENT LIST shows
   std::shared_ptr<Standing> standing;  // the node's; may be null
+
+  // Client-side caching (RESP3): Redis says of each key that was read when it changes.
+  bool tracking = false;
+  std::shared_ptr<Vouchers> vouchers;  // REQUIRES: not null where tracking
+  // Called on the client's loop when somebody else changed a key that was read on a connection;
+  // with an empty key where any may have changed (FLUSHALL).
+  std::function<void(std::string_view key)> changed;
+};
+
+// What was answered to commands about one key. It holds until who asked waits for something else:
+// what changes behind that is told by `changed`.
+struct Read {
+  std::vector<Value> values;  // one a command, errors of Redis's own included
+  Vouch vouch = 0;            // of the connection that answered; 0: it is not tracked
+  bool changed = false;       // an invalidation of the key came since the commands were sent
 };
 
 // Belongs to a loop; one a thread.
@@ -62,6 +78,11 @@ class Client {
   // What the words refer to must stay until it returns. Commands of one caller that must be done in
   // their order are awaited one by one: connections are several.
   Task<Result<Value>> call(Words words, Deadline& deadline);
+  // Several commands in one go, in their order, on one connection; `key`: what they are about.
+  // Words and key must stay until it returns. An Error as of call() if one of them finds Redis
+  // unavailable; others may have been done.
+  Task<Result<Read>> read(std::span<const Words> commands, std::string_view key,
+                          Deadline& deadline);
   // As one step on the server. The script must outlive the call.
   Task<Result<Value>> eval(const Script& script, Words keys, Words arguments, Deadline& deadline);
   // Nobody waits for the answer, and nobody is told when it is lost.

@@ -44,14 +44,27 @@ class ClientTest : public LoopTest {
     }
     return text;
   }
+  static std::vector<std::string_view> split(std::string_view text, std::string_view by) {
+    std::vector<std::string_view> parts;
+    while (!text.empty()) {
+      const std::size_t end = std::min(text.find(by), text.size());
+      parts.push_back(text.substr(0, end));
+      text.remove_prefix(std::min(end + by.size(), text.size()));
+    }
+    return parts;
+  }
+  // `lines`: commands parted by "; ", their words by spaces.
+  Task<Result<Read>> read_lines(Client& client, std::string lines, std::string key) {
+    std::vector<std::vector<std::string_view>> words;
+    for (const std::string_view line : split(lines, "; ")) words.push_back(split(line, " "));
+    const std::vector<Words> commands(words.begin(), words.end());
+    Deadline deadline(loop_, Clock::now() + 10s);
+    Result<Read> read = co_await client.read(commands, key, deadline);
+    co_return read;
+  }
   // `line`: words parted by spaces.
   Task<std::string> ask(Client& client, std::string line, Duration patience = 10s) {
-    std::vector<std::string_view> words;
-    for (std::string_view rest = line; !rest.empty();) {
-      const std::size_t space = std::min(rest.find(' '), rest.size());
-      words.push_back(rest.substr(0, space));
-      rest.remove_prefix(std::min(space + 1, rest.size()));
-    }
+    const std::vector<std::string_view> words = split(line, " ");
     Deadline deadline(loop_, Clock::now() + patience);
     Result<Value> value = co_await client.call(words, deadline);
     co_return shown(value);

@@ -12,6 +12,8 @@ constexpr std::size_t kReadBytes = 16 * 1024;
 constexpr std::size_t kKeptOutbox = 1024 * 1024;
 constexpr int kReadsATurn = 16;
 constexpr std::size_t kMostDetail = 200;
+constexpr std::size_t kOwnPing = SIZE_MAX;  // instead of a command's number
+constexpr std::array<std::string_view, 1> kPing = {"PING"};
 
 Error protocol(std::string_view why) {
   return {Kind::broken, Source::store, false, "Redis sent what is no RESP3: " + std::string(why)};
@@ -109,6 +111,7 @@ Task<Result<std::shared_ptr<Connection>>> Connection::open(const Server& server,
       addresses.good(endpoint);
       connection->owner_ = owner;
       connection->timeout_ = timeout;
+      if (server.ears) connection->tracking_.begin(server.ears);
       co_return connection;
     }
     if (!done) last = store_error(std::move(done).error());
@@ -129,12 +132,14 @@ Task<Result<void>> Connection::greet(const Server& server, Deadline& deadline) {
   if (!server.name.empty()) hello.insert(hello.end(), {"SETNAME", server.name});
   const std::string database = std::to_string(url.database);
   const std::array<std::string_view, 2> select = {"SELECT", database};
-  const std::array<std::string_view, 1> ping = {"PING"};
+  // NOLOOP: what is changed on the connection itself is known to who changes it.
+  static constexpr std::array<std::string_view, 4> kTrack = {"CLIENT", "TRACKING", "ON", "NOLOOP"};
   // All in one write: a connection costs one round trip more than TCP's and TLS's own.
-  Call greeted(loop_), selected(loop_), there(loop_);
+  Call greeted(loop_), selected(loop_), tracked(loop_), there(loop_);
   send(hello, &greeted);
   if (url.database != 0) send(select, &selected);
-  send(ping, &there);
+  if (server.ears) send(kTrack, &tracked);
+  send(kPing, &there);
 
   Result<Value> answer = co_await greeted.answer(deadline);
   if (!answer) co_return std::move(answer).error();
@@ -150,6 +155,17 @@ Task<Result<void>> Connection::greet(const Server& server, Deadline& deadline) {
     Result<Value> chosen = co_await selected.answer(deadline);
     if (!chosen) co_return std::move(chosen).error();
     if (chosen->is_error()) co_return refused(*chosen);
+  }
+  if (server.ears) {
+    Result<Value> told = co_await tracked.answer(deadline);
+    if (!told) co_return std::move(told).error();
+    if (told->is_error() && !unavailable(*told)) {
+      Error error = refused(*told);
+      error.detail +=
+          " (CLIENT TRACKING: give the user the right +client|tracking, or set "
+          "cache.redis.tracking: false)";
+      co_return error;
+    }
   }
   // A user who may not PING is told so; what matters is whether it is loading.
   Result<Value> pong = co_await there.answer(deadline);
@@ -172,12 +188,27 @@ void Connection::queue(Words words) {
 
 void Connection::send_unanswered(Words words) { queue(words); }
 
+void Connection::stand(const Waiting& place) {
+  // A ping has more time than a command has; one behind it does not wait longer for that.
+  for (auto it = line_.rbegin(); it != line_.rend() && it->due > place.due; ++it) {
+    it->due = place.due;
+  }
+  Waiting& stands = line_.emplace_back(place);
+  if (stands.call != nullptr) stands.call->place_ = &stands;
+  if (stands.due < at()) loop_.set(*this, stands.due);
+}
+
 void Connection::send(Words words, Call* call) {
   const Time now = Clock::now();
-  Waiting& place = line_.emplace_back(Waiting{call, command_index(words.front()), now});
-  if (call != nullptr) call->place_ = &place;
-  if (timeout_ != Duration::max() && at() == Time::max()) loop_.set(*this, now + timeout_);
+  const Time due = timeout_ == Duration::max() ? Time::max() : now + timeout_;
+  stand({call, command_index(words.front()), now, due});
   queue(words);
+}
+
+void Connection::ping(Duration timeout) {
+  const Time now = Clock::now();
+  stand({nullptr, kOwnPing, now, now + timeout});
+  queue(kPing);
 }
 
 Task<void> Connection::write(std::shared_ptr<Connection> self) {
@@ -243,7 +274,7 @@ bool Connection::take_in(std::string_view bytes) {
 
 bool Connection::answer(Value value) {
   if (value.type == Type::push) {
-    if (owner_ != nullptr) owner_->on_push(value);
+    if (!tracking_.invalidate(value) && owner_ != nullptr) owner_->on_push(value);
     return !closed_;
   }
   if (line_.empty()) {
@@ -251,7 +282,9 @@ bool Connection::answer(Value value) {
     return false;
   }
   const Waiting first = line_.front();
-  if (owner_ != nullptr) owner_->on_reply(value, first.command, Clock::now() - first.since);
+  if (owner_ != nullptr && first.command != kOwnPing) {
+    owner_->on_reply(value, first.command, Clock::now() - first.since);
+  }
   // The owner may have closed it.
   if (closed_) return false;
   Call* const call = line_.front().call;
@@ -263,14 +296,15 @@ bool Connection::answer(Value value) {
 // ---- the end -----------------------------------------------------------------------------------
 
 void Connection::ring(Time now) {
-  if (line_.empty() || timeout_ == Duration::max()) return;
-  const Time due = line_.front().since + timeout_;
+  if (line_.empty()) return;
+  const Time due = line_.front().due;
   if (now < due) return loop_.set(*this, due);
   close({Kind::timeout, Source::store, true, "Redis did not answer in time"});
 }
 
 void Connection::close(const Error& error) {
   if (std::exchange(closed_, true)) return;
+  tracking_.end();  // first: others read by what it vouched for
   const std::shared_ptr<Connection> keep = shared_from_this();
   loop_.clear(*this);
   transport_.close();

@@ -21,6 +21,7 @@
 #include "net/transport.h"
 #include "redis/command.h"
 #include "redis/parser.h"
+#include "redis/tracking.h"
 #include "redis/url.h"
 #include "redis/value.h"
 
@@ -28,8 +29,9 @@ namespace penstock::redis {
 
 struct Server {
   Url url;
-  std::shared_ptr<net::TlsClient> tls;  // for rediss
-  std::string name;                     // what CLIENT LIST shows
+  std::shared_ptr<net::TlsClient> tls;           // for rediss
+  std::string name;                              // what CLIENT LIST shows
+  std::shared_ptr<const Tracking::Ears> ears{};  // its connections are tracked; null: they are not
 };
 
 // The Error of kind unreachable that an answer stands for: it will not serve anybody just now
@@ -79,6 +81,7 @@ class Connection final : public std::enable_shared_from_this<Connection>, privat
     Call* call;  // null: nobody wants it
     std::size_t command;
     Time since;
+    Time due;  // the connection is closed then
   };
 
   // A connection that has said HELLO, authenticated, selected its database and answered a PING.
@@ -94,11 +97,15 @@ class Connection final : public std::enable_shared_from_this<Connection>, privat
   void send(Words words, Call* call);
   // The same for a command that is answered by pushes (SUBSCRIBE).
   void send_unanswered(Words words);
+  // Asks whether anybody is there; the owner is not told of the answer.
+  // REQUIRES: open(), !full().
+  void ping(Duration timeout);
 
   bool is_open() const { return !closed_; }
   bool full() const { return line_.size() >= kMostWaiting || outbox_.size() >= kMostBytes; }
   std::size_t waiting() const { return line_.size(); }
   void close(const Error& error);
+  Tracking& tracking() { return tracking_; }
   // The owner hears no more.
   void leave() { owner_ = nullptr; }
 
@@ -106,6 +113,7 @@ class Connection final : public std::enable_shared_from_this<Connection>, privat
   void ring(Time now) override;
   void start();
   void queue(Words words);
+  void stand(const Waiting& place);
   Task<Result<void>> greet(const Server& server, Deadline& deadline);
   static Task<void> read(std::shared_ptr<Connection> self);
   static Task<void> write(std::shared_ptr<Connection> self);
@@ -119,6 +127,7 @@ class Connection final : public std::enable_shared_from_this<Connection>, privat
   Deadline writing_until_;
   Duration timeout_ = Duration::max();  // not watched while it is opened
   Parser parser_;
+  Tracking tracking_;
   std::deque<Waiting> line_;
   std::string outbox_;
   Waiter writer_;

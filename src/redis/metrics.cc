@@ -6,9 +6,9 @@ namespace penstock::redis {
 namespace {
 
 constexpr std::array<std::string_view, Metrics::kCommands> kNames = {
-    "EVALSHA", "GET",    "SET",     "MGET",   "DEL",   "INCRBY",  "EXPIRE",
-    "HELLO",   "SELECT", "PING",    "SCRIPT", "PFADD", "PFCOUNT", "PUBLISH",
-    "PFMERGE", "HSET",   "HGETALL", "UNLINK", "SETNX", "other"};
+    "EVALSHA", "GET",    "SET",     "MGET",   "DEL",   "INCRBY",   "EXPIRE",
+    "HELLO",   "SELECT", "PING",    "SCRIPT", "PFADD", "PFCOUNT",  "PUBLISH",
+    "PFMERGE", "HSET",   "HGETALL", "UNLINK", "SETNX", "GETRANGE", "other"};
 
 constexpr std::array<std::string_view, Metrics::kFaults> kFaults = {
     "connect", "timeout", "broken", "unavailable", "refused", "away"};

@@ -42,7 +42,7 @@ std::size_t command_index(std::string_view command);
 
 // Of one thread's clients.
 struct Metrics {
-  static constexpr std::size_t kCommands = 20;
+  static constexpr std::size_t kCommands = 21;
   static constexpr std::size_t kFaults = 6;
 
   Metrics() = default;  // counts nothing
