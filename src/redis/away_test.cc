@@ -156,7 +156,7 @@ TEST_F(AwayTest, KilledConnectionsComeBack) {
   });
 }
 
-TEST_F(AwayTest, AFullServerIsAwayForWritesAndComesBack) {
+TEST_F(AwayTest, AFullServerRefusesWritesAndIsNotAway) {
   RedisServer server({"--maxmemory-policy", "noeviction"});
   const auto client = client_for(options_for(server.url()));
   run([&]() -> Task<void> {
@@ -167,7 +167,9 @@ TEST_F(AwayTest, AFullServerIsAwayForWritesAndComesBack) {
       const std::string full = co_await ask(*client, "SET a 2");
       EXPECT_EQ(full.find("error: Redis: OOM"), 0u) << full;
     }
-    EXPECT_FALSE(client->available());
+    EXPECT_TRUE(client->available());
+    const std::string read = co_await ask(*client, "GET a");
+    EXPECT_EQ(read, "1");
     EXPECT_EQ(errors("unavailable"), 5);
     EXPECT_EQ(server.ask({"CONFIG", "SET", "maxmemory", "0"}).text, "OK");
     const bool back = co_await until_answered(*client, "SET a 3", "OK");

@@ -18,6 +18,7 @@ constexpr int kEvalTries = 3;
 // A tracked connection that is gone must not be believed for long.
 constexpr Duration kPingEach = 1s;
 constexpr Duration kPingTimeout = 500ms;
+constexpr Duration kFullAgain = 60s;  // until it is said again that Redis has no memory left
 
 Error ended() { return {Kind::cancelled, Source::gateway, false, "the Redis client ends"}; }
 
@@ -310,12 +311,24 @@ class Client::State : public std::enable_shared_from_this<State> {
     metrics_.durations[command].observe(std::chrono::duration<double>(took).count());
     if (value.is_error()) {
       if (const std::optional<Error> error = unavailable(value)) {
-        return failed(*error, Fault::unavailable, false);
+        if (!out_of_memory(value)) return failed(*error, Fault::unavailable, false);
+        full(*error);
+      } else if (!value.text.starts_with("NOSCRIPT")) {
+        metrics_.count(Fault::refused);
       }
-      if (!value.text.starts_with("NOSCRIPT")) metrics_.count(Fault::refused);
     }
     breaker_.succeeded();
     if (!up_) tell_standing();
+  }
+
+  // It answers at once, and answers who reads: the breaker does not hear of it.
+  void full(const Error& error) {
+    metrics_.count(Fault::unavailable);
+    const Time now = Clock::now();
+    if (now < full_until_) return;
+    full_until_ = now + kFullAgain;
+    log_.warning("Redis is full: it writes nothing",
+                 {{"server", server_.url.place()}, {"reason", error.detail}});
   }
 
   void failed(const Error& error, Fault fault, bool connecting) {
@@ -354,6 +367,7 @@ class Client::State : public std::enable_shared_from_this<State> {
   std::deque<Signal> waiting_;         // for a connection
   std::map<std::string, Load> loads_;  // by the scripts' digests
   std::string trouble_;
+  Time full_until_ = Time::min();
   unsigned open_ = 0;
   bool up_ = false;
   bool stopped_ = false;

@@ -8,7 +8,7 @@
 //
 // Nobody waits longer than `Options::timeout`, and while Redis is away nobody waits at all
 // (ADR 14). What Redis answers with an error is an Error: of kind unreachable where it serves
-// nobody just now, of kind refused otherwise.
+// nobody just now, or has no memory left to write; of kind refused otherwise.
 #pragma once
 
 #include <functional>

@@ -52,6 +52,10 @@ std::optional<Error> unavailable(const Value& value) {
   return Error{Kind::unreachable, Source::store, true, "Redis: " + shown(text)};
 }
 
+bool out_of_memory(const Value& value) {
+  return value.is_error() && value.text.starts_with("OOM ");
+}
+
 Error refused(const Value& value) {
   return {Kind::refused, Source::store, false, "Redis: " + shown(value.text)};
 }

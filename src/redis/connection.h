@@ -37,6 +37,8 @@ struct Server {
 // The Error of kind unreachable that an answer stands for: it will not serve anybody just now
 // (LOADING, READONLY, OOM, MASTERDOWN, CLUSTERDOWN). Nothing for other answers.
 std::optional<Error> unavailable(const Value& value);
+// It has no memory left (OOM): unavailable to who writes, while who reads is served.
+bool out_of_memory(const Value& value);
 // An error that Redis answered, as an Error of kind refused: bounded, printable.
 Error refused(const Value& value);
 

@@ -261,6 +261,22 @@ TEST_F(TrackingTest, AnothersValueBetweenTheTwoIsSeen) {
   });
 }
 
+TEST_F(TrackingTest, AFullServerWritesNothingAndIsReadOn) {
+  RedisServer server({"--maxmemory-policy", "noeviction"});
+  const auto client = client_for(tracked(server.url()));
+  EXPECT_EQ(server.ask({"SET", "k", "kept"}).text, "OK");
+  EXPECT_EQ(server.ask({"CONFIG", "SET", "maxmemory", "1"}).text, "OK");
+  run([&]() -> Task<void> {
+    for (int i = 0; i < 10; ++i) {
+      std::string got = co_await read(*client, "SET k new; GETRANGE k 0 15", "k");
+      EXPECT_EQ(got.find("error: Redis: OOM"), 0u) << got;
+      got = co_await read(*client, "GET k", "k");
+      EXPECT_EQ(got, "kept");
+    }
+    EXPECT_TRUE(client->available());
+  });
+}
+
 // ---- connections -------------------------------------------------------------------------------
 
 TEST_F(TrackingTest, AnIdleLinkThatIsDeadIsNoticed) {
