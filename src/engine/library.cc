@@ -10,6 +10,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "base/give_way.h"
 #include "base/uuid.h"
 #include "engine/folder.h"
 
@@ -316,7 +317,10 @@ Result<void> Library::open_index() {
   Result<void> done = work();
   fs::remove_all(pattern, ec);
   if (!done) return done;
-  threads_.emplace_back([this] { keeper_->keep(); });
+  threads_.emplace_back([this] {
+    give_way();
+    keeper_->keep();
+  });
   for (Statement& search : searches) {
     threads_.emplace_back([this, statement = std::make_shared<Statement>(std::move(search))] {
       serve(std::move(*statement));

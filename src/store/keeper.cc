@@ -1,5 +1,6 @@
 #include "store/keeper.h"
 
+#include "base/give_way.h"
 #include "base/sleep.h"
 #include "store/postgres_statements.h"
 
@@ -118,6 +119,7 @@ Task<Result<std::uint64_t>> tidy_usage(Database& database, std::int64_t now_us, 
 
 Keeper::Keeper(Database& database, Duration keep, observe::Log& log)
     : database_(database), log_(log), thread_([this, keep] {
+        give_way();
         loop_.spawn(keep_on(keep));
         loop_.run();
       }) {}

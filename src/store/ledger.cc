@@ -7,6 +7,7 @@
 #include <fstream>
 #include <string_view>
 
+#include "base/give_way.h"
 #include "base/sleep.h"
 
 namespace penstock::store {
@@ -130,6 +131,7 @@ Result<void> Ledger::start() {
   }
   coroutines_ = 2;
   thread_ = std::thread([this] {
+    give_way();
     loop_.spawn(sync_on(syncs_));
     loop_.spawn(write_on(until_));
     loop_.run();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/give_way.h"
 #include "store/usage_write.h"
 
 namespace penstock::store {
@@ -37,7 +38,10 @@ Result<std::unique_ptr<Database>> SqliteDatabase::open(const Options& options, s
     made->readers_.push_back(*std::move(reader));
   }
   SqliteDatabase& database = *made;
-  database.threads_.emplace_back([&database] { database.write_on(*database.writer_); });
+  database.threads_.emplace_back([&database] {
+    give_way();
+    database.write_on(*database.writer_);
+  });
   for (const auto& reader : database.readers_) {
     database.threads_.emplace_back([&database, &file = *reader] { database.read_on(file); });
   }
