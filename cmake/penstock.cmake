@@ -24,6 +24,11 @@ find_package(CLI11 REQUIRED)
 find_package(PostgreSQL REQUIRED)   # libpq alone
 find_package(SQLite3 REQUIRED)
 find_package(ZLIB REQUIRED)
+find_library(ZSTD_LIBRARY zstd REQUIRED)   # Debian's has no file for CMake
+find_path(ZSTD_INCLUDE_DIR zstd.h REQUIRED)
+add_library(zstd::zstd UNKNOWN IMPORTED)
+set_target_properties(zstd::zstd PROPERTIES
+  IMPORTED_LOCATION ${ZSTD_LIBRARY} INTERFACE_INCLUDE_DIRECTORIES ${ZSTD_INCLUDE_DIR})
 
 add_library(penstock_flags INTERFACE)
 target_include_directories(penstock_flags INTERFACE ${CMAKE_SOURCE_DIR}/src)

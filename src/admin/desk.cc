@@ -97,7 +97,7 @@ Admin::Desk::Desk(Program& program, gateway::House& house, observe::Registry& re
                 "text/plain application/openmetrics-text", "Text", true},
                &Desk::metrics} {
   if (const Records* const lent = program.records()) {
-    records_ = std::make_unique<RecordsRoom>(*lent);
+    records_ = std::make_unique<RecordsRoom>(*lent, program_, house_);
   }
   observe::Shard& shard = registry.shard(registry.shards() - 1);
   render_time_ = shard.gauge("penstock_metrics_render_duration_seconds",
@@ -390,7 +390,27 @@ void Admin::Desk::cache(http::Request&, http::Reply& reply) {
   scratch_.clear();
   dialect::JsonWriter json(scratch_);
   json.begin_object().member("entries", stats.entries).member("bytes", stats.bytes);
-  json.member("capacity", stats.capacity).member("evictions", stats.evictions).end_object();
+  json.member("capacity", stats.capacity).member("evictions", stats.evictions);
+  json.key("requests").begin_object();
+  for (const std::string_view level : {"memory", "redis"}) {
+    json.key(level).begin_object();
+    for (const std::string_view result : {"hit", "stale", "miss", "error"}) {
+      json.member(result, static_cast<std::uint64_t>(registry_.sum(
+                              "penstock_cache_requests_total",
+                              {{"level", std::string(level)}, {"result", std::string(result)}})));
+    }
+    json.end_object();
+  }
+  json.end_object();
+  json.member("coalesced",
+              static_cast<std::uint64_t>(registry_.sum("penstock_cache_coalesced_requests_total")));
+  json.member("bypassed", static_cast<std::uint64_t>(registry_.sum("penstock_cache_requests_total",
+                                                                   {{"result", "bypass"}})));
+  json.member("saved_tokens",
+              static_cast<std::uint64_t>(registry_.sum("penstock_cache_saved_tokens_total")));
+  json.member("invalidations",
+              static_cast<std::uint64_t>(registry_.sum("penstock_cache_invalidations_total")));
+  json.end_object();
   this->json(reply, 200, scratch_);
 }
 

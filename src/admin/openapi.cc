@@ -45,7 +45,13 @@ constexpr std::string_view kSchemas = R"({
   "entries":{"type":"integer"},
   "bytes":{"type":"integer"},
   "capacity":{"type":"integer","description":"In bytes."},
-  "evictions":{"type":"integer"}}},
+  "evictions":{"type":"integer"},
+  "requests":{"type":"object","description":"By level, how they ended.","additionalProperties":{
+    "type":"object","additionalProperties":{"type":"integer"}}},
+  "coalesced":{"type":"integer"},
+  "bypassed":{"type":"integer"},
+  "saved_tokens":{"type":"integer"},
+  "invalidations":{"type":"integer"}}},
 "Reloaded":{"type":"object","required":["reloaded"],"properties":{"reloaded":{"const":true}}},
 "Level":{"enum":["debug","info","warn","error"]},
 "LevelSet":{"type":"object","required":["level"],"properties":{

@@ -188,6 +188,41 @@ std::span<const RecordsRoom::Operation> RecordsRoom::operations() {
                  .schema = "Tenant",
                  .records = true},
                 &Room::delete_tenant},
+      Operation{{.method = "POST",
+                 .path = "/admin/v1/cache/purge",
+                 .summary = "Purges answers, on all nodes.",
+                 .answers = "How many left this node's memory, and whether the others were told.",
+                 .media = kJson,
+                 .schema = "Purged",
+                 .body = "Purge",
+                 .records = true},
+                &Room::purge},
+      Operation{{.method = "GET",
+                 .path = "/admin/v1/cache/entries",
+                 .summary = "Answers in this node's memory; their texts are not shown.",
+                 .answers = "Some of those that fit what was asked for.",
+                 .media = kJson,
+                 .schema = "Entries",
+                 .query = "tag model tenant limit",
+                 .records = true},
+                &Room::list_entries},
+      Operation{{.method = "GET",
+                 .path = "/admin/v1/features",
+                 .summary = "The switches that roll parts of the gateway back.",
+                 .answers = "Each as it is, as it is configured, and as it was set.",
+                 .media = kJson,
+                 .schema = "Features",
+                 .records = true},
+                &Room::show_features},
+      Operation{{.method = "PUT",
+                 .path = "/admin/v1/features/{name}",
+                 .summary = "Turns a part off or on, on this node, until it ends.",
+                 .answers = "All of them as they are now.",
+                 .media = kJson,
+                 .schema = "Features",
+                 .body = "FeatureChange",
+                 .records = true},
+                &Room::set_feature},
       Operation{{.method = "GET",
                  .path = "/admin/v1/audit",
                  .summary = "Who changed which key or tenant, the newest first.",
@@ -233,7 +268,24 @@ Answer RecordsRoom::failed(const Error& error) {
   return refused(refusal(reason, sentence(error.detail)));
 }
 
-RecordsRoom::RecordsRoom(const Records& records) : lent_(records), node_(host_name()) {}
+RecordsRoom::RecordsRoom(const Records& records, Program& program, gateway::House& house)
+    : lent_(records), program_(program), house_(house), node_(host_name()) {}
+
+Task<void> RecordsRoom::write_down(const Ask& ask, std::string action, std::string object,
+                                   std::string detail, Deadline& deadline) {
+  const std::int64_t us = access::to_us(ask.now);
+  store::Note note;
+  const Uuid id = make_uuid7(static_cast<std::uint64_t>(us / 1000), random_);
+  note.id = text(id);
+  note.time_us = us;
+  note.who = ask.who;
+  note.action = std::move(action);
+  note.object = std::move(object);
+  note.detail = std::move(detail);
+  note.node = node_;
+  Result<void> written = co_await store::write_note(lent_.database, std::move(note), deadline);
+  static_cast<void>(written);  // the log has it in any case
+}
 
 Task<Result<access::Office*>> RecordsRoom::office(Deadline& deadline) {
   if (office_ == nullptr) {

@@ -1,4 +1,5 @@
-// The room of the admin API that asks the database: keys, tenants, the audit log, usage.
+// The room of the admin API whose answers take their time: keys, tenants, the audit log, usage,
+// purges and switches.
 //
 // Each operation is a coroutine on the admin's loop: it gets what was asked as a value and gives
 // its answer as one, so that it neither holds nor outlives a connection.
@@ -10,6 +11,7 @@
 #include <string_view>
 
 #include "access/office.h"
+#include "admin/admin.h"
 #include "admin/body.h"
 #include "admin/route.h"
 #include "base/deadline.h"
@@ -48,7 +50,8 @@ class RecordsRoom {
     Handler handler;
   };
 
-  explicit RecordsRoom(const Records& records);
+  // All must outlive it.
+  RecordsRoom(const Records& records, Program& program, gateway::House& house);
 
   static std::span<const Operation> operations();
 
@@ -70,13 +73,24 @@ class RecordsRoom {
   // usage.cc
   Task<Answer> usage(Ask ask, Deadline& deadline);
   Task<Answer> engagement(Ask ask, Deadline& deadline);
+  // cache.cc
+  Task<Answer> purge(Ask ask, Deadline& deadline);
+  Task<Answer> list_entries(Ask ask, Deadline& deadline);
+  Task<Answer> show_features(Ask ask, Deadline& deadline);
+  Task<Answer> set_feature(Ask ask, Deadline& deadline);
 
  private:
+  // Into the audit log, as far as the database takes it: what was done is done.
+  Task<void> write_down(const Ask& ask, std::string action, std::string object, std::string detail,
+                        Deadline& deadline);
   // Made once the secret is known; null: the database could not be asked for it.
   Task<Result<access::Office*>> office(Deadline& deadline);
   access::Actor actor(const Ask& ask) const { return {ask.who, node_}; }
 
   const Records lent_;
+  Program& program_;
+  gateway::House& house_;
+  Random random_;
   std::unique_ptr<access::Office> office_;
   const std::string node_;
 };

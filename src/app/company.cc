@@ -13,13 +13,28 @@ constexpr std::string_view kChannel = "penstock:keys";
 
 }  // namespace
 
+Company::Company(Parts parts, observe::Log& log)
+    : parts_(std::move(parts)),
+      purges_(loop_, parts_.house->purges, parts_.house->cache, parts_.house->trust, log) {}
+
 Result<std::unique_ptr<Company>> Company::make(const std::optional<redis::Options>& options,
                                                Parts parts, observe::Log& log) {
-  std::unique_ptr<Company> company(new Company(std::move(parts)));
+  std::unique_ptr<Company> company(new Company(std::move(parts), log));
   if (!options) return company;
   auto client = redis::Client::make(company->loop_, *options, redis::Metrics(), log);
   if (!client) return std::move(client).error();
   company->client_ = *std::move(client);
+  redis::Options watching = *options;
+  watching.name += "-purges";
+  watching.connections = 1;
+  watching.tracking = company->parts_.tracking;
+  watching.vouchers = company->parts_.house->trust.vouchers();
+  watching.changed = [purges = &company->purges_](std::string_view key, redis::Vouch) {
+    purges->changed(key);
+  };
+  auto watch = redis::Client::make(company->loop_, watching, redis::Metrics(), log);
+  if (!watch) return std::move(watch).error();
+  company->watch_ = *std::move(watch);
   company->shared_ = std::make_unique<engagement::RedisShared>(*company->client_);
   return company;
 }
@@ -33,11 +48,12 @@ void Company::start() {
     client_->subscribe(
         std::string(kChannel), [changed](std::string_view) { changed(); }, changed);
   }
-  running_ = 3;
+  running_ = 4;
   thread_ = std::thread([this] {
     loop_.spawn(exchange_on());
     loop_.spawn(keep_limits());
     loop_.spawn(watch_memory());
+    loop_.spawn(keep_purges());
     loop_.run();
   });
 }
@@ -48,6 +64,7 @@ Company::~Company() {
     until_.call_off(Why::draining);
     limits_until_.call_off(Why::draining);
     memory_until_.call_off(Why::draining);
+    purges_until_.call_off(Why::draining);
   });
   thread_.join();
 }
@@ -55,6 +72,7 @@ Company::~Company() {
 void Company::ended() {
   if (--running_ > 0) return;
   client_.reset();
+  watch_.reset();
   asio::post(loop_.executor(), [this] { loop_.stop(); });
 }
 
@@ -84,6 +102,11 @@ Task<void> Company::watch_memory() {
     parts_.look_at_memory();
     co_await sleep_until(Clock::now() + kLook, memory_until_);
   }
+  ended();
+}
+
+Task<void> Company::keep_purges() {
+  if (watch_) co_await purges_.keep(*watch_, purges_until_);
   ended();
 }
 

@@ -11,8 +11,10 @@
 #include <optional>
 #include <thread>
 
+#include "cache/purges.h"
 #include "engagement/engagement.h"
 #include "engagement/redis_shared.h"
+#include "gateway/gateway.h"
 #include "limit/shared.h"
 #include "observe/log.h"
 #include "redis/client.h"
@@ -24,6 +26,8 @@ class Company {
   struct Parts {
     std::shared_ptr<limit::Shared> limits;  // null: limits are this node's own
     engagement::Engagement* engagement = nullptr;
+    gateway::House* house = nullptr;       // whose answers are purged
+    bool tracking = false;                 // Redis tells when something was purged elsewhere
     std::function<void()> keys_changed;    // somewhere; on this thread
     std::function<void()> look_at_memory;  // each kLook
   };
@@ -37,12 +41,14 @@ class Company {
   void start();
   // Tells the other nodes that keys or tenants have changed. Any thread.
   void tell_keys_changed();
+  cache::Purges& purges() { return purges_; }
 
  private:
-  explicit Company(Parts parts) : parts_(std::move(parts)) {}
+  Company(Parts parts, observe::Log& log);
   Task<void> exchange_on();
   Task<void> keep_limits();
   Task<void> watch_memory();
+  Task<void> keep_purges();
   void ended();
 
   Parts parts_;
@@ -50,7 +56,10 @@ class Company {
   Deadline until_{loop_, Time::max()};
   Deadline limits_until_{loop_, Time::max()};
   Deadline memory_until_{loop_, Time::max()};
+  Deadline purges_until_{loop_, Time::max()};
   std::unique_ptr<redis::Client> client_;  // null: there is no Redis
+  std::unique_ptr<redis::Client> watch_;   // likewise: tells what was purged
+  cache::Purges purges_;
   std::unique_ptr<engagement::RedisShared> shared_;
   int running_ = 0;
   std::thread thread_;

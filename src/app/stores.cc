@@ -127,6 +127,7 @@ Result<void> Stores::join_company(const settings::Settings& settings) {
     options.timeout = given.timeout;
     options.standing = redis::Standing::make(registry_);
     house_.redis = std::move(options);
+    house_.tracking = given.tracking;
   }
   engagement::Options watched;
   watched.shared = house_.redis.has_value();
@@ -141,6 +142,8 @@ Result<void> Stores::join_company(const settings::Settings& settings) {
     house_.limiter.share(parts.limits);
   }
   parts.engagement = engagement_.get();
+  parts.house = &house_;
+  parts.tracking = given.tracking;
   house_.memory.set_limit(memory_limit(settings));
   parts.look_at_memory = [this] { look_at_memory(); };
   parts.keys_changed = [this] {
@@ -153,6 +156,7 @@ Result<void> Stores::join_company(const settings::Settings& settings) {
     return error;
   }
   company_ = *std::move(made);
+  house_.purger = &company_->purges();
   company_->start();
   return {};
 }

@@ -6,10 +6,12 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "cache/key.h"
 #include "exchange/exchange.h"
 #include "exchange/served.h"
+#include "redis/vouchers.h"
 
 namespace penstock::cache {
 
@@ -56,24 +58,50 @@ class Heat {
   std::atomic<std::uint8_t> value_{0};
 };
 
-// Immutable once stored, but for its heat.
+// Which of Redis's connections tells when the same answer changes there. An answer that nobody
+// vouches for any more may have been changed or purged: Redis is asked before it is given again.
+class Vouched {
+ public:
+  Vouched() = default;
+  Vouched(const Vouched& other) : by_(other.by()) {}
+  Vouched& operator=(const Vouched&) = delete;
+  redis::Vouch by() const { return by_.load(std::memory_order_relaxed); }
+  void set(redis::Vouch vouch) { by_.store(vouch, std::memory_order_relaxed); }
+
+ private:
+  std::atomic<redis::Vouch> by_{0};  // 0: it is not in Redis
+};
+
+// Immutable once stored, but for its heat and who vouches for it.
 struct Entry {
   Key key{};
   std::string scope;  // whose it is; checked again on every read
   std::string model;
   std::string engine;
+  std::vector<std::string> tags;
   const Served* served = nullptr;  // what the ledger calls it
   Usage usage;
+  int status = 200;
   Time stored{};
-  Time expires{};
+  Time expires{};           // not fresh from then on
+  Time early{};             // before it: from here on it may be worth another call (XFetch)
+  Time kept{};              // of no use to anybody from then on
+  Duration made{};          // how long the engine took
+  Duration first_token{};   // of it, to a stream's first piece; 0: not known
+  std::uint64_t purge = 0;  // the last purge that was known when it was asked for
+  bool shared = false;      // read from Redis, not made here
   Prepared plain;
   Prepared stream;
   Prepared stream_with_usage;
   mutable Heat heat;
+  mutable Vouched vouched;
 
   std::size_t bytes() const {
-    return sizeof *this + scope.capacity() + model.capacity() + engine.capacity() + plain.bytes() +
-           stream.bytes() + stream_with_usage.bytes();
+    std::size_t bytes = sizeof *this + scope.capacity() + model.capacity() + engine.capacity() +
+                        tags.capacity() * sizeof(std::string) + plain.bytes() + stream.bytes() +
+                        stream_with_usage.bytes();
+    for (const std::string& tag : tags) bytes += tag.capacity();
+    return bytes;
   }
 };
 

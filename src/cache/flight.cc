@@ -178,6 +178,16 @@ FlightTable::Joined FlightTable::succeed(Flight& failed, Loop& loop) {
   return joined;
 }
 
+FlightPtr FlightTable::begin(const Key& key) {
+  Shard& shard = shard_of(key);
+  const std::lock_guard lock(shard.mutex);
+  FlightPtr& flight = shard.flights[key];
+  if (flight != nullptr) return nullptr;
+  flight = std::make_shared<Flight>(*this, key, window_);
+  flight->kept_going_ = true;
+  return flight;
+}
+
 FlightTable::Joined FlightTable::alone(const Key& key, Loop& loop) {
   auto flight = std::make_shared<Flight>(*this, key, window_);
   flight->joinable_ = false;
@@ -207,7 +217,7 @@ void FlightTable::leave(Flight& flight, Flight::Seat& seat) {
   const std::lock_guard flight_lock(flight.mutex_);
   std::erase(flight.seats_, &seat);
   if (flight.driver_) flight.driver_->wake();
-  if (!flight.seats_.empty() || flight.ended_) return;
+  if (!flight.seats_.empty() || flight.ended_ || flight.kept_going_) return;
   const auto at = shard.flights.find(flight.key_);
   if (at != shard.flights.end() && at->second.get() == &flight) {
     kept = std::move(at->second);

@@ -75,6 +75,7 @@ class Flight : public std::enable_shared_from_this<Flight> {
   bool ended_ = false;
   std::optional<Error> error_;
   bool joinable_ = true;
+  bool kept_going_ = false;  // also where nobody reads it
   struct Seat {
     const Signal* signal;
     std::uint64_t next_block;
@@ -119,6 +120,9 @@ class FlightTable {
   // For those who followed a flight that failed: one and the same successor for all of them,
   // however late they come, begun by the first.
   Joined succeed(Flight& failed, Loop& loop);
+  // One that nobody reads yet, and that comes to its end also where nobody does; null if there is
+  // one under way already.
+  FlightPtr begin(const Key& key);
   // A flight of one's own, that nobody else joins.
   Joined alone(const Key& key, Loop& loop);
 

@@ -47,4 +47,15 @@ Key KeyMaker::make(std::string_view scope, Endpoint endpoint, std::string_view m
   return key;
 }
 
+std::string hex(const Key& key) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string out;
+  out.reserve(key.size() * 2);
+  for (const std::uint8_t byte : key) {
+    out += kDigits[byte >> 4];
+    out += kDigits[byte & 15];
+  }
+  return out;
+}
+
 }  // namespace penstock::cache

@@ -9,6 +9,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "exchange/exchange.h"
@@ -16,6 +17,8 @@
 namespace penstock::cache {
 
 using Key = std::array<std::uint8_t, 32>;
+
+std::string hex(const Key& key);  // 64 digits
 
 // One a worker: the digest is looked up once and its context used again.
 class KeyMaker {

@@ -216,7 +216,7 @@ EntryPtr MemoryCache::find(const Key& key, std::string_view scope, Time now) {
   Shard& shard = shard_of(key);
   const std::lock_guard lock(shard.mutex);
   Item* const item = shard.find(key);
-  if (item == nullptr || item->entry->expires <= now || item->entry->scope != scope) return nullptr;
+  if (item == nullptr || item->entry->kept <= now || item->entry->scope != scope) return nullptr;
   item->entry->heat.hit();
   if (options_.policy == settings::CachePolicy::lru) {
     shard.main.remove(item);
@@ -280,6 +280,56 @@ void MemoryCache::clear() {
   }
 }
 
+void MemoryCache::each(const std::function<bool(const Entry&)>& use) const {
+  for (std::size_t i = 0; i < shard_count_; ++i) {
+    const Shard& shard = shards_[i];
+    const std::lock_guard lock(shard.mutex);
+    for (const Shard::Line* line : {&shard.main, &shard.small}) {
+      for (const Item* item = line->newest; item != nullptr; item = item->older) {
+        if (!use(*item->entry)) return;
+      }
+    }
+  }
+}
+
+std::uint64_t MemoryCache::erase_if(const std::function<bool(const Entry&)>& unwanted) {
+  std::uint64_t erased = 0;
+  for (std::size_t i = 0; i < shard_count_; ++i) {
+    std::vector<std::uint64_t> aliases;
+    Shard& shard = shards_[i];
+    const std::lock_guard lock(shard.mutex);
+    for (Shard::Line* line : {&shard.small, &shard.main}) {
+      for (Item* item = line->oldest; item != nullptr;) {
+        Item* const next = item->newer;
+        if (unwanted(*item->entry)) {
+          shard.remove(item, aliases);
+          ++erased;
+        }
+        item = next;
+      }
+    }
+    drop_aliases(aliases);
+  }
+  return erased;
+}
+
+void MemoryCache::vouch(const Key& key, Time stored, redis::Vouch by) {
+  Shard& shard = shard_of(key);
+  const std::lock_guard lock(shard.mutex);
+  const Item* const item = shard.find(key);
+  if (item != nullptr && item->entry->stored == stored) item->entry->vouched.set(by);
+}
+
+void MemoryCache::erase_vouched(const Key& key, redis::Vouch by) {
+  Shard& shard = shard_of(key);
+  std::vector<std::uint64_t> aliases;
+  const std::lock_guard lock(shard.mutex);
+  Item* const item = shard.find(key);
+  if (item == nullptr || item->entry->vouched.by() != by) return;
+  shard.remove(item, aliases);
+  drop_aliases(aliases);
+}
+
 void MemoryCache::set_room(std::uint64_t bytes) {
   const std::uint64_t capacity = std::min(bytes, options_.size) / shard_count_;
   for (std::size_t i = 0; i < shard_count_; ++i) {
@@ -309,7 +359,7 @@ std::uint64_t MemoryCache::drop_aliases(const std::vector<std::uint64_t>& hashes
 }
 
 std::optional<BytesHit> MemoryCache::find_bytes(std::string_view scope, std::uint32_t route,
-                                                std::string_view body, Time now) {
+                                                std::string_view body, Time now, bool trusting) {
   if (body.size() > kAliasBody) return std::nullopt;
   const std::uint64_t hash = hash_of(scope, route, body);
   BytesHit hit;
@@ -320,7 +370,10 @@ std::optional<BytesHit> MemoryCache::find_bytes(std::string_view scope, std::uin
       __builtin_prefetch(known.entry.get());  // while the body is compared
       return known.route == route && known.body() == body && known.scope() == scope;
     });
-    if (alias == nullptr || alias->entry->expires <= now) return std::nullopt;
+    if (alias == nullptr || alias->entry->early <= now) return std::nullopt;
+    if (!trusting && options_.trust != nullptr && !options_.trust->in(*alias->entry)) {
+      return std::nullopt;
+    }
     hit = {alias->entry, alias->form, alias->tag};
   }
   hit.entry->heat.hit();

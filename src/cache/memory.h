@@ -13,6 +13,7 @@
 // or LRU. Sharded; a shard's mutex is held for a look-up and a count.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -20,6 +21,7 @@
 #include <vector>
 
 #include "cache/entry.h"
+#include "cache/trust.h"
 #include "observe/metrics.h"
 #include "settings/settings.h"
 
@@ -29,7 +31,8 @@ struct MemoryOptions {
   std::uint64_t size = 256 * 1024 * 1024;  // bytes, everything counted
   settings::CachePolicy policy = settings::CachePolicy::s3fifo;
   std::uint64_t max_entry = 4 * 1024 * 1024;
-  std::uint64_t seed = 0;  // of the hash over bytes; 0: random
+  std::uint64_t seed = 0;        // of the hash over bytes; 0: random
+  const Trust* trust = nullptr;  // null: there are no other nodes
 };
 
 struct MemoryStats {
@@ -63,19 +66,31 @@ class MemoryCache {
   MemoryCache& operator=(const MemoryCache&) = delete;
   ~MemoryCache();
 
-  // Null: nothing there, expired, or another scope's.
+  // Null: nothing there that is of use, or another scope's. It may be past its time, and nobody
+  // may vouch for it any more.
   EntryPtr find(const Key& key, std::string_view scope, Time now);
   // Keeps the entry under its key, in place of what was there. False: larger than max_entry.
   bool store(EntryPtr entry);
   void erase(const Key& key);
   void clear();
+  // The entries, a shard at a time, until `use` has enough.
+  void each(const std::function<bool(const Entry&)>& use) const;
+  // How many there were. Looks at all of them, a shard at a time.
+  std::uint64_t erase_if(const std::function<bool(const Entry&)>& unwanted);
+  // The answer of that time is in Redis now, if it is still here.
+  void vouch(const Key& key, Time stored, redis::Vouch by);
+  // Whoever vouched for the entry says that it has changed. Another's word is about something
+  // older.
+  void erase_vouched(const Key& key, redis::Vouch by);
   // All that it may take from now on, at most what it was made with; what is too much goes now.
   void set_room(std::uint64_t bytes);
 
   // The answer to these very bytes, asked of this route in this scope, if `remember_bytes` was
-  // told and the entry is still kept. The tag is given back as it was told.
+  // told and the entry is still kept, trusted, and of an age of which nothing is to be thought.
+  // The tag is given back as it was told.
+  // `trusting`: also where nobody vouches for it, since Redis is away.
   std::optional<BytesHit> find_bytes(std::string_view scope, std::uint32_t route,
-                                     std::string_view body, Time now);
+                                     std::string_view body, Time now, bool trusting = false);
   // Nothing happens if the entry is no longer kept or the body is too long.
   void remember_bytes(std::string_view scope, std::uint32_t route, std::string_view body,
                       const EntryPtr& entry, Form form, const BytesTag& tag);

@@ -72,7 +72,7 @@ class Lookup : public benchmark::Fixture {
     for (std::uint32_t i = 0; i < kEntries; ++i) {
       auto entry = std::make_shared<Entry>();
       entry->key = key(i);
-      entry->expires = kNow + 1h;
+      entry->expires = entry->early = entry->kept = kNow + 1h;
       entry->plain = Prepared(std::string(200, 'h'), std::string(kAnswer, 'a'));
       cache_->store(entry);
       cache_->remember_bytes("", 1, request.number(i), entry, Form::plain, {1, 0, 0});
@@ -145,7 +145,7 @@ void store(benchmark::State& state) {
     // One in four comes back: of those some are ghosts.
     entry->key = key(number % 4 == 3 ? number - 8000 : number);
     ++number;
-    entry->expires = kNow + 1h;
+    entry->expires = entry->early = entry->kept = kNow + 1h;
     entry->plain = Prepared("h", answer);
     cache.store(std::move(entry));
   }

@@ -25,7 +25,7 @@ Key key(std::uint64_t number) {
 EntryPtr entry(std::uint64_t number, std::size_t bytes = 100, Time expires = kNow + 1h) {
   auto made = std::make_shared<Entry>();
   made->key = key(number);
-  made->expires = expires;
+  made->expires = made->early = made->kept = expires;
   made->plain = Prepared("head", std::string(bytes, 'a'));
   return made;
 }

@@ -550,6 +550,15 @@ constexpr std::array kReasons = {
                  "`x-stainless-timeout`.",
         .cure = "Ask for a stream, or for less (`max_tokens`). The operator can raise the "
                 "time that is named, below `engines[].timeout`."},
+    ReasonFacts{.reason = Reason::not_cached,
+                .status = 504,
+                .type = kInvalid,
+                .code = "not_cached",
+                .messages = "This question has no answer in the cache, and no engine was to be "
+                            "asked (cache-control: only-if-cached).",
+                .cause = "`cache-control: only-if-cached`, where the answer is not kept, not any "
+                         "more, or not of that age (`max-age`).",
+                .cure = "Ask without `only-if-cached`, and an engine answers."},
     ReasonFacts{.reason = Reason::http_version_not_supported,
                 .status = 505,
                 .type = kInvalid,

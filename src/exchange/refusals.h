@@ -58,6 +58,7 @@ enum class Reason : std::uint8_t {
   store_unavailable,
   shutting_down,
   engine_timeout,
+  not_cached,
   http_version_not_supported,
 };
 

@@ -11,9 +11,6 @@
 namespace penstock::gateway {
 namespace {
 
-// A larger question is neither digested nor kept: reading it twice would cost more than it saves.
-constexpr std::size_t kCachedQuestion = 1024 * 1024;
-
 constexpr std::string_view kFeedbackPath = "/v1/feedback";
 
 // As much of a field's name is repeated.
@@ -38,6 +35,12 @@ std::optional<Duration> patience(const http::RequestHead& head) {
     }
   }
   return std::nullopt;
+}
+
+Refusal not_cached() {
+  return refusal(Reason::not_cached,
+                 "This question has no answer in the cache, and no engine was to be asked "
+                 "(cache-control: only-if-cached).");
 }
 
 std::optional<Invalid> kind_of(const Refusal& refusal) {
@@ -78,11 +81,24 @@ Task<Result<Answer, Refusal>> Gateway::answer(Exchange& x) {
   count_question(x);
   note_text(x);
   const bool kept = may_be_cached(x);
-  if (kept && find_in_cache(x)) co_return Answer{};
+  if (kept) {
+    const cache::EntryPtr doubted = look_in_memory(x);
+    if (!x.look.entry && !x.look.passed_by && second_level(*x.with)) {
+      co_await look_in_redis(x, doubted);
+    }
+    if (x.look.entry && !x.look.renew) co_return Answer{};
+  }
+  if (x.look.wishes.only_if_cached && !x.look.entry) co_return not_cached();
   std::optional<Refusal> too_much = co_await reserve(x);
+  if (x.look.entry) {
+    // It is given at once; who asked pays for the next one.
+    if (!too_much) renew(x);
+    co_return Answer{};
+  }
   if (too_much) co_return std::move(*too_much);
   if (kept) {
     Result<Answer, Refusal> shared = co_await ask_once_for_all(x);
+    if (x.look.fallback && fall_back(x, shared)) co_return Answer{};
     co_return shared;
   }
   Result<Answer, Refusal> own = co_await ask(x);
@@ -123,6 +139,12 @@ std::optional<Refusal> Gateway::locate(Exchange& x) {
     return refusal(Reason::unknown_field, "There is no request field " +
                                               std::string(field.substr(0, kNameShown)) + " here.");
   }
+  Result<Wishes, Refusal> wishes = wishes_of(head);
+  if (!wishes) {
+    metrics_.invalid(question.endpoint, Invalid::parameter);
+    return std::move(wishes).error();
+  }
+  x.look.wishes = *std::move(wishes);
   if (const auto wanted = patience(head)) x.deadline.move(x.request.received + *wanted);
   return std::nullopt;
 }
@@ -130,8 +152,8 @@ std::optional<Refusal> Gateway::locate(Exchange& x) {
 // Reads what the gateway must know of the question; the body stays as it came.
 std::optional<Refusal> Gateway::parse(Exchange& x) {
   Question& question = x.question;
-  const bool canonical = x.settings().cache.answers != settings::CacheAnswers::off &&
-                         question.body.size() <= kCachedQuestion;
+  const bool canonical =
+      question.body.size() <= kCachedQuestion && house_.caching.on(x.settings().features.caching);
   auto refused = read_question(question, x.request.head, reader_, canonical);
   const auto kind = refused ? kind_of(*refused) : std::nullopt;
   if (kind) metrics_.invalid(question.endpoint, *kind);
@@ -161,70 +183,6 @@ std::optional<Refusal> Gateway::route(Exchange& x) {
     }
   }
   return std::nullopt;
-}
-
-// Whether the answer may come from the cache and go there; if not, the recorder knows why.
-bool Gateway::may_be_cached(Exchange& x) {
-  const Question& question = x.question;
-  const settings::Cache& cache = x.settings().cache;
-  const auto bypass = [&](std::string_view reason) {
-    x.recorder.cache = CacheResult::bypass;
-    x.recorder.bypass_reason = reason;
-    metrics_.cache_bypasses.add();
-    return false;
-  };
-  if (question.endpoint == Endpoint::other) {
-    x.recorder.cache = CacheResult::none;
-    return false;
-  }
-  if (cache.answers == settings::CacheAnswers::off) return bypass("off");
-  if (question.stored) return bypass("no-store");
-  if (cache_control_has(x.request.head, "no-store")) return bypass("no-store");
-  if (question.body.size() > kCachedQuestion) return bypass("size");
-  const bool documents =
-      x.settings().engines[x.plan.engine].kind == settings::EngineKind::documents;
-  if (!question.repeatable && !documents && cache.answers != settings::CacheAnswers::all) {
-    return bypass("sampled");
-  }
-  x.recorder.cache = CacheResult::miss;
-  return true;
-}
-
-bool Gateway::find_in_cache(Exchange& x) {
-  // What answers: the engine as it is configured, the model, the version of what it knows; and what
-  // is asked beside the body.
-  const http::RequestHead& head = x.request.head;
-  std::string answers = x.with->identities[x.plan.engine];
-  answers += x.plan.model;
-  answers += '\n';
-  answers += x.plan.upstream_model;
-  answers += '\n';
-  x.version = x.engine().version();
-  answers += std::to_string(x.version);
-  answers += '\n';
-  answers += head.query;
-  answers += '\n';
-  answers += answer_fields(head);
-  const std::string& scope = x.who->caller->cache_scope;
-  x.key = keys_.make(scope, x.question.endpoint, answers, x.question.canonical);
-  if (cache_control_has(head, "no-cache") || cache_control_has(head, "max-age=0")) {
-    metrics_.cache_misses.add();
-    return false;
-  }
-  const Time looked = Clock::now();
-  cache::EntryPtr found = house_.cache.find(x.key, scope, x.request.received);
-  metrics_.cache_get.observe(seconds(Clock::now() - looked));
-  if (found) {
-    // The form that is wanted may be made of another, once.
-    x.entry = with_form(found, form_for(x.question));
-    if (x.entry && x.entry != found) house_.cache.store(x.entry);
-  }
-  (x.entry ? metrics_.cache_hits : metrics_.cache_misses).add();
-  if (x.entry) {
-    const Usage& usage = x.entry->usage;
-    metrics_.saved_tokens.add(static_cast<double>(usage.input + usage.output));
-  }
-  return x.entry != nullptr;
 }
 
 }  // namespace penstock::gateway

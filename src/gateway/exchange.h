@@ -2,6 +2,7 @@
 #pragma once
 
 #include "gateway/gateway.h"
+#include "gateway/look.h"
 #include "gateway/recorder.h"
 
 namespace penstock::gateway {
@@ -18,11 +19,9 @@ struct Exchange {
   Buffer decoded;    // the question's body, where it came in a content coding
   std::string form;  // the question's body, where it had to be written anew
   route::Plan plan;
-  cache::Key key{};           // where the answer may be kept
-  cache::BytesTag bytes;      // what is known of the question's very bytes
-  std::uint64_t version = 0;  // of what the engine knew when the key was made
-  cache::EntryPtr entry;      // the answer, where the cache had it
-  Recorder recorder;          // what is settled at the end, on every exit
+  cache::BytesTag bytes;  // what is known of the question's very bytes
+  Look look;              // what the cache has
+  Recorder recorder;      // what is settled at the end, on every exit
 
   const settings::Settings& settings() const { return *with->settings; }
   engine::Engine& engine() const { return *with->engines[plan.engine]; }

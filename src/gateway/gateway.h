@@ -18,13 +18,17 @@
 #include "cache/flight.h"
 #include "cache/key.h"
 #include "cache/memory.h"
+#include "cache/purges.h"
+#include "cache/trust.h"
 #include "dialect/question.h"
 #include "engagement/engagement.h"
 #include "engine/factory.h"
 #include "exchange/exchange.h"
 #include "gateway/door.h"
 #include "gateway/metrics.h"
+#include "gateway/second_level.h"
 #include "gateway/standing.h"
+#include "gateway/switch.h"
 #include "http/inflate.h"
 #include "http/memory_gate.h"
 #include "http/server.h"
@@ -39,15 +43,23 @@ namespace penstock::gateway {
 // What all workers share.
 struct House {
   House(const settings::Settings& settings, observe::Registry& metrics, observe::Log& logs);
+  // What was kept by what is turned off now, as the settings have it or the admin API.
+  void forget_what_is_off(const settings::Features& configured);
 
   observe::Registry& registry;
   observe::Log& log;
+  cache::Trust trust;
+  cache::PurgeBook purges;
   cache::MemoryCache cache;
   cache::FlightTable flights;
   engine::Shared engines;
   limit::Limiter limiter;
   http::ConnectionCount connections{0};
   http::MemoryGate memory;
+  Switch caching;
+  Switch redis_caching;
+  Once reasons;  // why which model's answers are not cached
+  std::atomic<std::uint64_t> invalidations{0};
   std::size_t own_files = 0;  // descriptors that the program needs for itself
   unsigned workers = 1;
   std::int64_t started_unix = 0;  // seconds
@@ -64,6 +76,8 @@ struct House {
   store::Database* database = nullptr;
   engagement::Engagement* engagement = nullptr;  // null: nobody is counted
   std::optional<redis::Options> redis;           // where limits are counted together
+  bool tracking = false;                         // Redis tells of changes
+  cache::Purges* purger = nullptr;               // null: what is purged is this process's own
   // What an owner has spent in the period under way, by the ledger; empty: nothing is known of it.
   limit::Limiter::Spent spent;
 };
@@ -87,11 +101,17 @@ struct Snapshot {
   std::vector<std::shared_ptr<EngineMetrics>> pairs;  // as in routes.pairs()
   std::vector<limit::AccountPtr> model_accounts;      // likewise; null: not limited
   bool limits_models = false;
+  struct CacheRule {
+    Duration ttl;
+    settings::CacheAnswers answers;
+  };
+  std::vector<CacheRule> cache_rules;  // as in routes.pairs()
   limit::Rules rules;
   StandingPtr anonymous;  // of everybody, where nobody is told apart
 
  private:
   void set_limits(House& house);
+  void set_cache_rules();
 };
 
 struct Exchange;
@@ -124,9 +144,10 @@ class Gateway final : public http::Handler {
   bool answer_options(http::Request& request, http::Reply& reply);
   void send_entry(http::Reply& reply, const cache::Prepared& form, std::string_view request_id,
                   std::string_view origin, const limit::Ticket& ticket, cache::EntryPtr entry,
-                  Time received, Time now);
+                  Time received, Time now, std::string_view cache);
   void book_stranger(Endpoint endpoint, int status, Duration took);
-  void book_hit(const Standing& who, const cache::Entry& entry, Time received, Time now);
+  void book_hit(const Standing& who, const cache::Entry& entry, store::Level level, Time received,
+                Time now);
   void send_kept(Exchange& x);
   void settle(const Settled& settled, const http::RequestHead& head, std::string_view request_id,
               std::string_view model, std::string_view engine);
@@ -138,8 +159,20 @@ class Gateway final : public http::Handler {
   std::optional<Refusal> no_memory(const Exchange& x) const;
   std::optional<Refusal> parse(Exchange& x);
   std::optional<Refusal> route(Exchange& x);
+
+  // look.cc
   bool may_be_cached(Exchange& x);
-  bool find_in_cache(Exchange& x);
+  void say_why_not(const Exchange& x, std::string_view reason);
+  void make_key(Exchange& x);
+  cache::EntryPtr look_in_memory(Exchange& x);
+  void take(Exchange& x, const cache::EntryPtr& found);
+  bool early(const cache::Entry& entry, Time now, double beta);
+
+  // second_level.cc
+  bool second_level(const Snapshot& with) const;
+  Task<void> look_in_redis(Exchange& x, cache::EntryPtr doubted);
+  Task<Result<cache::EntryPtr>> read_from_redis(Exchange& x, SecondLevel& second,
+                                                Deadline& patience);
 
   // identify.cc
   StandingPtr standing_of(std::string_view credential, const Snapshot& with, Time now);
@@ -175,6 +208,9 @@ class Gateway final : public http::Handler {
   // together.cc
   Task<Result<Answer, Refusal>> ask_once_for_all(Exchange& x);
   cache::FlightTable::Joined join(Exchange& x, cache::Flight* failed);
+  void lead(Exchange& x, const cache::FlightPtr& flight);
+  void renew(Exchange& x);
+  static bool fall_back(Exchange& x, const Result<Answer, Refusal>& answer);
 
   Refusal refusal_of(Exchange& x, Error error);
 
@@ -196,6 +232,7 @@ class Gateway final : public http::Handler {
   const CallerPtr nobody_;
   std::array<const Served*, kEndpoints> nothing_{};  // what answered those who were refused
   std::unique_ptr<redis::Client> redis_;
+  std::shared_ptr<SecondLevel> second_;  // null: there is no Redis
   Turns decoding_{loop_};
   std::uint64_t in_flight_ = 0;
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <initializer_list>
 
+#include "gateway/look.h"
 #include "gateway/passthrough.h"
 
 namespace penstock::gateway {
@@ -12,7 +13,7 @@ bool one_of(std::string_view name, std::initializer_list<std::string_view> names
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-// Fields of the gateway's own. A request has none today: what looks like one is refused.
+// Fields of the gateway's own.
 constexpr std::string_view kOwn = "x-penstock-";
 
 // Which session of its user a question is of; the engine's to read too, and no reason for another
@@ -150,7 +151,8 @@ Glance glance(const http::RequestHead& head) {
 
 std::string_view unknown_own_field(const http::RequestHead& head) {
   for (const http::Field& field : head.fields) {
-    if (field.name.starts_with(kOwn)) return field.name;
+    if (!field.name.starts_with(kOwn)) continue;
+    if (field.name != kTagsField && field.name != kReplayField) return field.name;
   }
   return {};
 }
@@ -180,10 +182,6 @@ std::string answer_fields(const http::RequestHead& head) {
     text += '\n';
   }
   return text;
-}
-
-bool cache_control_has(const http::RequestHead& head, std::string_view directive) {
-  return listed_in(head, "cache-control", directive);
 }
 
 }  // namespace penstock::gateway

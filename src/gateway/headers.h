@@ -27,8 +27,8 @@ std::string_view credential_of(const http::RequestHead& head);
 // The session that a client says its question is of; empty: it does not say.
 std::string_view session_of(const http::RequestHead& head);
 
-// The first field that claims to be one of the gateway's own, of which there are none in requests:
-// a misspelt wish must not go unnoticed. Empty if there is none.
+// The first field that claims to be one of the gateway's own and is none: a misspelt wish must not
+// go unnoticed. Empty if there is none.
 std::string_view unknown_own_field(const http::RequestHead& head);
 
 // Everything end to end but credentials, what describes this connection, and what is ours.
@@ -37,8 +37,5 @@ std::vector<HeaderView> forwarded(const http::RequestHead& head);
 // Of the forwarded fields those that may change the answer: all that are not known to be neutral
 // (a client's name, languages, trace contexts). As text, in the order of their names.
 std::string answer_fields(const http::RequestHead& head);
-
-// Whether a request's Cache-Control, which may be given more than once, has this directive.
-bool cache_control_has(const http::RequestHead& head, std::string_view directive);
 
 }  // namespace penstock::gateway

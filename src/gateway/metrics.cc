@@ -22,15 +22,17 @@ std::string_view method_label(std::string_view method) {
   return "other";
 }
 
-observe::Counter cache_requests(observe::Shard& shard, const char* result) {
+observe::Counter cache_requests(observe::Shard& shard, const char* result,
+                                const char* level = "memory") {
   return shard.counter("penstock_cache_requests_total", "Questions put to the cache.",
-                       {{"level", "memory"}, {"result", result}});
+                       {{"level", level}, {"result", result}});
 }
 
-observe::Histogram cache_operation(observe::Shard& shard, const char* op) {
+observe::Histogram cache_operation(observe::Shard& shard, const char* op,
+                                   const char* level = "memory") {
   return shard.histogram("penstock_cache_operation_duration_seconds",
                          "Time of a look into the cache, or of keeping an answer.", observe::kFast,
-                         {{"level", "memory"}, {"op", op}});
+                         {{"level", level}, {"op", op}});
 }
 
 constexpr std::array<std::string_view, 5> kClasses = {"1xx", "2xx", "3xx", "4xx", "5xx"};
@@ -44,8 +46,8 @@ std::string_view label_of(Endpoint endpoint) {
 }
 
 std::string_view label_of(CacheResult result) {
-  constexpr std::array<std::string_view, kCacheResults> kNames = {"none", "hit", "miss",
-                                                                  "coalesced", "bypass"};
+  constexpr std::array<std::string_view, kCacheResults> kNames = {"none",      "hit",    "miss",
+                                                                  "coalesced", "bypass", "stale"};
   return kNames[static_cast<std::size_t>(result)];
 }
 
@@ -137,6 +139,7 @@ Metrics::Metrics(observe::Shard& shard)
                             "Requests that wait for their answer's end.", {})),
       cache_hits(cache_requests(shard, "hit")),
       cache_misses(cache_requests(shard, "miss")),
+      cache_stale(cache_requests(shard, "stale")),
       cache_bypasses(cache_requests(shard, "bypass")),
       coalesced(shard.counter("penstock_cache_coalesced_requests_total",
                               "Requests that shared an engine call under way.",
@@ -146,6 +149,9 @@ Metrics::Metrics(observe::Shard& shard)
                                  {{"level", "memory"}})),
       cache_get(cache_operation(shard, "get")),
       cache_set(cache_operation(shard, "set")),
+      redis{cache_requests(shard, "hit", "redis"),   cache_requests(shard, "miss", "redis"),
+            cache_requests(shard, "stale", "redis"), cache_requests(shard, "error", "redis"),
+            cache_operation(shard, "get", "redis"),  cache_operation(shard, "set", "redis")},
       shard_(shard) {
   for (std::size_t m = 0; m < kAuthMethods; ++m) {
     for (std::size_t r = 0; r < kAuthResults; ++r) {

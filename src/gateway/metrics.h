@@ -20,8 +20,8 @@ inline constexpr std::size_t kEndpoints = 5;
 std::string_view label_of(Endpoint endpoint);
 
 // What the cache had to do with an answer; also the first word of x-penstock-cache.
-enum class CacheResult : std::uint8_t { none, hit, miss, coalesced, bypass };
-inline constexpr std::size_t kCacheResults = 5;
+enum class CacheResult : std::uint8_t { none, hit, miss, coalesced, bypass, stale };
+inline constexpr std::size_t kCacheResults = 6;
 std::string_view label_of(CacheResult result);
 
 // How a call to an engine ended.
@@ -121,8 +121,12 @@ struct Metrics {
   void limited(std::optional<limit::What> refused, limit::What asked, Duration took);
 
   observe::Gauge in_flight;
-  observe::Counter cache_hits, cache_misses, cache_bypasses, coalesced, saved_tokens;
+  observe::Counter cache_hits, cache_misses, cache_stale, cache_bypasses, coalesced, saved_tokens;
   observe::Histogram cache_get, cache_set;
+  struct Redis {
+    observe::Counter hits, misses, stale, errors;
+    observe::Histogram get, set;
+  } redis;
 
  private:
   // The codes that the gateway answers with by itself; what an engine may say beside them is

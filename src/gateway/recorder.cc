@@ -82,9 +82,8 @@ void Recorder::close() {
   row.engine = engine;
   row.route = label_of(endpoint);
   row.status = status();
-  row.cache = cache == CacheResult::hit    ? "memory"
-              : cache == CacheResult::none ? ""
-                                           : label_of(cache);
+  const bool kept = cache == CacheResult::hit || cache == CacheResult::stale;
+  row.cache = kept ? level : cache == CacheResult::none ? std::string_view() : label_of(cache);
   row.duration_us = us(Clock::now() - begun_);
   row.engine_us = us(engine_wait_);
   if (first_byte != Time()) row.first_token_us = us(first_byte - begun_);

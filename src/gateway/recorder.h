@@ -40,9 +40,10 @@ class Recorder {
   Endpoint endpoint = Endpoint::other;
   bool stream = false;
   CacheResult cache = CacheResult::none;
-  std::string_view bypass_reason;  // a literal
-  std::string_view model;          // as it was asked for
-  std::string_view model_label;    // as configured
+  std::string_view bypass_reason;     // a literal
+  std::string_view level = "memory";  // of a hit, or of a stale answer; a literal
+  std::string_view model;             // as it was asked for
+  std::string_view model_label;       // as configured
   StandingPtr who;
   std::string_view engine;
   bool client_left = false;

@@ -6,6 +6,7 @@
 #include "gateway/call.h"
 #include "gateway/cors.h"
 #include "gateway/exchange.h"
+#include "gateway/keep.h"
 
 namespace penstock::gateway {
 namespace {
@@ -40,9 +41,14 @@ bool ends_stream(std::string_view piece) {
 void Gateway::send_entry(http::Reply& reply, const cache::Prepared& form,
                          std::string_view request_id, std::string_view origin,
                          const limit::Ticket& ticket, cache::EntryPtr entry, Time received,
-                         Time now) {
+                         Time now, std::string_view cache) {
   std::array<char, 64> text;
-  reply.prepared(form.head());
+  if (cache.empty()) {
+    reply.prepared(entry->status, form.head());
+  } else {
+    reply.prepared(entry->status, head_without_cache(form.head()));
+    reply.field("x-penstock-cache", cache);
+  }
   if (!origin.empty()) let_read(snapshot_->settings->listen.cors, origin, reply);
   reply.field("x-request-id", request_id);
   say_limits(reply, ticket);
@@ -66,6 +72,7 @@ void Gateway::begin_head(Exchange& x, const Answer& answer) {
   switch (x.recorder.cache) {
     case CacheResult::none: break;
     case CacheResult::hit:
+    case CacheResult::stale: reply.field("x-penstock-cache", cache_header(x.look)); break;
     case CacheResult::miss:
     case CacheResult::coalesced: reply.field("x-penstock-cache", label_of(x.recorder.cache)); break;
     case CacheResult::bypass: reply.field("x-penstock-cache", x.recorder.bypass_header()); break;

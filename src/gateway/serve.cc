@@ -24,8 +24,10 @@ Invalid kind_of(int status) {
 House::House(const settings::Settings& settings, observe::Registry& metrics, observe::Log& logs)
     : registry(metrics),
       log(logs),
-      cache({settings.cache.memory.size.count, settings.cache.memory.policy,
-             settings.cache.memory.max_entry.count}),
+      cache({.size = settings.cache.memory.size.count,
+             .policy = settings.cache.memory.policy,
+             .max_entry = settings.cache.memory.max_entry.count,
+             .trust = &trust}),
       flights(settings.cache.memory.max_entry.count),
       engines(metrics, logs),
       workers(static_cast<unsigned>(metrics.shards() - 1)),
@@ -41,6 +43,18 @@ House::House(const settings::Settings& settings, observe::Registry& metrics, obs
   metrics.watch(observe::Type::counter, "penstock_cache_evictions_total",
                 "Answers that made room for others.", {{"level", "memory"}, {"reason", "capacity"}},
                 [this] { return static_cast<double>(cache.stats().evictions); });
+  metrics.watch(observe::Type::counter, "penstock_cache_invalidations_total",
+                "Answers that were changed or purged elsewhere, as Redis told.",
+                {{"level", "memory"}},
+                [this] { return static_cast<double>(invalidations.load()); });
+}
+
+void House::forget_what_is_off(const settings::Features& configured) {
+  if (!caching.on(configured.caching)) {
+    cache.clear();
+  } else if (!redis_caching.on(configured.redis_caching)) {
+    cache.erase_if([](const cache::Entry& entry) { return entry.shared; });
+  }
 }
 
 Snapshot::Snapshot(std::shared_ptr<const settings::Settings> given, std::uint32_t number,
@@ -68,6 +82,19 @@ Snapshot::Snapshot(std::shared_ptr<const settings::Settings> given, std::uint32_
     }
   }
   set_limits(house);
+  set_cache_rules();
+}
+
+void Snapshot::set_cache_rules() {
+  for (const route::Table::Pair& pair : routes.pairs()) {
+    CacheRule rule{settings->cache.ttl.standard, settings->cache.answers};
+    for (const settings::ModelSettings& model : settings->models) {
+      if (model.name != pair.model) continue;
+      rule.ttl = model.cache.ttl.value_or(rule.ttl);
+      rule.answers = model.cache.answers.value_or(rule.answers);
+    }
+    cache_rules.push_back(rule);
+  }
 }
 
 void Snapshot::set_limits(House& house) {
@@ -119,11 +146,13 @@ Gateway::Gateway(Loop& loop, House& house, std::shared_ptr<const settings::Setti
   auto client = redis::Client::make(loop, *house.redis,
                                     redis::Metrics(house.registry.shard(loop.index())), house.log);
   if (client) redis_ = *std::move(client);
+  second_ = SecondLevel::make(loop, *house.redis, house);
 }
 
 Gateway::~Gateway() = default;
 
 void Gateway::load(std::shared_ptr<const settings::Settings> settings, std::uint32_t generation) {
+  house_.forget_what_is_off(settings->features);
   snapshot_ = std::make_shared<const Snapshot>(std::move(settings), generation, snapshot_.get(),
                                                loop_, house_);
 }
@@ -141,16 +170,18 @@ bool Gateway::answer_same_bytes(http::Request& request, http::Reply& reply) {
   const http::RequestHead& head = request.head;
   const Endpoint endpoint = endpoint_of(head.path);
   if (endpoint == Endpoint::models || endpoint == Endpoint::other) return false;
-  if (snapshot_->settings->cache.answers == settings::CacheAnswers::off) return false;
+  if (!house_.caching.on(snapshot_->settings->features.caching)) return false;
   // What a query or a field may change is decided where they are read.
   const Glance seen = glance(head);
   if (!seen.json || !seen.plain || !head.query.empty()) return false;
   const StandingPtr who = standing_of(seen.credential, *snapshot_, request.received);
   if (!who) return false;
   const Time looked = Clock::now();
+  // While Redis is away nobody can tell of a change, and nobody could have made one there.
+  const bool trusting = !second_level(*snapshot_) || !second_->client->available(request.received);
   std::optional<cache::BytesHit> hit =
       house_.cache.find_bytes(who->caller->cache_scope, static_cast<std::uint32_t>(endpoint),
-                              request.body, request.received);
+                              request.body, request.received, trusting);
   if (!hit || hit->tag.epoch != snapshot_->epoch()) return false;
   // Who may not, or not now, is told so where there is time for it.
   limit::Ticket ticket;
@@ -160,10 +191,10 @@ bool Gateway::answer_same_bytes(http::Request& request, http::Reply& reply) {
   const std::string_view id = request_id_of(seen.request_id, random_, own_id);
   const Time now = Clock::now();
   const cache::Entry& entry = *hit->entry;  // kept by the reply until it is sent
-  book_hit(*who, entry, request.received, now);
+  book_hit(*who, entry, store::Level::memory, request.received, now);
   count_question(*who, seen.session, hit->tag.user, hit->tag.text);
   send_entry(reply, prepared(entry, hit->form), id, seen.origin, ticket, std::move(hit->entry),
-             request.received, now);
+             request.received, now, {});
   metrics_.auth(snapshot_->anonymous ? AuthMethod::none : house_.method, AuthResult::success);
   metrics_.cache_get.observe(seconds(now - looked));
   metrics_.cache_hits.add();
@@ -171,7 +202,7 @@ bool Gateway::answer_same_bytes(http::Request& request, http::Reply& reply) {
   Settled settled;
   settled.endpoint = endpoint;
   settled.method = head.method;
-  settled.status = 200;
+  settled.status = entry.status;
   settled.stream = hit->form != cache::Form::plain;
   settled.cache = CacheResult::hit;
   settled.duration = settled.overhead = now - request.received;
@@ -202,10 +233,11 @@ void Gateway::book_stranger(Endpoint endpoint, int status, Duration took) {
 }
 
 // A kept answer is about to be given. It is summed, and has no row of its own.
-void Gateway::book_hit(const Standing& who, const cache::Entry& entry, Time received, Time now) {
+void Gateway::book_hit(const Standing& who, const cache::Entry& entry, store::Level level,
+                       Time received, Time now) {
   if (book_ == nullptr || entry.served == nullptr) return;
   // Its tokens are saved ones, and it costs nothing: what was paid is in the row of the call.
-  book_->hit({who.caller, entry.served, store::Level::memory, 200}, entry.usage, 0, now - received,
+  book_->hit({who.caller, entry.served, level, entry.status}, entry.usage, 0, now - received,
              std::chrono::system_clock::now());
 }
 
@@ -253,7 +285,7 @@ Task<void> Gateway::serve(http::Request& request, http::Reply& reply, Deadline& 
   Result<Answer, Refusal> answer = co_await this->answer(x);
   if (!answer) {
     send_refusal(x, answer.error());
-  } else if (x.entry) {
+  } else if (x.look.entry) {
     send_kept(x);
   } else {
     if (answer->status == 404) doubt_url(x, *answer);
@@ -263,20 +295,27 @@ Task<void> Gateway::serve(http::Request& request, http::Reply& reply, Deadline& 
 
 // An answer that the cache had under its meaning. From now on its very bytes are known too.
 void Gateway::send_kept(Exchange& x) {
-  const cache::Form form = form_for(x.question);
-  x.recorder.cache = CacheResult::hit;
+  const Look& look = x.look;
+  const cache::EntryPtr& entry = look.entry;
+  const cache::Form form = form_for(x.question, *entry);
+  const bool redis = look.level == store::Level::redis;
+  x.recorder.cache = look.stale ? CacheResult::stale : CacheResult::hit;
+  metrics_.saved_tokens.add(static_cast<double>(entry->usage.input + entry->usage.output));
+  if (redis) x.recorder.level = "redis";
   const Time now = Clock::now();
-  if (book_ != nullptr && x.entry->served != nullptr) {
-    book_hit(*x.who, *x.entry, x.request.received, now);
+  // Who asked for another pays for it, in a row of its own.
+  if (book_ != nullptr && entry->served != nullptr && !look.renewing) {
+    book_hit(*x.who, *entry, look.level, x.request.received, now);
     x.recorder.booked();
   }
-  send_entry(x.reply, prepared(*x.entry, form), x.recorder.request_id(),
-             x.request.head.find("origin"), x.recorder.bill->ticket, x.entry, x.request.received,
-             now);
+  const bool as_kept = !redis && !look.stale;
+  send_entry(x.reply, prepared(*entry, form), x.recorder.request_id(),
+             x.request.head.find("origin"), x.recorder.bill->ticket, entry, x.request.received, now,
+             as_kept ? std::string_view() : cache_header(look));
   if (glance(x.request.head).plain && x.request.head.query.empty()) {
     house_.cache.remember_bytes(x.who->caller->cache_scope,
                                 static_cast<std::uint32_t>(x.question.endpoint), x.request.body,
-                                x.entry, form, {x.with->epoch(), x.bytes.user, x.bytes.text});
+                                entry, form, {x.with->epoch(), x.bytes.user, x.bytes.text});
   }
 }
 

@@ -56,12 +56,17 @@ struct Order {
   observe::Histogram cache_set;
   std::string scope;  // whose the answer is
   BillPtr bill;       // of who asked first
+  Making making;
+  std::shared_ptr<SecondLevel> second;  // null: it is not kept there
+  Metrics::Redis redis;
+  bool anew = false;  // what is kept is not wanted
 };
 
 // Passes the engine's answer to the flight, and whole and good ones to the cache.
 Task<Result<void>> drive_to_end(Order& order, Deadline& deadline) {
   const settings::EngineSettings& engine = order.with->settings->engines[order.plan.engine];
   Question& question = order.own.question;
+  const Time asked = Clock::now();
   engine::Call call{question, order.plan.upstream_model, order.own.headers, order.own.request_id,
                     ask_usage(question, true)};
   Result<Answer> answer = co_await measured_call(order.with->engines[order.plan.engine], call,
@@ -69,6 +74,7 @@ Task<Result<void>> drive_to_end(Order& order, Deadline& deadline) {
                                                  false, deadline.at(), deadline);
   if (!answer) co_return std::move(answer).error();
 
+  order.making.begun = asked;
   Keeper keeper(order.with->settings->cache, question, *answer, order.scope);
   if (!answer->rest) answer->length = answer->body.size();
   order.flight->head({answer->status, answer->content_type, answer->headers, answer->length});
@@ -80,6 +86,7 @@ Task<Result<void>> drive_to_end(Order& order, Deadline& deadline) {
       Result<std::string_view> piece = co_await answer->rest->next(deadline);
       if (!piece) co_return std::move(piece).error();
       if (piece->empty()) break;
+      if (order.making.first == Time()) order.making.first = Clock::now();
       keeper.add(*piece);
       order.flight->append(std::string(*piece));
       Result<void> room = co_await order.flight->room(deadline);
@@ -91,10 +98,22 @@ Task<Result<void>> drive_to_end(Order& order, Deadline& deadline) {
   Random random;
   const Time now = Clock::now();
   const EngineMetrics& pair = *order.with->pairs[order.plan.metrics];
-  const Served* const served = pair.served[static_cast<std::size_t>(question.endpoint)];
-  if (auto entry = keeper.entry(order.key, order.plan.model, engine.name, served, now, random)) {
-    order.house.cache.store(std::move(entry));
-    order.cache_set.observe(seconds(Clock::now() - now));
+  order.making.model = order.plan.model;
+  order.making.engine = engine.name;
+  order.making.served = pair.served[static_cast<std::size_t>(question.endpoint)];
+  const std::uint64_t purge = order.making.purge;
+  const cache::EntryPtr entry = keeper.entry(order.key, std::move(order.making), now, random);
+  if (!entry) co_return Result<void>();
+  // What was purged while it was on its way is gone before it is there.
+  if (order.house.purges.covers({entry->key, entry->scope, entry->model, entry->tags}, purge)) {
+    co_return Result<void>();
+  }
+  order.house.cache.store(entry);
+  order.cache_set.observe(seconds(Clock::now() - now));
+  if (order.second) {
+    order.loop.spawn(put_in_redis(order.second, order.house, entry,
+                                  order.with->settings->cache.redis.compress_over.count,
+                                  order.redis.set, order.redis.errors, order.loop));
   }
   co_return Result<void>();
 }
@@ -125,20 +144,58 @@ bool leader_failed(const Result<cache::Flight::Head>& head) {
 cache::FlightTable::Joined Gateway::join(Exchange& x, cache::Flight* failed) {
   cache::FlightTable& flights = house_.flights;
   cache::FlightTable::Joined joined = failed != nullptr ? flights.succeed(*failed, loop_)
-                                      : x.settings().cache.coalesce ? flights.join(x.key, loop_)
-                                                                    : flights.alone(x.key, loop_);
-  if (joined.leader) {
-    const std::vector<HeaderView> headers = forwarded(x.request.head);
-    auto order = std::unique_ptr<Order>(
-        new Order{house_, loop_, x.with, x.plan, x.key, x.version,
-                  OwnQuestion(x.question, headers, x.recorder.request_id()), joined.flight,
-                  metrics_.cache_set, x.who->caller->cache_scope, x.recorder.bill});
-    x.recorder.bill->call_begins(x.settings().engines[x.plan.engine].price,
-                                 x.with->pairs[x.plan.metrics]->cost,
-                                 tokens_about(x.question.body));
-    loop_.spawn(drive(std::move(order)));
-  }
+                                      : x.settings().cache.coalesce
+                                          ? flights.join(x.look.key, loop_)
+                                          : flights.alone(x.look.key, loop_);
+  if (joined.leader) lead(x, joined.flight);
   return joined;
+}
+
+// The call of a flight begins. Who asked first pays for it.
+void Gateway::lead(Exchange& x, const cache::FlightPtr& flight) {
+  const std::vector<HeaderView> headers = forwarded(x.request.head);
+  auto order =
+      std::unique_ptr<Order>(new Order{house_,
+                                       loop_,
+                                       x.with,
+                                       x.plan,
+                                       x.look.key,
+                                       x.look.version,
+                                       OwnQuestion(x.question, headers, x.recorder.request_id()),
+                                       flight,
+                                       metrics_.cache_set,
+                                       x.who->caller->cache_scope,
+                                       x.recorder.bill,
+                                       {},
+                                       second_level(*x.with) ? second_ : nullptr,
+                                       metrics_.redis});
+  order->making.tags = x.look.wishes.tags;
+  order->making.purge = x.look.purge;
+  order->making.ttl = x.with->cache_rules[x.plan.metrics].ttl;
+  x.recorder.bill->call_begins(x.settings().engines[x.plan.engine].price,
+                               x.with->pairs[x.plan.metrics]->cost, tokens_about(x.question.body));
+  loop_.spawn(drive(std::move(order)));
+}
+
+// Asks for what takes the place of an answer that is given meanwhile, unless somebody does already.
+void Gateway::renew(Exchange& x) {
+  const cache::FlightPtr flight = house_.flights.begin(x.look.key);
+  if (!flight) return;
+  x.look.renewing = true;
+  x.look.purge = house_.purges.known();
+  lead(x, flight);
+}
+
+// Whether an answer past its time is better than what came.
+bool Gateway::fall_back(Exchange& x, const Result<Answer, Refusal>& answer) {
+  const int status = answer ? answer->status : answer.error().status;
+  if (status < 500 && status != 429) return false;
+  const cache::EntryPtr entry = with_form(x.look.fallback, form_for(x.question, *x.look.fallback));
+  if (!entry) return false;
+  x.look.entry = entry;
+  x.look.level = store::Level::memory;
+  x.look.stale = true;
+  return true;
 }
 
 // Whoever asks first sends the question on; all who ask meanwhile read the same answer from its

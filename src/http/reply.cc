@@ -69,8 +69,8 @@ void Reply::status(int code) {
   text += "\r\n";
 }
 
-void Reply::prepared(std::string_view head) {
-  status_ = 200;
+void Reply::prepared(int status, std::string_view head) {
+  status_ = status;
   begun_ = true;
   out() += head;
 }

@@ -66,7 +66,7 @@ class Reply {
   // Begins the head.
   void status(int code);
   // Begins the head with one made ready before: a status line and fields, each with its CR LF.
-  void prepared(std::string_view head);
+  void prepared(int status, std::string_view head);
   // REQUIRES: no CR or LF in either; the caller vouches for it.
   void field(std::string_view name, std::string_view value);
   // Ends the answer. `finish` adds Content-Length and the fields of the connection; so does

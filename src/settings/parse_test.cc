@@ -84,8 +84,12 @@ models:
 cache:
   answers: safe
   memory: {size: 256MiB, policy: s3fifo, max_entry: 4MiB}
-  ttl: {default: 1h, jitter: 10%}
+  redis: {tracking: true, compress_over: 1KiB}
+  ttl: {default: 1h, jitter: 10%, negative: 0s}
+  stale: {while_revalidate: 1m, if_error: 1h}
+  early_refresh: 1.0
   coalesce: true
+features: {caching: true, redis_caching: true}
 auth:
   mode: none
   allow_anonymous: false
@@ -161,14 +165,19 @@ engines:
                 tokens: 19, errors: 20%, stalls: 21%, disconnects: 22%, rate_limited: 23%,
                 slots: 24, queue: 25}
 models:
-  - {name: big, engines: [gpu], upstream_name: meta/Big, aliases: [large, huge]}
+  - {name: big, engines: [gpu], upstream_name: meta/Big, aliases: [large, huge],
+     cache: {ttl: 33s, answers: off}}
   - {name: "*", engines: [fake]}
 ejection: {consecutive: 19}
 cache:
   answers: all
   memory: {size: 2MiB, policy: lru, max_entry: 1MiB}
-  ttl: {default: 2h, jitter: 26%}
+  redis: {tracking: false, compress_over: 32KiB}
+  ttl: {default: 2h, jitter: 26%, negative: 28s}
+  stale: {while_revalidate: 29s, if_error: 30s}
+  early_refresh: 3.1
   coalesce: false
+features: {caching: false, redis_caching: false}
 auth: {mode: none, allow_anonymous: true}
 metrics: {path: /m, max_label_values: 27}
 logging: {level: debug, format: json, access: all}
@@ -196,14 +205,22 @@ logging: {level: debug, format: json, access: all}
             (EngineSettings::Simulated{15, 16ms, 1.7, 18, 19, 0.2, 0.21, 0.22, 0.23, 24, 25}));
   EXPECT_EQ(s.ejection, Ejection{19});
   ASSERT_EQ(s.models.size(), 2u);
-  EXPECT_EQ(s.models[0], (ModelSettings{"big", {"gpu"}, "meta/Big", {"large", "huge"}}));
+  EXPECT_EQ(
+      s.models[0],
+      (ModelSettings{"big", {"gpu"}, "meta/Big", {"large", "huge"}, {33s, CacheAnswers::off}}));
   EXPECT_EQ(s.models[1].name, "*");
-  EXPECT_EQ(s.cache, (Cache{CacheAnswers::all,
-                            {mib(2), CachePolicy::lru, mib(1)},
-                            {2h, 0.26},
-                            false,
-                            Scope::tenant,
-                            {}}));
+  Cache::Redis redis;
+  redis.tracking = false;
+  redis.compress_over = kib(32);
+  EXPECT_EQ(s.cache, (Cache{.answers = CacheAnswers::all,
+                            .memory = {mib(2), CachePolicy::lru, mib(1)},
+                            .ttl = {2h, 0.26, 28s},
+                            .stale = {29s, 30s},
+                            .early_refresh = 3.1,
+                            .coalesce = false,
+                            .scope = Scope::tenant,
+                            .redis = redis}));
+  EXPECT_EQ(s.features, (Features{false, false}));
   EXPECT_TRUE(s.auth.allow_anonymous);
   EXPECT_EQ(s.metrics, (Metrics{"/m", 27}));
   EXPECT_EQ(s.logging, (Logging{LogLevel::debug, LogFormat::json, AccessLog::all}));
@@ -392,7 +409,7 @@ TEST(Parse, EveryKeyToComeIsRefusedByNameWhateverItsValue) {
         << yaml;
     ++refused;
   }
-  EXPECT_GT(refused, 40u);
+  EXPECT_GT(refused, 30u);
   EXPECT_THAT(problems_of("listen: {http2: true}"),
               ElementsAre("f:1:10: listen.http2: not in this version: HTTP/2 is still to come"));
 }

@@ -50,8 +50,9 @@ With a file or without; they win over the file, and are read again at a reload.
 
 | given | means |
 |---|---|
-| `CACHING_ENABLED=false` | `cache.answers: off` |
-| `PERFORMANCE_OPTIMIZATION_ENABLED`, `REDIS_CACHING_ENABLED`, `PROMETHEUS_METRICS_ENABLED`, `OPENTELEMETRY_TRACING_ENABLED` | not in this version: a warning, unless it is `true` |
+| `CACHING_ENABLED=false` | `features.caching: false` |
+| `REDIS_CACHING_ENABLED=false` | `features.redis_caching: false` |
+| `PERFORMANCE_OPTIMIZATION_ENABLED`, `PROMETHEUS_METRICS_ENABLED`, `OPENTELEMETRY_TRACING_ENABLED` | not in this version: a warning, unless it is `true` |
 )";
 
 std::string_view short_name(Type type) {

@@ -146,12 +146,26 @@ struct EngineSettings {
   friend bool operator==(const EngineSettings&, const EngineSettings&) = default;
 };
 
+enum class CacheAnswers : std::uint8_t { safe, all, off };
+
 struct ModelSettings {
   std::string name;                  // "*": every name that no other model has
   std::vector<std::string> engines;  // exactly one in this version: the name of an engine
   std::string upstream_name;         // what the engine calls it; empty: the same
   std::vector<std::string> aliases;
+  struct OwnCache {
+    std::optional<Duration> ttl;          // none: cache.ttl.default
+    std::optional<CacheAnswers> answers;  // none: cache.answers
+    friend bool operator==(const OwnCache&, const OwnCache&) = default;
+  } cache = {};
   friend bool operator==(const ModelSettings&, const ModelSettings&) = default;
+};
+
+// The rollback switches.
+struct Features {
+  bool caching = true;        // every level
+  bool redis_caching = true;  // what the cache reads and writes there
+  friend bool operator==(const Features&, const Features&) = default;
 };
 
 // When calls that fail make an engine suspect.
@@ -160,7 +174,6 @@ struct Ejection {
   friend bool operator==(const Ejection&, const Ejection&) = default;
 };
 
-enum class CacheAnswers : std::uint8_t { safe, all, off };
 enum class Scope : std::uint8_t { key, tenant, shared };  // whose answers may be given to whom
 enum class CachePolicy : std::uint8_t { lru, s3fifo };
 
@@ -175,18 +188,26 @@ struct Cache {
   struct Ttl {
     Duration standard = 1h;  // `ttl.default` in the file
     double jitter = 0.1;     // a share of it, 0 to 1
+    Duration negative{};     // of an engine's refusals of a question
     friend bool operator==(const Ttl&, const Ttl&) = default;
   } ttl;
+  struct Stale {  // how long past their time answers are given
+    Duration while_revalidate = 1min;
+    Duration if_error = 1h;
+    friend bool operator==(const Stale&, const Stale&) = default;
+  } stale;
+  double early_refresh = 1;  // XFetch's beta; 0: off
   bool coalesce = true;
   Scope scope = Scope::tenant;
-  // Shared by nodes. In this version limits and changes of keys go through it, and no answers.
-  struct Redis {
+  struct Redis {                    // shared by nodes: answers, limits, changes of keys
     std::vector<std::string> urls;  // at most one in this version
     std::string username;
     std::string password;
     std::string ca;
     std::uint32_t connections = 2;  // a worker
     Duration timeout = 50ms;        // of all that one request waits for
+    bool tracking = true;           // other nodes' changes reach this node's memory
+    Bytes compress_over = kib(1);
     friend bool operator==(const Redis&, const Redis&) = default;
   } redis;
   friend bool operator==(const Cache&, const Cache&) = default;
@@ -296,6 +317,7 @@ struct Memory {
 struct Settings {
   Listen listen;
   Admin admin;
+  Features features;
   std::vector<EngineSettings> engines;  // at least one, once parsed; names are unique
   std::vector<ModelSettings> models;    // at least one, once parsed; "*" at most once
   Ejection ejection;

@@ -11,16 +11,22 @@
 namespace penstock::settings {
 namespace {
 
-constexpr const char* kCaching = "CACHING_ENABLED";
+struct Switch {
+  const char* name;
+  bool Features::*feature;
+};
+constexpr std::array<Switch, 2> kSwitches = {{
+    {"CACHING_ENABLED", &Features::caching},
+    {"REDIS_CACHING_ENABLED", &Features::redis_caching},
+}};
 
 struct Ignored {
   const char* name;
   std::string_view instead;
 };
-constexpr std::array<Ignored, 4> kIgnored = {{
+constexpr std::array<Ignored, 3> kIgnored = {{
     {"PERFORMANCE_OPTIMIZATION_ENABLED",
      "ignored; `cache.coalesce: false` stops equal questions from sharing a call"},
-    {"REDIS_CACHING_ENABLED", "there is no Redis level to turn off"},
     {"PROMETHEUS_METRICS_ENABLED", "ignored; the metrics stay on the admin listener"},
     {"OPENTELEMETRY_TRACING_ENABLED", "there is no tracing to turn off"},
 }};
@@ -38,17 +44,19 @@ std::optional<std::string> given(const Environment& environment, const char* nam
 }  // namespace
 
 void apply_switches(const Environment& environment, Settings& settings, Problems& problems) {
-  const std::optional<std::string> value = given(environment, kCaching);
-  if (!value) return;
-  const Result<bool, Fault> on = parse_boolean(*value);
-  if (!on) {
-    Problem problem;
-    problem.file = kCaching;
-    problem.message = fmt::format("cannot be {}", shown(*value));
-    problem.expected = "true or false";
-    problems.push_back(std::move(problem));
-  } else if (!*on) {
-    settings.cache.answers = CacheAnswers::off;
+  for (const Switch& one : kSwitches) {
+    const std::optional<std::string> value = given(environment, one.name);
+    if (!value) continue;
+    const Result<bool, Fault> on = parse_boolean(*value);
+    if (!on) {
+      Problem problem;
+      problem.file = one.name;
+      problem.message = fmt::format("cannot be {}", shown(*value));
+      problem.expected = "true or false";
+      problems.push_back(std::move(problem));
+    } else {
+      settings.features.*one.feature = *on;
+    }
   }
 }
 

@@ -17,16 +17,27 @@ TEST(Switches, TurnTheCacheOffWhateverTheFileSays) {
   for (const char* value : {"false", "False"}) {
     const auto parsed = parse(kFile, "f", variables({{"CACHING_ENABLED", value}}));
     ASSERT_TRUE(parsed);
-    EXPECT_EQ((*parsed)->cache.answers, CacheAnswers::off);
+    EXPECT_FALSE((*parsed)->features.caching);
     const auto embedded = embedded_defaults({}, variables({{"CACHING_ENABLED", value}}));
     ASSERT_TRUE(embedded);
-    EXPECT_EQ(embedded->settings->cache.answers, CacheAnswers::off);
+    EXPECT_FALSE(embedded->settings->features.caching);
   }
   for (const char* value : {"true", ""}) {
     const auto parsed = parse(kFile, "f", variables({{"CACHING_ENABLED", value}}));
     ASSERT_TRUE(parsed);
-    EXPECT_EQ((*parsed)->cache.answers, CacheAnswers::all);
+    EXPECT_TRUE((*parsed)->features.caching);
   }
+}
+
+TEST(Switches, WinOverTheFileBothWays) {
+  constexpr std::string_view kOff = "features: {caching: false, redis_caching: false}\n";
+  const auto as_written = parse(kOff, "f", variables());
+  ASSERT_TRUE(as_written);
+  EXPECT_FALSE((*as_written)->features.redis_caching);
+  const auto on = parse(kOff, "f", variables({{"REDIS_CACHING_ENABLED", "true"}}));
+  ASSERT_TRUE(on);
+  EXPECT_TRUE((*on)->features.redis_caching);
+  EXPECT_FALSE((*on)->features.caching);
 }
 
 TEST(Switches, AreRefusedWhereTheySayNeither) {
@@ -40,20 +51,19 @@ TEST(Switches, AreRefusedWhereTheySayNeither) {
 TEST(Switches, ThatThisVersionDoesNotHaveAreNamed) {
   EXPECT_THAT(switch_warnings(variables()), ElementsAre());
   EXPECT_THAT(switch_warnings(variables(
-                  {{"PROMETHEUS_METRICS_ENABLED", "true"}, {"REDIS_CACHING_ENABLED", ""}})),
+                  {{"PROMETHEUS_METRICS_ENABLED", "true"}, {"OPENTELEMETRY_TRACING_ENABLED", ""}})),
               ElementsAre());
   const Environment all = variables({{"PERFORMANCE_OPTIMIZATION_ENABLED", "false"},
                                      {"CACHING_ENABLED", "false"},
                                      {"REDIS_CACHING_ENABLED", "FALSE"},
                                      {"PROMETHEUS_METRICS_ENABLED", "0"},
                                      {"OPENTELEMETRY_TRACING_ENABLED", "false"}});
-  EXPECT_THAT(
-      switch_warnings(all),
-      ElementsAre(HasSubstr("`cache.coalesce: false`"), HasSubstr("REDIS_CACHING_ENABLED is set"),
-                  HasSubstr("the metrics stay"), HasSubstr("no tracing")));
+  EXPECT_THAT(switch_warnings(all),
+              ElementsAre(HasSubstr("`cache.coalesce: false`"), HasSubstr("the metrics stay"),
+                          HasSubstr("no tracing")));
   const auto embedded = embedded_defaults({}, all);
   ASSERT_TRUE(embedded);
-  EXPECT_EQ(embedded->warnings.size(), 4u);
+  EXPECT_EQ(embedded->warnings.size(), 3u);
 }
 
 }  // namespace

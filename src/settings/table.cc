@@ -310,6 +310,10 @@ void put(const Key& key, void* object, Value value) {
                    const auto* bytes = std::get_if<Bytes>(&value);
                    *f = bytes != nullptr ? std::optional(*bytes) : std::nullopt;
                  },
+                 [&](std::optional<Duration>* f) {
+                   const auto* time = std::get_if<Duration>(&value);
+                   *f = time != nullptr ? std::optional(*time) : std::nullopt;
+                 },
                  [&](std::optional<Rate>* f) {
                    const auto* rate = std::get_if<Rate>(&value);
                    *f = rate != nullptr ? std::optional(*rate) : std::nullopt;
@@ -362,6 +366,9 @@ std::string written(const Key& key, const void* object, bool hide) {
                           return *f ? to_text(**f) : std::string(key.special);
                         },
                         [&](const std::optional<Bytes>* f) {
+                          return *f ? to_text(**f) : std::string(key.special);
+                        },
+                        [&](const std::optional<Duration>* f) {
                           return *f ? to_text(**f) : std::string(key.special);
                         },
                         [&](const std::optional<Rate>* f) {

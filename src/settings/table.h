@@ -64,10 +64,11 @@ struct Choice {  // an enumeration, as its value's number; kNotChosen where it m
   std::uint8_t (*get)(const void* field);
   void (*put)(void* field, std::uint8_t value);
 };
-using Field = std::variant<bool*, std::uint32_t*, std::uint64_t*, std::optional<std::uint32_t>*,
-                           std::optional<double>*, std::optional<Rate>*, std::optional<Bytes>*,
-                           double*, Bytes*, Duration*, Address*, std::string*,
-                           std::vector<std::string>*, std::vector<NamedValue>*, Choice>;
+using Field =
+    std::variant<bool*, std::uint32_t*, std::uint64_t*, std::optional<std::uint32_t>*,
+                 std::optional<double>*, std::optional<Rate>*, std::optional<Bytes>*,
+                 std::optional<Duration>*, double*, Bytes*, Duration*, Address*, std::string*,
+                 std::vector<std::string>*, std::vector<NamedValue>*, Choice>;
 using Access = Field (*)(void* object);
 
 // `at<Settings>([](auto& s) { return &s.listen.address; })`

@@ -4,6 +4,7 @@
 namespace penstock::settings {
 namespace {
 
+constexpr std::string_view kSwitch = "this switch is still to come";
 constexpr std::string_view kHttp2 = "HTTP/2 is still to come";
 constexpr std::string_view kTls = "TLS for clients is still to come: let a proxy end it";
 
@@ -214,35 +215,40 @@ std::vector<Key> edge_keys() {
        .help = "CPU and heap profiles under /debug/pprof."},
 
       {.path = "features",
-       .later = "the rollback switches are still to come",
        .help = "The rollback switches; the environment wins over the file, the admin API over "
                "both."},
       {.path = "features.performance_optimization",
        .type = Type::boolean,
        .standard = "true",
+       .later = kSwitch,
        .help = "PERFORMANCE_OPTIMIZATION_ENABLED: compression, coalescing, micro-batching, "
                "hedging, adaptive limits, early refresh, warming, push."},
       {.path = "features.caching",
        .type = Type::boolean,
        .standard = "true",
-       .help = "CACHING_ENABLED: every level, stale and semantic included."},
+       .help = "CACHING_ENABLED: every level, stale and semantic included.",
+       .field = at<Settings>([](auto& s) { return &s.features.caching; })},
       {.path = "features.redis_caching",
        .type = Type::boolean,
        .standard = "true",
        .help = "REDIS_CACHING_ENABLED: Redis reads, writes and leases of the cache; what came "
-               "from it leaves memory too; shared limits stay."},
+               "from it leaves memory too; shared limits stay.",
+       .field = at<Settings>([](auto& s) { return &s.features.redis_caching; })},
       {.path = "features.prometheus_metrics",
        .type = Type::boolean,
        .standard = "true",
+       .later = kSwitch,
        .help = "PROMETHEUS_METRICS_ENABLED: exposition, histograms, exemplars; the counters that "
                "steer stay."},
       {.path = "features.opentelemetry_tracing",
        .type = Type::boolean,
        .standard = "true",
+       .later = kSwitch,
        .help = "OPENTELEMETRY_TRACING_ENABLED: spans, propagation of our own, export."},
       {.path = "features.guard",
        .type = Type::boolean,
        .standard = "false",
+       .later = kSwitch,
        .help = "A switch that was turned on and breaks a budget is turned off again by itself, "
                "and says so."},
   };

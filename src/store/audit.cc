@@ -13,6 +13,13 @@ constexpr Statement kList = {
     "(time_us < $1 OR id < $2) ORDER BY time_us DESC, id DESC LIMIT $3",
     {},
     true};
+constexpr Statement kWrite = {"write_audit",
+                              "INSERT INTO audit (id, time_us, who, action, object, detail, node) "
+                              "VALUES ($1, $2, $3, $4, $5, "
+                              "$6, $7) ON CONFLICT DO NOTHING",
+                              {},
+                              false,
+                              true};
 constexpr Statement kKeepSecret = {
     "keep_secret",
     "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING",
@@ -44,6 +51,13 @@ Task<Result<std::vector<Note>>> list_audit(Database& database, std::int64_t befo
   co_return notes;
 }
 
+Task<Result<void>> write_note(Database& database, Note note, Deadline& deadline) {
+  Values values = values_of(note);
+  Result<Rows> written = co_await database.write(kWrite, std::move(values), nullptr, deadline);
+  if (!written) co_return written.error();
+  co_return Result<void>();
+}
+
 Task<Result<std::string>> kept_secret(Database& database, std::string name, std::string fresh,
                                       Deadline& deadline) {
   Values ask = {name};
@@ -64,7 +78,7 @@ Task<Result<std::string>> kept_secret(Database& database, std::string name, std:
 }
 
 Part audit_statements() {
-  static constexpr std::array kAll = {&kList, &kKeepSecret, &kSecret, &kNextChange};
+  static constexpr std::array kAll = {&kList, &kWrite, &kKeepSecret, &kSecret, &kNextChange};
   return kAll;
 }
 

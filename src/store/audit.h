@@ -26,6 +26,9 @@ Task<Result<std::vector<Note>>> list_audit(Database& database, std::int64_t befo
                                            std::string before_id, std::int64_t limit,
                                            Deadline& deadline);
 
+// Of a change that is not one of the database.
+Task<Result<void>> write_note(Database& database, Note note, Deadline& deadline);
+
 // The first seven values of the statements that write a note.
 Values values_of(const Note& note);
 

@@ -239,6 +239,7 @@ class Clients(Scenario):
             error = self.look(gateway.get(CHAT), "method_not_allowed")
             self.assertIn("POST", error["message"])
             self.look(gateway.ask(model="m"), "engine_unavailable")
+            self.look(gateway.ask(model="m", headers={"cache-control": "only-if-cached"}, temperature=0), "not_cached")
             self.admin(gateway)
             for wire in late:
                 self.look(wire.answer(), "request_timeout")
@@ -793,7 +794,7 @@ class WhileItRuns(Scenario):
         ended = []
         for args, variables in (
                 (("--engine", "http://127.0.0.1:1/v1"),
-                 {"OPENAI_API_KEY": KEY, "ANTHROPIC_API_KEY": KEY, "REDIS_CACHING_ENABLED": "false"}),
+                 {"OPENAI_API_KEY": KEY, "ANTHROPIC_API_KEY": KEY, "PROMETHEUS_METRICS_ENABLED": "false"}),
                 ((), {"OPENAI_BASE_URL": "http://127.0.0.1:1/v1"}),
                 ((), {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": "http://127.0.0.1:8080/v1"})):
             # It cannot start, which is as well.

@@ -1,0 +1,211 @@
+// Whether an answer is known: in memory, in Redis, and of what age it may be.
+
+#include "gateway/look.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include "exchange/refusals.h"
+#include "gateway/exchange.h"
+#include "gateway/headers.h"
+#include "gateway/keep.h"
+
+namespace penstock::gateway {
+namespace {
+
+std::string_view trimmed(std::string_view text) {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+  return text;
+}
+
+// The items of a list, which commas part; quoted commas are in no directive that we read.
+template <class Use>
+void each(std::string_view list, const Use& use) {
+  while (!list.empty()) {
+    const std::size_t end = std::min(list.find(','), list.size());
+    if (const std::string_view item = trimmed(list.substr(0, end)); !item.empty()) use(item);
+    list.remove_prefix(std::min(end + 1, list.size()));
+  }
+}
+
+void read_directive(std::string_view item, Wishes& wishes) {
+  const std::size_t equals = item.find('=');
+  const std::string_view name = trimmed(item.substr(0, equals));
+  const auto is = [&](std::string_view other) {
+    return name.size() == other.size() &&
+           std::equal(name.begin(), name.end(), other.begin(), [](char a, char b) {
+             return (a >= 'A' && a <= 'Z' ? static_cast<char>(a - 'A' + 'a') : a) == b;
+           });
+  };
+  if (is("no-store")) wishes.no_store = true;
+  if (is("no-cache")) wishes.no_cache = true;
+  if (is("only-if-cached")) wishes.only_if_cached = true;
+  if (!is("max-age") || equals == item.npos) return;
+  std::string_view text = trimmed(item.substr(equals + 1));
+  if (text.size() >= 2 && text.front() == '"' && text.back() == '"') {
+    text = text.substr(1, text.size() - 2);
+  }
+  std::int64_t seconds = 0;
+  const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  // What is too large to be read is no bound; what is no number means the least (RFC 9111 4.2.1).
+  if (ec == std::errc::result_out_of_range && !text.starts_with('-')) return;
+  if (ec != std::errc{} || end != text.data() + text.size()) seconds = 0;
+  constexpr std::int64_t kLongest = std::int64_t{400} * 24 * 3600;
+  wishes.max_age = std::chrono::seconds(std::clamp<std::int64_t>(seconds, 0, kLongest));
+}
+
+std::optional<Refusal> read_tags(std::string_view list, Wishes& wishes) {
+  std::optional<Refusal> refused;
+  each(list, [&](std::string_view tag) {
+    const bool visible =
+        std::all_of(tag.begin(), tag.end(), [](char c) { return c > ' ' && c <= '~'; });
+    if (tag.size() > cache::kMostTagBytes || !visible || wishes.tags.size() >= cache::kMostTags) {
+      refused = refusal(Reason::invalid_value,
+                        "x-penstock-cache-tags takes up to 16 tags of up to 128 visible ASCII "
+                        "characters, with commas between them.",
+                        std::string(kTagsField));
+      return;
+    }
+    if (std::find(wishes.tags.begin(), wishes.tags.end(), tag) == wishes.tags.end()) {
+      wishes.tags.emplace_back(tag);
+    }
+  });
+  return refused;
+}
+
+}  // namespace
+
+Result<Wishes, Refusal> wishes_of(const http::RequestHead& head) {
+  Wishes wishes;
+  for (const http::Field& field : head.fields) {
+    if (field.name == "cache-control") {
+      each(field.value, [&](std::string_view item) { read_directive(item, wishes); });
+    } else if (field.name == kTagsField) {
+      if (auto refused = read_tags(field.value, wishes)) return *std::move(refused);
+    } else if (field.name == kReplayField) {
+      if (field.value != "paced" && field.value != "instant") {
+        return refusal(Reason::invalid_value, "x-penstock-replay can be paced or instant.",
+                       std::string(kReplayField));
+      }
+      wishes.paced = field.value == "paced";
+    }
+  }
+  return wishes;
+}
+
+std::string_view cache_header(const Look& look) {
+  if (look.level == store::Level::redis) {
+    return look.stale ? "stale; level=redis" : "hit; level=redis";
+  }
+  return look.stale ? "stale; level=memory" : "hit; level=memory";
+}
+
+// Whether the answer may come from the cache and go there; if not, the recorder knows why.
+bool Gateway::may_be_cached(Exchange& x) {
+  const Question& question = x.question;
+  const auto bypass = [&](std::string_view reason) {
+    x.recorder.cache = CacheResult::bypass;
+    x.recorder.bypass_reason = reason;
+    metrics_.cache_bypasses.add();
+    say_why_not(x, reason);
+    return false;
+  };
+  if (question.endpoint == Endpoint::other) {
+    x.recorder.cache = CacheResult::none;
+    return false;
+  }
+  const settings::CacheAnswers answers = x.with->cache_rules[x.plan.metrics].answers;
+  if (!house_.caching.on(x.settings().features.caching)) return bypass("off");
+  if (answers == settings::CacheAnswers::off) return bypass("off");
+  if (question.stored || x.look.wishes.no_store) return bypass("no-store");
+  if (question.body.size() > kCachedQuestion) return bypass("size");
+  const bool documents =
+      x.settings().engines[x.plan.engine].kind == settings::EngineKind::documents;
+  if (!question.repeatable && !documents && answers != settings::CacheAnswers::all) {
+    return bypass("sampled");
+  }
+  x.recorder.cache = CacheResult::miss;
+  return true;
+}
+
+// Once a model and reason: an operator who wonders about the hit ratio finds it.
+void Gateway::say_why_not(const Exchange& x, std::string_view reason) {
+  if (reason == "no-store") return;  // the client's own wish
+  const std::string_view model = x.recorder.model_label;
+  if (!house_.reasons.first(model, reason)) return;
+  house_.log.info("answers are not cached", {{"model", model}, {"reason", reason}});
+}
+
+void Gateway::make_key(Exchange& x) {
+  // What answers: the engine as it is configured, the model, the version of what it knows; and what
+  // is asked beside the body.
+  const http::RequestHead& head = x.request.head;
+  std::string answers = x.with->identities[x.plan.engine];
+  answers += x.plan.model;
+  answers += '\n';
+  answers += x.plan.upstream_model;
+  answers += '\n';
+  x.look.version = x.engine().version();
+  answers += std::to_string(x.look.version);
+  answers += '\n';
+  answers += head.query;
+  answers += '\n';
+  answers += answer_fields(head);
+  x.look.purge = house_.purges.known();
+  x.look.key =
+      keys_.make(x.who->caller->cache_scope, x.question.endpoint, answers, x.question.canonical);
+}
+
+// The first level. `x.look.entry` is what is given; what is there, and what nobody vouches for, is
+// returned.
+cache::EntryPtr Gateway::look_in_memory(Exchange& x) {
+  Look& look = x.look;
+  make_key(x);
+  look.passed_by = look.wishes.no_cache || look.wishes.max_age == Duration::zero();
+  if (look.passed_by) {
+    metrics_.cache_misses.add();
+    return nullptr;
+  }
+  const Time looked = Clock::now();
+  const cache::EntryPtr found =
+      house_.cache.find(look.key, x.who->caller->cache_scope, x.request.received);
+  metrics_.cache_get.observe(seconds(Clock::now() - looked));
+  const bool doubted = found && second_level(*x.with) && !house_.trust.in(*found);
+  if (found && !doubted) take(x, found);
+  if (!look.entry) {
+    metrics_.cache_misses.add();
+    return doubted ? found : nullptr;
+  }
+  (look.stale ? metrics_.cache_stale : metrics_.cache_hits).add();
+  return nullptr;
+}
+
+// Whether an answer of its age may be given now, and whether it is time for another.
+void Gateway::take(Exchange& x, const cache::EntryPtr& found) {
+  Look& look = x.look;
+  const Time now = x.request.received;
+  const settings::Cache::Stale& stale = x.settings().cache.stale;
+  if (look.wishes.max_age && now - found->stored > *look.wishes.max_age) return;
+  const bool fresh = now < found->expires;
+  if (!fresh && now >= found->expires + stale.while_revalidate) {
+    if (now < found->expires + stale.if_error) look.fallback = found;
+    return;
+  }
+  // The form that is wanted may be made of another, once.
+  look.entry = with_form(found, form_for(x.question, *found));
+  if (!look.entry) return;
+  if (look.entry != found) house_.cache.store(look.entry);
+  look.stale = !fresh;
+  look.renew = !fresh || early(*found, now, x.settings().cache.early_refresh);
+}
+
+// XFetch (Vattani et al., "Optimal probabilistic cache stampede prevention", VLDB 2015).
+bool Gateway::early(const cache::Entry& entry, Time now, double beta) {
+  if (now < entry.early) return false;
+  const double ahead = -seconds(entry.made) * beta * std::log(1.0 - random_.unit());
+  return seconds(entry.expires - now) <= ahead;
+}
+
+}  // namespace penstock::gateway

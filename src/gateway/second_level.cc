@@ -1,0 +1,136 @@
+// The second level of the cache: what other nodes have asked before, and what they will.
+
+#include "gateway/second_level.h"
+
+#include "gateway/exchange.h"
+#include "gateway/keep.h"
+
+namespace penstock::gateway {
+namespace {
+
+constexpr Duration kPut = 1s;  // nobody waits for it
+
+}  // namespace
+
+std::shared_ptr<SecondLevel> SecondLevel::make(Loop& loop, const redis::Options& options,
+                                               House& house) {
+  auto level = std::make_shared<SecondLevel>();
+  redis::Options own = options;
+  own.name += "-cache";
+  own.tracking = house.tracking;
+  own.vouchers = house.trust.vouchers();
+  own.changed = [&house](std::string_view name, redis::Vouch by) {
+    const std::optional<cache::Key> key = cache::key_of(name);
+    if (!key) return;
+    house.cache.erase_vouched(*key, by);
+    house.invalidations.fetch_add(1, std::memory_order_relaxed);
+  };
+  // The options were looked at where they were set.
+  auto client =
+      redis::Client::make(loop, own, redis::Metrics(house.registry.shard(loop.index())), house.log);
+  if (!client) return nullptr;
+  level->client = *std::move(client);
+  level->level = std::make_unique<cache::RedisLevel>(loop, *level->client);
+  return level;
+}
+
+// Whether Redis is read and written for answers, as things stand.
+bool Gateway::second_level(const Snapshot& with) const {
+  return second_ != nullptr && house_.redis_caching.on(with.settings->features.redis_caching);
+}
+
+// `doubted`: what memory has, and nobody vouches for.
+Task<void> Gateway::look_in_redis(Exchange& x, cache::EntryPtr doubted) {
+  const std::shared_ptr<SecondLevel> second = second_;
+  const Time begun = Clock::now();
+  Result<cache::EntryPtr> found = Error{};
+  {
+    Deadline patience(x.deadline, begun + x.settings().cache.redis.timeout);
+    Result<cache::EntryPtr> looked = co_await read_from_redis(x, *second, patience);
+    found = std::move(looked);
+  }
+  metrics_.redis.get.observe(seconds(Clock::now() - begun));
+  if (!found) {
+    metrics_.redis.errors.add();
+    // Nobody could have told of a change, and nobody can be asked.
+    if (doubted) take(x, doubted);
+    co_return;
+  }
+  if (*found) {
+    x.look.level = store::Level::redis;
+    take(x, *found);
+  } else if (doubted) {
+    // Changed, purged, or driven out there: in doubt the engine is asked.
+    house_.cache.erase(x.look.key);
+  }
+  (!x.look.entry  ? metrics_.redis.misses
+   : x.look.stale ? metrics_.redis.stale
+                  : metrics_.redis.hits)
+      .add();
+}
+
+// The answer as it lies in Redis, which memory has from now on; null: there is none.
+Task<Result<cache::EntryPtr>> Gateway::read_from_redis(Exchange& x, SecondLevel& second,
+                                                       Deadline& patience) {
+  if (!second.client->available()) {
+    co_return Error{Kind::unreachable, Source::store, true, "Redis is away"};
+  }
+  const cache::Key key = x.look.key;
+  const std::string& scope = x.who->caller->cache_scope;
+  cache::RedisLevel::Look turn(*second.level, key);
+  if (!turn.first()) {
+    Result<void> woken = co_await turn.wait(patience);
+    if (!woken) co_return std::move(woken).error();
+    const cache::EntryPtr entry = house_.cache.find(key, scope, x.request.received);
+    co_return entry&& house_.trust.in(*entry) ? entry : nullptr;
+  }
+  // What was purged must be known before it can be said of an answer that it was not.
+  if (house_.purger != nullptr && !house_.trust.purges_known()) {
+    Result<void> known = co_await house_.purger->current(patience);
+    if (!known) co_return std::move(known).error();
+  }
+  const settings::Cache& cache = x.settings().cache;
+  Result<cache::RedisLevel::Found> found =
+      co_await second.level->get(key, cache.memory.max_entry.count, patience);
+  if (!found) co_return std::move(found).error();
+  if (!found->value || found->value->scope != scope) co_return nullptr;
+  const cache::Value& value = *found->value;
+  if (house_.purges.covers({key, value.scope, value.model, value.tags}, value.purge)) {
+    co_return nullptr;
+  }
+  const EngineMetrics& pair = *x.with->pairs[x.plan.metrics];
+  cache::EntryPtr entry = entry_of(*std::move(found->value), key, cache, Clock::now(),
+                                   std::chrono::system_clock::now());
+  auto own = std::const_pointer_cast<cache::Entry>(entry);
+  own->served = pair.served[static_cast<std::size_t>(x.question.endpoint)];
+  own->vouched.set(found->vouch);
+  if (entry->kept <= Clock::now()) co_return nullptr;
+  // Without somebody who tells of changes it would stay here whatever became of it there.
+  if (found->keep) house_.cache.store(entry);
+  co_return entry;
+}
+
+Task<void> put_in_redis(std::shared_ptr<SecondLevel> second, House& house, cache::EntryPtr entry,
+                        std::uint64_t compress_over, observe::Histogram took,
+                        observe::Counter errors, Loop& loop) {
+  const Time begun = Clock::now();
+  if (!second->client->available(begun)) co_return;
+  std::string value =
+      cache::encode(value_of(*entry, begun, std::chrono::system_clock::now()), compress_over);
+  Deadline deadline(loop, begun + kPut);
+  Result<redis::Vouch> vouch =
+      co_await second->level->put(entry->key, std::move(value), entry->kept - begun, deadline);
+  took.observe(seconds(Clock::now() - begun));
+  if (!vouch) {
+    errors.add();
+    co_return;
+  }
+  if (*vouch != 0) {
+    house.cache.vouch(entry->key, entry->stored, *vouch);
+  } else if (house.tracking) {
+    // Another node's answer has taken its place: that one is everybody's.
+    house.cache.erase(entry->key);
+  }
+}
+
+}  // namespace penstock::gateway

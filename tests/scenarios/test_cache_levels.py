@@ -1,0 +1,227 @@
+"""Two gateways and one Redis: what one has asked the other knows, and what changes both forget."""
+
+import threading
+import time
+
+from harness.penstock import Scenario, answering, completion, plain, wait_until
+from harness.redis_server import RedisServer
+
+
+class Counting(Scenario):
+    """An engine whose every answer is another one."""
+
+    def counting(self, script=None):
+        self.number = 0
+        lock = threading.Lock()
+
+        def make(request):
+            with lock:
+                self.number += 1
+                number = self.number
+            return script(request, number) if script else plain(completion(f"answer {number}"))
+
+        return self.engine(answering(make))
+
+    def look(self, answer, header, text=None, status=200):
+        """What the answer says of the cache, and which of the engine's it is."""
+        self.assertEqual((answer.status, answer.headers.get("x-penstock-cache")), (status, header), answer)
+        if text:
+            self.assertEqual(answer.text, text)
+        return answer
+
+
+class CacheLevels(Counting):
+    def setUp(self):
+        super().setUp()
+        self.redis = RedisServer("--enable-debug-command", "yes")
+        self.addCleanup(self.redis.close)
+
+    def nodes(self, count=2, script=None, timeout="1s", cache=None, redis=None):
+        """Gateways on one Redis. On a busy machine it may not answer within the 50 ms that are the default."""
+        self.behind = self.counting(script)
+        made = []
+        for i in range(count):
+            made.append(self.gateway(self.to(self.behind), {
+                "cache": {"redis": {"urls": [self.redis.url], "timeout": timeout, **(redis or {})}, **(cache or {})},
+                "store": {"url": f"sqlite:{self.folder}/{i}.db"}}))
+        for gateway in made:
+            wait_until(lambda g=gateway: g.metric("penstock_redis_up") == 1, "Redis is reached")
+        return made
+
+    def values(self):
+        return self.redis.ask("KEYS", "penstock:cache:*")
+
+    def stored(self, count=1):
+        wait_until(lambda: len(self.values()) == count, "it is in Redis")
+
+    def vouched(self):
+        """Until what was written is known to be watched: the look behind the write has been answered."""
+        self.stored()
+        wait_until(lambda: self.redis.ask("INFO", "stats").split(b"tracking_total_keys:")[1][:1] != b"0",
+                   "a change would be told")
+
+    def test_what_one_has_asked_the_other_knows(self):
+        a, b = self.nodes()
+        self.look(a.ask(), "miss", "answer 1")
+        self.look(a.ask(), "hit; level=memory", "answer 1")
+        self.stored()
+        answer = self.look(b.ask(), "hit; level=redis", "answer 1")
+        self.assertIn("age", answer.headers)
+        self.look(b.ask(), "hit; level=memory", "answer 1")
+        self.look(b.ask(stream=True), "hit; level=memory")
+        self.assertEqual(len(self.behind.calls), 1)
+        self.assertEqual(b.metric("penstock_cache_requests_total", level="redis", result="hit"), 1)
+        self.assertEqual(a.metric("penstock_cache_requests_total", level="redis", result="miss"), 1)
+
+    def test_what_changes_in_redis_leaves_the_memory_of_all(self):
+        a, b = self.nodes()
+        a.ask()
+        self.vouched()
+        self.look(b.ask(), "hit; level=redis", "answer 1")
+        for gateway in (a, b):
+            self.look(gateway.ask(), "hit; level=memory", "answer 1")
+        self.redis.ask("DEL", *self.values())
+        for gateway in (a, b):
+            wait_until(lambda g=gateway: g.metric("penstock_cache_entries", level="memory") == 0, "it is forgotten")
+        self.look(a.ask(), "miss", "answer 2")
+
+    def test_a_lost_connection_takes_back_what_it_vouched_for(self):
+        a, b = self.nodes()
+        a.ask()
+        self.vouched()
+        self.look(b.ask(), "hit; level=redis", "answer 1")
+        for _ in range(3):
+            self.redis.ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+            self.redis.ask("DEL", *self.values())
+            # Whoever is asked first asks the engine; the other one finds its answer in Redis.
+            first = a.ask()
+            self.assertEqual(first.cache, "miss", first)
+            self.stored()
+            self.look(b.ask(), "hit; level=redis", first.text)
+            for gateway in (a, b):
+                wait_until(lambda g=gateway: g.ask().headers["x-penstock-cache"] == "hit; level=memory",
+                           "it is in memory again")
+
+    def test_memory_goes_on_when_redis_is_killed(self):
+        a, b = self.nodes()
+        a.ask()
+        self.vouched()
+        b.ask()
+        self.redis.kill()
+        for gateway in (a, b):
+            for _ in range(20):
+                self.look(gateway.ask(), "hit; level=memory", "answer 1")
+            self.look(gateway.ask("another"), "miss")
+            self.look(gateway.ask("another"), "hit; level=memory")
+        self.assertEqual(len(self.behind.calls), 3)
+        self.redis.start()
+        for gateway in (a, b):
+            wait_until(lambda g=gateway: g.metric("penstock_redis_up") == 1, "Redis is reached again", 30)
+
+    def test_a_damaged_value_is_a_miss(self):
+        a, b = self.nodes()
+        a.ask()
+        self.stored()
+        (name,) = self.values()
+        for damage in (("SETRANGE", name, 20, "xxxx"), ("SETRANGE", name, 2, b"\x09"), ("SET", name, ""),
+                       ("SET", name, "PS" * 40)):
+            self.redis.ask(*damage)
+            wait_until(lambda: b.metric("penstock_cache_entries", level="memory") == 0, "it is forgotten")
+            self.look(b.ask(), "miss")
+            wait_until(lambda: len(self.redis.ask("GET", name)) > 80, "a good one takes its place")
+        self.redis.ask("DEL", name)
+        self.redis.ask("LPUSH", name, "no string")
+        wait_until(lambda: b.metric("penstock_cache_entries", level="memory") == 0, "it is forgotten")
+        self.look(b.ask(), "miss")
+
+    def test_large_values_are_compressed(self):
+        a, b = self.nodes(script=lambda request, number: plain(completion("word " * 20_000)))
+        a.ask()
+        self.stored()
+        self.assertLess(self.redis.ask("STRLEN", self.values()[0]), 5000)
+        self.assertEqual(self.look(b.ask(), "hit; level=redis").text, "word " * 20_000)
+
+    def test_an_age_comes_along_and_ends_everywhere(self):
+        a, b = self.nodes(cache={"ttl": {"default": "2s", "jitter": "0"},
+                                 "stale": {"while_revalidate": "0s", "if_error": "0s"}})
+        a.ask()
+        self.stored()
+        self.assertLessEqual(self.redis.ask("PTTL", self.values()[0]), 2000)
+        time.sleep(1.1)
+        self.assertEqual(self.look(b.ask(), "hit; level=redis").headers["age"], "1")
+        time.sleep(1.1)
+        self.look(b.ask(), "miss", "answer 2")
+
+    def test_without_tracking_purges_are_looked_for(self):
+        a, b = self.nodes(redis={"tracking": False})
+        a.ask()
+        self.stored()
+        self.look(b.ask(), "hit; level=redis")
+        self.look(b.ask(), "hit; level=memory")
+
+
+class Freshness(Counting):
+    def aged(self, script=None, **cache):
+        cache = {"ttl": {"default": "1s", "jitter": "0"}, "early_refresh": 0, **cache}
+        self.behind = self.counting(script)
+        return self.gateway(self.to(self.behind), {"cache": cache})
+
+    def test_what_is_past_its_time_is_given_while_another_is_fetched(self):
+        gateway = self.aged()
+        gateway.ask()
+        time.sleep(1.1)
+        self.look(gateway.ask(), "stale; level=memory", "answer 1")
+        wait_until(lambda: gateway.ask().text == "answer 2", "the other one is there")
+        self.assertEqual(len(self.behind.calls), 2)
+        self.look(gateway.ask(), "hit; level=memory", "answer 2")
+
+    def test_and_where_the_engine_fails(self):
+        def script(_, number):
+            return plain(completion("answer 1")) if number == 1 else plain(b'{"error":{"message":"no"}}', status=500)
+        gateway = self.aged(script, stale={"while_revalidate": "0s", "if_error": "1m"})
+        gateway.ask()
+        time.sleep(1.1)
+        self.look(gateway.ask(), "stale; level=memory", "answer 1")
+        self.assertEqual(len(self.behind.calls), 2)
+        self.assertEqual(gateway.ask("another").status, 500)
+        self.behind.close()
+        self.look(gateway.ask(), "stale; level=memory", "answer 1")
+        self.look(gateway.ask(stream=True), "stale; level=memory")
+
+    def test_a_request_says_how_old_it_may_be(self):
+        gateway = self.aged(ttl={"default": "1h", "jitter": "0"})
+        self.look(gateway.ask(headers={"cache-control": "only-if-cached"}), "miss", status=504)
+        self.assertEqual(len(self.behind.calls), 0)
+        gateway.ask()
+        self.look(gateway.ask(headers={"cache-control": "only-if-cached"}), "hit; level=memory", "answer 1")
+        self.look(gateway.ask(headers={"cache-control": "max-age=100"}), "hit; level=memory", "answer 1")
+        time.sleep(1.1)
+        self.look(gateway.ask(headers={"cache-control": "max-age=1"}), "miss", "answer 2")
+        self.look(gateway.ask(headers={"cache-control": "no-cache"}), "miss", "answer 3")
+        self.look(gateway.ask(headers={"cache-control": "no-store"}), "bypass; reason=no-store", "answer 4")
+        self.look(gateway.ask(), "hit; level=memory", "answer 3")
+
+    def test_a_model_has_rules_of_its_own(self):
+        self.behind = self.counting()
+        models = [{"name": "m", "engines": ["e"], "cache": {"answers": "off"}},
+                  {"name": "n", "engines": ["e"], "cache": {"answers": "all", "ttl": "1s"}}]
+        gateway = self.gateway(self.to(self.behind), {"models": models, "cache": {
+            "stale": {"while_revalidate": "0s", "if_error": "0s"}}})
+        self.look(gateway.ask(temperature=0), "bypass; reason=off")
+        self.look(gateway.ask(model="n", temperature=1), "miss")
+        self.look(gateway.ask(model="n", temperature=1), "hit; level=memory")
+        time.sleep(1.1)
+        self.look(gateway.ask(model="n", temperature=1), "miss")
+        self.assertIn("answers are not cached", gateway.output)
+
+    def test_refusals_are_kept_where_that_is_wanted(self):
+        def script(_, number):
+            return plain(b'{"error":{"message":"number %d","type":"invalid_request_error","param":null,"code":null}}'
+                         % number, status=400)
+        gateway = self.aged(script, ttl={"negative": "1s", "jitter": "0"})
+        self.look(gateway.ask(), "miss", status=400)
+        for more in ({}, {}, {"stream": True}, {}):
+            answer = self.look(gateway.ask(**more), "hit; level=memory", status=400)
+            self.assertEqual(answer.error["message"], "number 1")
+        time.sleep(1.1)
+        self.assertEqual(gateway.ask().error["message"], "number 2")
