@@ -23,42 +23,12 @@
 #include "observe/log.h"
 #include "redis/command.h"
 #include "redis/metrics.h"
+#include "redis/options.h"
+#include "redis/read.h"
 #include "redis/script.h"
 #include "redis/value.h"
-#include "redis/vouchers.h"
-
-namespace penstock::net {
-class TlsClient;
-}
 
 namespace penstock::redis {
-
-struct Options {
-  std::vector<std::string> urls;  // one
-  std::string username;           // win over what the URL says
-  std::string password;
-  std::string ca;  // a file of certificates for rediss; empty: the system's
-  unsigned connections = 2;
-  Duration timeout = 50ms;  // for an answer, or for a connection where there is none
-  Duration connect_timeout = 2s;
-  std::string name = "penstock";       // what CLIENT LIST shows
-  std::shared_ptr<Standing> standing;  // the node's; may be null
-
-  // Client-side caching (RESP3): Redis says of each key that was read when it changes.
-  bool tracking = false;
-  std::shared_ptr<Vouchers> vouchers;  // REQUIRES: not null where tracking
-  // Called on the client's loop when somebody else changed a key that was read on a connection;
-  // with an empty key where any may have changed (FLUSHALL).
-  std::function<void(std::string_view key)> changed;
-};
-
-// What was answered to commands about one key. It holds until who asked waits for something else:
-// what changes behind that is told by `changed`.
-struct Read {
-  std::vector<Value> values;  // one a command, errors of Redis's own included
-  Vouch vouch = 0;            // of the connection that answered; 0: it is not tracked
-  bool changed = false;       // an invalidation of the key came since the commands were sent
-};
 
 // Belongs to a loop; one a thread.
 class Client {

@@ -92,8 +92,8 @@ Connection::Connection(Loop& loop, Owner* owner)
       writing_until_(loop, Time::max()) {}
 
 Task<Result<std::shared_ptr<Connection>>> Connection::open(const Server& server,
-                                                           net::Addresses& addresses, Owner* owner,
-                                                           Duration timeout, Deadline& deadline) {
+                                                           net::Addresses& addresses,
+                                                           const Use& use, Deadline& deadline) {
   Result<net::Endpoints> endpoints = co_await addresses.get(deadline);
   if (!endpoints) co_return std::move(endpoints).error();
   Error last{Kind::unreachable, Source::store, true, "no address"};
@@ -108,14 +108,14 @@ Task<Result<std::shared_ptr<Connection>>> Connection::open(const Server& server,
     }
     if (done) {
       connection->start();
-      Result<void> greeted = co_await connection->greet(server, deadline);
+      Result<void> greeted = co_await connection->greet(server, use.ears != nullptr, deadline);
       done = std::move(greeted);
     }
     if (done && connection->is_open()) {
       addresses.good(endpoint);
-      connection->owner_ = owner;
-      connection->timeout_ = timeout;
-      if (server.ears) connection->tracking_.begin(server.ears);
+      connection->owner_ = use.owner;
+      connection->timeout_ = use.timeout;
+      if (use.ears) connection->tracking_.begin(use.ears);
       co_return connection;
     }
     if (!done) last = store_error(std::move(done).error());
@@ -126,7 +126,7 @@ Task<Result<std::shared_ptr<Connection>>> Connection::open(const Server& server,
   co_return last;
 }
 
-Task<Result<void>> Connection::greet(const Server& server, Deadline& deadline) {
+Task<Result<void>> Connection::greet(const Server& server, bool track, Deadline& deadline) {
   const Url& url = server.url;
   std::vector<std::string_view> hello = {"HELLO", "3"};
   if (!url.username.empty() || !url.password.empty()) {
@@ -142,7 +142,7 @@ Task<Result<void>> Connection::greet(const Server& server, Deadline& deadline) {
   Call greeted(loop_), selected(loop_), tracked(loop_), there(loop_);
   send(hello, &greeted);
   if (url.database != 0) send(select, &selected);
-  if (server.ears) send(kTrack, &tracked);
+  if (track) send(kTrack, &tracked);
   send(kPing, &there);
 
   Result<Value> answer = co_await greeted.answer(deadline);
@@ -160,7 +160,7 @@ Task<Result<void>> Connection::greet(const Server& server, Deadline& deadline) {
     if (!chosen) co_return std::move(chosen).error();
     if (chosen->is_error()) co_return refused(*chosen);
   }
-  if (server.ears) {
+  if (track) {
     Result<Value> told = co_await tracked.answer(deadline);
     if (!told) co_return std::move(told).error();
     if (told->is_error() && !unavailable(*told)) {

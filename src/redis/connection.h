@@ -29,9 +29,8 @@ namespace penstock::redis {
 
 struct Server {
   Url url;
-  std::shared_ptr<net::TlsClient> tls;           // for rediss
-  std::string name;                              // what CLIENT LIST shows
-  std::shared_ptr<const Tracking::Ears> ears{};  // its connections are tracked; null: they are not
+  std::shared_ptr<net::TlsClient> tls;  // for rediss
+  std::string name;                     // what CLIENT LIST shows
 };
 
 // The Error of kind unreachable that an answer stands for: it will not serve anybody just now
@@ -86,11 +85,17 @@ class Connection final : public std::enable_shared_from_this<Connection>, privat
     Time due;  // the connection is closed then
   };
 
+  // What a connection is for.
+  struct Use {
+    Owner* owner;
+    Duration timeout;                              // for the answer to each command
+    std::shared_ptr<const Tracking::Ears> ears{};  // it is tracked; null: it is not
+  };
   // A connection that has said HELLO, authenticated, selected its database and answered a PING.
-  // Everything referred to must outlive the opening. `timeout`: for the answer to each command.
+  // Everything referred to must outlive the opening.
   static Task<Result<std::shared_ptr<Connection>>> open(const Server& server,
-                                                        net::Addresses& addresses, Owner* owner,
-                                                        Duration timeout, Deadline& deadline);
+                                                        net::Addresses& addresses, const Use& use,
+                                                        Deadline& deadline);
 
   Connection(Loop& loop, Owner* owner);
 
@@ -116,7 +121,7 @@ class Connection final : public std::enable_shared_from_this<Connection>, privat
   void start();
   void queue(Words words);
   void stand(const Waiting& place);
-  Task<Result<void>> greet(const Server& server, Deadline& deadline);
+  Task<Result<void>> greet(const Server& server, bool track, Deadline& deadline);
   static Task<void> read(std::shared_ptr<Connection> self);
   static Task<void> write(std::shared_ptr<Connection> self);
   bool take_in(std::string_view bytes);

@@ -6,12 +6,10 @@
 
 namespace penstock::redis {
 
-Subscriber::Subscriber(Loop& loop, const Server& server, Duration connect_timeout)
+Subscriber::Subscriber(Loop& loop, std::shared_ptr<Origin> origin, Duration connect_timeout)
     : loop_(loop),
-      server_(server),
+      origin_(std::move(origin)),
       connect_timeout_(connect_timeout),
-      addresses_(loop, server.url.host, server.url.port, net::Addresses::system_lookup,
-                 Source::store),
       until_(loop, Time::max()),
       ended_(loop) {}
 
@@ -48,8 +46,8 @@ Task<void> Subscriber::run(std::shared_ptr<Subscriber> self) {
 
 Task<Result<void>> Subscriber::open(Deadline& until) {
   Deadline connecting(until, Clock::now() + connect_timeout_);
-  Result<std::shared_ptr<Connection>> opened =
-      co_await Connection::open(server_, addresses_, this, kTimeout, connecting);
+  const Connection::Use use{this, kTimeout};
+  Result<std::shared_ptr<Connection>> opened = co_await origin_->open(use, connecting);
   if (!opened) co_return std::move(opened).error();
   if (until.over()) {
     (*opened)->leave();

@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "base/signal.h"
-#include "net/addresses.h"
 #include "redis/backoff.h"
 #include "redis/connection.h"
+#include "redis/origin.h"
 
 namespace penstock::redis {
 
@@ -21,7 +21,7 @@ class Subscriber final : private Connection::Owner {
   static constexpr Duration kPing = 5s;     // an idle connection that is gone would not be noticed
   static constexpr Duration kTimeout = 1s;  // for its answer
 
-  Subscriber(Loop& loop, const Server& server, Duration connect_timeout);
+  Subscriber(Loop& loop, std::shared_ptr<Origin> origin, Duration connect_timeout);
   // Before its first subscription: it runs from then on.
   static void start(const std::shared_ptr<Subscriber>& self);
   void stop();
@@ -44,9 +44,8 @@ class Subscriber final : private Connection::Owner {
   void on_end(const Error& error, std::size_t waiting) override;
 
   Loop& loop_;
-  const Server server_;
+  const std::shared_ptr<Origin> origin_;
   const Duration connect_timeout_;
-  net::Addresses addresses_;
   Deadline until_;
   Backoff backoff_;
   Signal ended_;

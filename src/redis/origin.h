@@ -1,0 +1,38 @@
+// Where a connection is made to.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "net/addresses.h"
+#include "redis/connection.h"
+
+namespace penstock::redis {
+
+// Belongs to a loop.
+class Origin {
+ public:
+  virtual ~Origin() = default;
+  // A connection that is ready for commands. `use` and the Origin must outlive the opening.
+  virtual Task<Result<std::shared_ptr<Connection>>> open(const Connection::Use& use,
+                                                         Deadline& deadline) = 0;
+  // What was found there takes no writes: it is looked for anew before the next connection.
+  virtual void doubt() = 0;
+  virtual std::string place() const = 0;  // for logs
+};
+
+// One server at a URL.
+class OneServer final : public Origin {
+ public:
+  OneServer(Loop& loop, Server server);
+  Task<Result<std::shared_ptr<Connection>>> open(const Connection::Use& use,
+                                                 Deadline& deadline) override;
+  void doubt() override { addresses_.doubt(); }
+  std::string place() const override { return server_.url.place(); }
+
+ private:
+  const Server server_;
+  net::Addresses addresses_;
+};
+
+}  // namespace penstock::redis
