@@ -3,6 +3,7 @@
 
 #include "redis/client.h"
 #include "redis/client_testing.h"
+#include "redis/node.h"
 
 namespace penstock::redis {
 namespace {
@@ -177,17 +178,68 @@ TEST_F(AwayTest, AFullServerRefusesWritesAndIsNotAway) {
   });
 }
 
-TEST_F(AwayTest, AReplicaIsAwayForWrites) {
+TEST_F(AwayTest, AServerThatBecomesAReplicaIsAwayUntilItIsNoneAnyMore) {
   RedisServer primary;
-  RedisServer server({"--replicaof", "127.0.0.1", std::to_string(primary.port())});
+  RedisServer server;
   const auto client = client_for(options_for(server.url()));
   run([&]() -> Task<void> {
+    bool good = co_await until_answered(*client, "SET a 1", "OK");
+    EXPECT_TRUE(good);
+    EXPECT_EQ(server.ask({"REPLICAOF", "127.0.0.1", std::to_string(primary.port())}).text, "OK");
     const std::string refused = co_await ask(*client, "SET a 1");
     EXPECT_EQ(refused.find("error: Redis: READONLY"), 0u) << refused;
     EXPECT_EQ(errors("unavailable"), 1);
+    good = co_await until([&] {
+      return client->trouble() ==
+             "Redis at 127.0.0.1:" + std::to_string(server.port()) + " is a replica";
+    });
+    EXPECT_TRUE(good);
+    EXPECT_EQ(client->connections(), 0u);
     EXPECT_EQ(server.ask({"REPLICAOF", "NO", "ONE"}).text, "OK");
-    const bool back = co_await until_answered(*client, "SET a 1", "OK");
-    EXPECT_TRUE(back);
+    good = co_await until_answered(*client, "SET a 1", "OK");
+    EXPECT_TRUE(good);
+  });
+}
+
+// As behind a name that is moved to another server: what it was is not written to.
+TEST_F(AwayTest, ANameIsLookedUpAgainWhenItsServerBecameAReplica) {
+  RedisServer first;
+  RedisServer second;
+  std::uint16_t there = first.port();
+  int looked = 0;
+  const auto lookup = [&](Loop& loop, const std::string&, std::uint16_t,
+                          const net::Addresses::Found& found) {
+    ++looked;
+    const net::Endpoints endpoints = {{asio::ip::make_address("127.0.0.1"), there}};
+    asio::post(loop.executor(), [found, endpoints] { found({}, endpoints); });
+  };
+  Url url;
+  url.host = "redis.example";
+  const auto common = std::make_shared<Node::Common>(
+      Node::Common{options_for(""), Metrics(registry_.shard(0)), log_});
+  const auto node = std::make_shared<Node>(
+      loop_, std::make_shared<OneServer>(loop_, Server{url, nullptr, "test"}, lookup), common,
+      nullptr);
+  node->start();
+  const auto set = [&]() -> Task<std::string> {
+    Deadline deadline(loop_, Clock::now() + 10s);
+    const std::array<std::string_view, 3> words = {"SET", "a", "1"};
+    Result<Value> value = co_await Node::ask(node, words, deadline);
+    co_return shown(value);
+  };
+  run([&]() -> Task<void> {
+    std::string answer = co_await set();
+    EXPECT_EQ(answer, "OK");
+    there = second.port();
+    EXPECT_EQ(first.ask({"REPLICAOF", "127.0.0.1", std::to_string(second.port())}).text, "OK");
+    answer = co_await set();
+    EXPECT_EQ(answer.find("error: Redis: READONLY"), 0u) << answer;
+    answer = co_await set();
+    EXPECT_EQ(answer, "OK");
+    EXPECT_EQ(looked, 2);
+    EXPECT_EQ(second.ask({"GET", "a"}).text, "1");
+    node->stop();
+    co_await turns();
   });
 }
 

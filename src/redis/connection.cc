@@ -52,6 +52,11 @@ std::optional<Error> unavailable(const Value& value) {
   return Error{Kind::unreachable, Source::store, true, "Redis: " + shown(text)};
 }
 
+bool not_master(const Value& value) {
+  return value.is_error() &&
+         (value.text.starts_with("READONLY ") || value.text.starts_with("MASTERDOWN "));
+}
+
 bool out_of_memory(const Value& value) {
   return value.is_error() && value.text.starts_with("OOM ");
 }
@@ -108,12 +113,13 @@ Task<Result<std::shared_ptr<Connection>>> Connection::open(const Server& server,
     }
     if (done) {
       connection->start();
-      Result<void> greeted = co_await connection->greet(server, use.ears != nullptr, deadline);
+      Result<void> greeted = co_await connection->greet(server, use, deadline);
       done = std::move(greeted);
     }
     if (done && connection->is_open()) {
       addresses.good(endpoint);
       connection->owner_ = use.owner;
+      connection->place_ = server.url.place();
       connection->timeout_ = use.timeout;
       if (use.ears) connection->tracking_.begin(use.ears);
       co_return connection;
@@ -126,7 +132,7 @@ Task<Result<std::shared_ptr<Connection>>> Connection::open(const Server& server,
   co_return last;
 }
 
-Task<Result<void>> Connection::greet(const Server& server, bool track, Deadline& deadline) {
+Task<Result<void>> Connection::greet(const Server& server, const Use& use, Deadline& deadline) {
   const Url& url = server.url;
   std::vector<std::string_view> hello = {"HELLO", "3"};
   if (!url.username.empty() || !url.password.empty()) {
@@ -142,7 +148,7 @@ Task<Result<void>> Connection::greet(const Server& server, bool track, Deadline&
   Call greeted(loop_), selected(loop_), tracked(loop_), there(loop_);
   send(hello, &greeted);
   if (url.database != 0) send(select, &selected);
-  if (track) send(kTrack, &tracked);
+  if (use.ears) send(kTrack, &tracked);
   send(kPing, &there);
 
   Result<Value> answer = co_await greeted.answer(deadline);
@@ -155,12 +161,19 @@ Task<Result<void>> Connection::greet(const Server& server, bool track, Deadline&
   }
   const Value* const version = entry(*answer, "proto");
   if (version == nullptr || version->integer != 3) co_return protocol("HELLO 3 was not answered");
+  const Value* const mode = entry(*answer, "mode");
+  const Value* const role = entry(*answer, "role");
+  const bool in_cluster = mode != nullptr && mode->text == "cluster";
+  if (use.master && !in_cluster && role != nullptr && role->text == "replica") {
+    co_return Error{Kind::unreachable, Source::store, true,
+                    "Redis at " + url.place() + " is a replica"};
+  }
   if (url.database != 0) {
     Result<Value> chosen = co_await selected.answer(deadline);
     if (!chosen) co_return std::move(chosen).error();
     if (chosen->is_error()) co_return refused(*chosen);
   }
-  if (track) {
+  if (use.ears) {
     Result<Value> told = co_await tracked.answer(deadline);
     if (!told) co_return std::move(told).error();
     if (told->is_error() && !unavailable(*told)) {

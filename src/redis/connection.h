@@ -36,6 +36,8 @@ struct Server {
 // The Error of kind unreachable that an answer stands for: it will not serve anybody just now
 // (LOADING, READONLY, OOM, MASTERDOWN, CLUSTERDOWN). Nothing for other answers.
 std::optional<Error> unavailable(const Value& value);
+// It is a replica, where a master was taken for granted (READONLY, MASTERDOWN).
+bool not_master(const Value& value);
 // It has no memory left (OOM): unavailable to who writes, while who reads is served.
 bool out_of_memory(const Value& value);
 // An error that Redis answered, as an Error of kind refused: bounded, printable.
@@ -90,6 +92,7 @@ class Connection final : public std::enable_shared_from_this<Connection>, privat
     Owner* owner;
     Duration timeout;                              // for the answer to each command
     std::shared_ptr<const Tracking::Ears> ears{};  // it is tracked; null: it is not
+    bool master = false;                           // a replica that is not of a cluster will not do
   };
   // A connection that has said HELLO, authenticated, selected its database and answered a PING.
   // Everything referred to must outlive the opening.
@@ -108,6 +111,7 @@ class Connection final : public std::enable_shared_from_this<Connection>, privat
   // REQUIRES: open(), !full().
   void ping(Duration timeout);
 
+  const std::string& place() const { return place_; }  // host and port
   bool is_open() const { return !closed_; }
   bool full() const { return line_.size() >= kMostWaiting || outbox_.size() >= kMostBytes; }
   std::size_t waiting() const { return line_.size(); }
@@ -121,7 +125,7 @@ class Connection final : public std::enable_shared_from_this<Connection>, privat
   void start();
   void queue(Words words);
   void stand(const Waiting& place);
-  Task<Result<void>> greet(const Server& server, bool track, Deadline& deadline);
+  Task<Result<void>> greet(const Server& server, const Use& use, Deadline& deadline);
   static Task<void> read(std::shared_ptr<Connection> self);
   static Task<void> write(std::shared_ptr<Connection> self);
   bool take_in(std::string_view bytes);
@@ -129,6 +133,7 @@ class Connection final : public std::enable_shared_from_this<Connection>, privat
 
   Loop& loop_;
   Owner* owner_;
+  std::string place_;
   net::Transport transport_;
   Deadline reading_until_;
   Deadline writing_until_;

@@ -211,7 +211,7 @@ Task<void> Node::keep(std::shared_ptr<Node> self, Link& link) {
 
 Task<Result<std::shared_ptr<Connection>>> Node::open(Link& link) {
   Deadline connecting(link.until, Clock::now() + common_->options.connect_timeout);
-  const Connection::Use use{&link, common_->options.timeout, common_->ears};
+  const Connection::Use use{&link, common_->options.timeout, common_->ears, true};
   Result<std::shared_ptr<Connection>> opened = co_await origin_->open(use, connecting);
   co_return opened;
 }
@@ -252,7 +252,9 @@ void Node::lost(const Error& error, std::size_t waiting) {
   --open_;
   common_->metrics.connections.add(-1);
   if (stopped_) return;
-  if (error.kind == Kind::timeout) {
+  if (error.kind == Kind::unreachable) {  // closed by turned()
+    tell_standing();
+  } else if (error.kind == Kind::timeout) {
     failed(error, Fault::timeout, false);
   } else if (waiting > 0) {
     failed(error, Fault::broken, true);
@@ -267,6 +269,7 @@ void Node::replied(const Value& value, std::size_t command, Duration took) {
   metrics.durations[command].observe(std::chrono::duration<double>(took).count());
   if (value.is_error()) {
     if (const std::optional<Error> error = unavailable(value)) {
+      if (not_master(value)) return turned(*error);
       if (!out_of_memory(value)) return failed(*error, Fault::unavailable, false);
       full(*error);
     } else if (!value.text.starts_with("NOSCRIPT")) {
@@ -275,6 +278,15 @@ void Node::replied(const Value& value, std::size_t command, Duration took) {
   }
   breaker_.succeeded();
   if (!up_) tell_standing();
+}
+
+// It became a replica: all that is under way there is answered with that.
+void Node::turned(const Error& error) {
+  origin_->doubt();
+  failed(error, Fault::unavailable, true);
+  for (Link& link : links_) {
+    if (const std::shared_ptr<Connection> connection = link.connection) connection->close(error);
+  }
 }
 
 // It answers at once, and answers who reads: the breaker does not hear of it.

@@ -2,10 +2,9 @@
 
 namespace penstock::redis {
 
-OneServer::OneServer(Loop& loop, Server server)
+OneServer::OneServer(Loop& loop, Server server, net::Addresses::Lookup lookup)
     : server_(std::move(server)),
-      addresses_(loop, server_.url.host, server_.url.port, net::Addresses::system_lookup,
-                 Source::store) {}
+      addresses_(loop, server_.url.host, server_.url.port, std::move(lookup), Source::store) {}
 
 Task<Result<std::shared_ptr<Connection>>> OneServer::open(const Connection::Use& use,
                                                           Deadline& deadline) {

@@ -16,7 +16,7 @@ class Origin {
   // A connection that is ready for commands. `use` and the Origin must outlive the opening.
   virtual Task<Result<std::shared_ptr<Connection>>> open(const Connection::Use& use,
                                                          Deadline& deadline) = 0;
-  // What was found there takes no writes: it is looked for anew before the next connection.
+  // What was found there is no master (any more): it is looked for anew before the next connection.
   virtual void doubt() = 0;
   virtual std::string place() const = 0;  // for logs
 };
@@ -24,7 +24,8 @@ class Origin {
 // One server at a URL.
 class OneServer final : public Origin {
  public:
-  OneServer(Loop& loop, Server server);
+  OneServer(Loop& loop, Server server,
+            net::Addresses::Lookup lookup = net::Addresses::system_lookup);
   Task<Result<std::shared_ptr<Connection>>> open(const Connection::Use& use,
                                                  Deadline& deadline) override;
   void doubt() override { addresses_.doubt(); }
