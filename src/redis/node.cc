@@ -40,6 +40,14 @@ void Node::stop() {
   wake_waiting();
 }
 
+void Node::follow(const std::string& place) {
+  for (Link& link : links_) {
+    const std::shared_ptr<Connection> connection = link.connection;
+    if (!connection || connection->place() == place) continue;
+    connection->close({Kind::unreachable, Source::store, true, "Redis's master is now " + place});
+  }
+}
+
 // ---- commands ----------------------------------------------------------------------------------
 
 Task<Result<Value>> Node::ask(std::shared_ptr<Node> self, Words words, Deadline& deadline) {
@@ -252,7 +260,7 @@ void Node::lost(const Error& error, std::size_t waiting) {
   --open_;
   common_->metrics.connections.add(-1);
   if (stopped_) return;
-  if (error.kind == Kind::unreachable) {  // closed by turned()
+  if (error.kind == Kind::unreachable) {  // closed by turned() or follow()
     tell_standing();
   } else if (error.kind == Kind::timeout) {
     failed(error, Fault::timeout, false);

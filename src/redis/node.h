@@ -54,6 +54,8 @@ class Node final : public std::enable_shared_from_this<Node> {
   void start();
   // Calls under way end with an Error.
   void stop();
+  // Connections that are elsewhere are made anew: calls under way there end with an Error.
+  void follow(const std::string& place);
 
   // False while calls fail at once.
   bool available(Time now) const { return !stopped_ && breaker_.admits(now); }

@@ -14,8 +14,9 @@
 namespace penstock::redis {
 
 struct Options {
-  std::vector<std::string> urls;  // one
-  std::string username;           // win over what the URL says
+  std::vector<std::string> urls;  // one, or the sentinels'
+  std::string sentinel;           // name of the service whose master the sentinels know
+  std::string username;           // win over what the URL says; sentinels have the URLs' own
   std::string password;
   std::string ca;  // a file of certificates for rediss; empty: the system's
   unsigned connections = 2;

@@ -38,15 +38,16 @@ class RedisServer {
   // `tls`: the arguments for certificates; then its port speaks TLS, and ask() cannot be used.
   explicit RedisServer(Arguments arguments = {}, Arguments tls = {}, std::string password = {})
       : arguments_(std::move(arguments)), tls_(std::move(tls)), password_(std::move(password)) {
-    std::string folder = testing::TempDir() + "redis-XXXXXX";
-    EXPECT_NE(::mkdtemp(folder.data()), nullptr);
-    folder_ = folder;
-    // Another program may take the port between our look and the server's.
-    for (int tries = 0; tries < 5 && pid_ < 0; ++tries) {
-      port_ = free_port();
-      start();
-    }
-    EXPECT_GT(pid_, 0) << "redis-server does not start: " << log();
+    begin();
+  }
+  // One that rewrites its configuration, as a sentinel does.
+  struct Config {
+    explicit Config(std::string of) : text(std::move(of)) {}
+    std::string text;
+  };
+  explicit RedisServer(Config config, Arguments arguments = {})
+      : arguments_(std::move(arguments)), config_(std::move(config.text)) {
+    begin();
   }
   RedisServer(const RedisServer&) = delete;
   RedisServer& operator=(const RedisServer&) = delete;
@@ -63,12 +64,13 @@ class RedisServer {
 
   // Returns when it takes connections, or has ended.
   void start() {
-    Arguments all = {"redis-server",   "--bind",      "127.0.0.1", "--save", "",
-                     "--appendonly",   "no",          "--dir",     folder_,  "--logfile",
-                     folder_ + "/log", "--daemonize", "no"};
+    Arguments all = {"redis-server"};
+    if (!config_.empty()) all.push_back(folder_ + "/conf");
     const auto add = [&](const Arguments& more) {
       all.insert(all.end(), more.begin(), more.end());
     };
+    add({"--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", folder_, "--logfile",
+         folder_ + "/log", "--daemonize", "no"});
     add(tls_.empty() ? Arguments{"--port", std::to_string(port_)}
                      : Arguments{"--port", "0", "--tls-port", std::to_string(port_)});
     add(tls_);
@@ -148,6 +150,18 @@ class RedisServer {
   }
 
  private:
+  void begin() {
+    std::string folder = testing::TempDir() + "redis-XXXXXX";
+    EXPECT_NE(::mkdtemp(folder.data()), nullptr);
+    folder_ = folder;
+    if (!config_.empty()) std::ofstream(folder_ + "/conf") << config_;
+    // Another program may take the port between our look and the server's.
+    for (int tries = 0; tries < 5 && pid_ < 0; ++tries) {
+      port_ = free_port();
+      start();
+    }
+    EXPECT_GT(pid_, 0) << "redis-server does not start: " << log();
+  }
   void signal(int number) const {
     if (pid_ > 0) ::kill(pid_, number);
   }
@@ -180,6 +194,7 @@ class RedisServer {
   Arguments arguments_;
   Arguments tls_;
   std::string password_;
+  std::string config_;
   std::string folder_;
   std::uint16_t port_ = 0;
   pid_t pid_ = -1;

@@ -22,6 +22,12 @@ void Subscriber::stop() {
   }
 }
 
+void Subscriber::follow(const std::string& place) {
+  const std::shared_ptr<Connection> connection = connection_;
+  if (!connection || connection->place() == place) return;
+  connection->close({Kind::unreachable, Source::store, true, "Redis's master is now " + place});
+}
+
 void Subscriber::add(const std::string& channel, std::function<void(std::string_view)> heard,
                      std::function<void()> subscribed) {
   listeners_.emplace(channel, Listener{std::move(heard), std::move(subscribed)});

@@ -25,6 +25,8 @@ class Subscriber final : private Connection::Owner {
   // Before its first subscription: it runs from then on.
   static void start(const std::shared_ptr<Subscriber>& self);
   void stop();
+  // As Node's.
+  void follow(const std::string& place);
 
   void add(const std::string& channel, std::function<void(std::string_view)> heard,
            std::function<void()> subscribed);

@@ -1,0 +1,19 @@
+// What the options come to: which servers are spoken to, and how.
+#pragma once
+
+#include <vector>
+
+#include "redis/connection.h"
+#include "redis/options.h"
+
+namespace penstock::redis {
+
+struct Plan {
+  Server server;  // where there are sentinels without host and port
+  std::vector<Server> sentinels{};
+};
+
+// The Error names what is wrong, never a password.
+Result<Plan> plan_of(const Options& options);
+
+}  // namespace penstock::redis
