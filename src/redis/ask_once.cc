@@ -2,11 +2,9 @@
 
 namespace penstock::redis {
 
-Task<Result<Value>> ask_once(const Server& server, net::Addresses& addresses, Words words,
-                             Deadline& deadline) {
+Task<Result<Value>> ask_once(Origin& origin, Words words, Deadline& deadline) {
   const Connection::Use use{nullptr, Duration::max()};
-  Result<std::shared_ptr<Connection>> opened =
-      co_await Connection::open(server, addresses, use, deadline);
+  Result<std::shared_ptr<Connection>> opened = co_await origin.open(use, deadline);
   if (!opened) co_return std::move(opened).error();
   const std::shared_ptr<Connection> connection = *std::move(opened);
   Connection::Call call(deadline.loop());

@@ -1,12 +1,11 @@
 // A question on a connection of its own, for what is asked seldom and of whoever is there.
 #pragma once
 
-#include "redis/connection.h"
+#include "redis/origin.h"
 
 namespace penstock::redis {
 
 // An Error of Redis's own is an Error here. Everything referred to must outlive the call.
-Task<Result<Value>> ask_once(const Server& server, net::Addresses& addresses, Words words,
-                             Deadline& deadline);
+Task<Result<Value>> ask_once(Origin& origin, Words words, Deadline& deadline);
 
 }  // namespace penstock::redis

@@ -224,7 +224,7 @@ TEST_F(AwayTest, ANameIsLookedUpAgainWhenItsServerBecameAReplica) {
   const auto set = [&]() -> Task<std::string> {
     Deadline deadline(loop_, Clock::now() + 10s);
     const std::array<std::string_view, 3> words = {"SET", "a", "1"};
-    Result<Value> value = co_await Node::ask(node, words, deadline);
+    Result<Value> value = co_await Node::ask(node, words, false, deadline);
     co_return shown(value);
   };
   run([&]() -> Task<void> {

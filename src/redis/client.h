@@ -1,7 +1,7 @@
 // Redis, as the program uses it: commands, scripts and channels on one loop.
 //
-//   call ─> breaker ─> the connection with the shortest line ─> Redis
-//                      (connections come back by themselves, 50 ms .. 5 s apart)
+//   call ─> the key's server ─> breaker ─> the connection with the shortest line ─> Redis
+//                                 (connections come back by themselves, 50 ms .. 5 s apart)
 //
 //   const std::array<std::string_view, 2> words = {"GET", key};
 //   Result<Value> value = co_await client->call(words, deadline);
@@ -30,6 +30,8 @@
 
 namespace penstock::redis {
 
+class Fleet;
+
 // Belongs to a loop; one a thread.
 class Client {
  public:
@@ -50,7 +52,8 @@ class Client {
   Task<Result<Value>> call(Words words, Deadline& deadline);
   // Several commands in one go, in their order, on one connection; `key`: what they are about.
   // Words and key must stay until it returns. An Error as of call() if one of them finds Redis
-  // unavailable; others may have been done.
+  // unavailable; others may have been done, and all may be done twice where a cluster moves the key
+  // meanwhile.
   Task<Result<Read>> read(std::span<const Words> commands, std::string_view key,
                           Deadline& deadline);
   // As one step on the server. The script must outlive the call.
@@ -69,9 +72,8 @@ class Client {
   unsigned connections() const;  // ready for commands
 
  private:
-  class State;
-  explicit Client(std::shared_ptr<State> state) : state_(std::move(state)) {}
-  std::shared_ptr<State> state_;
+  explicit Client(std::shared_ptr<Fleet> fleet) : fleet_(std::move(fleet)) {}
+  std::shared_ptr<Fleet> fleet_;
 };
 
 }  // namespace penstock::redis

@@ -92,7 +92,7 @@ TEST_F(ClientTest, SelectsItsDatabaseOnEachConnection) {
 
 TEST_F(ClientTest, RefusesOptionsThatMeanNothing) {
   for (const std::vector<std::string>& urls :
-       {std::vector<std::string>{}, {"redis://a", "redis://b"}, {"http://a"}}) {
+       {std::vector<std::string>{}, {"redis://a", "rediss://b"}, {"http://a"}}) {
     Options options;
     options.urls = urls;
     const auto client = Client::make(loop_, options, Metrics(), log_);

@@ -163,8 +163,8 @@ Task<Result<void>> Connection::greet(const Server& server, const Use& use, Deadl
   if (version == nullptr || version->integer != 3) co_return protocol("HELLO 3 was not answered");
   const Value* const mode = entry(*answer, "mode");
   const Value* const role = entry(*answer, "role");
-  const bool in_cluster = mode != nullptr && mode->text == "cluster";
-  if (use.master && !in_cluster && role != nullptr && role->text == "replica") {
+  in_cluster_ = mode != nullptr && mode->text == "cluster";
+  if (use.master && !in_cluster_ && role != nullptr && role->text == "replica") {
     co_return Error{Kind::unreachable, Source::store, true,
                     "Redis at " + url.place() + " is a replica"};
   }

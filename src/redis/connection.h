@@ -112,6 +112,7 @@ class Connection final : public std::enable_shared_from_this<Connection>, privat
   void ping(Duration timeout);
 
   const std::string& place() const { return place_; }  // host and port
+  bool in_cluster() const { return in_cluster_; }
   bool is_open() const { return !closed_; }
   bool full() const { return line_.size() >= kMostWaiting || outbox_.size() >= kMostBytes; }
   std::size_t waiting() const { return line_.size(); }
@@ -143,6 +144,7 @@ class Connection final : public std::enable_shared_from_this<Connection>, privat
   std::deque<Waiting> line_;
   std::string outbox_;
   Waiter writer_;
+  bool in_cluster_ = false;
   bool closed_ = false;
 };
 

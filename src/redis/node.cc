@@ -3,10 +3,12 @@
 #include <array>
 
 #include "base/sleep.h"
+#include "redis/slots.h"
 
 namespace penstock::redis {
 namespace {
 
+constexpr std::array<std::string_view, 1> kAsking = {"ASKING"};
 // A tracked connection that is gone must not be believed for long.
 constexpr Duration kPingEach = 1s;
 constexpr Duration kPingTimeout = 500ms;
@@ -40,6 +42,22 @@ void Node::stop() {
   wake_waiting();
 }
 
+void Node::retire() {
+  watcher_ = nullptr;
+  for (const Link& link : links_) {
+    if (link.connection) link.connection->tracking().end();
+  }
+  loop_.spawn(leave(shared_from_this()));
+}
+
+Task<void> Node::leave(std::shared_ptr<Node> self) {
+  // By then everybody was answered or has run out of time.
+  const Time at = Clock::now() + self->common_->options.timeout + 100ms;
+  Deadline until(self->loop_, Time::max());
+  co_await sleep_until(at, until);
+  self->stop();
+}
+
 void Node::follow(const std::string& place) {
   for (Link& link : links_) {
     const std::shared_ptr<Connection> connection = link.connection;
@@ -50,7 +68,8 @@ void Node::follow(const std::string& place) {
 
 // ---- commands ----------------------------------------------------------------------------------
 
-Task<Result<Value>> Node::ask(std::shared_ptr<Node> self, Words words, Deadline& deadline) {
+Task<Result<Value>> Node::ask(std::shared_ptr<Node> self, Words words, bool asking,
+                              Deadline& deadline) {
   Node& node = *self;
   Result<void> admitted = node.admit();
   if (!admitted) co_return std::move(admitted).error();
@@ -62,13 +81,14 @@ Task<Result<Value>> Node::ask(std::shared_ptr<Node> self, Words words, Deadline&
   Result<void> room = node.has_room(*connection);
   if (!room) co_return std::move(room).error();
   Connection::Call call(node.loop_);
+  if (asking) connection->send(kAsking, nullptr);
   connection->send(words, &call);
   Result<Value> value = co_await call.answer(deadline);
   co_return value;
 }
 
 Task<Result<Read>> Node::read(std::shared_ptr<Node> self, std::span<const Words> commands,
-                              std::string_view key, Deadline& deadline) {
+                              std::string_view key, bool asking, Deadline& deadline) {
   Node& node = *self;
   Result<void> admitted = node.admit();
   if (!admitted) co_return std::move(admitted).error();
@@ -81,7 +101,10 @@ Task<Result<Read>> Node::read(std::shared_ptr<Node> self, std::span<const Words>
   if (!room) co_return std::move(room).error();
   Tracking::Fetch fetch(connection->tracking(), key);
   std::deque<Connection::Call> calls;
-  for (const Words words : commands) connection->send(words, &calls.emplace_back(node.loop_));
+  for (const Words words : commands) {
+    if (asking) connection->send(kAsking, nullptr);
+    connection->send(words, &calls.emplace_back(node.loop_));
+  }
   Read read;
   for (Connection::Call& call : calls) {
     Result<Value> value = co_await call.answer(deadline);
@@ -165,15 +188,10 @@ void Node::wake_waiting() {
 
 // ---- scripts -----------------------------------------------------------------------------------
 
-std::uint64_t Node::loads(const Script& script) const {
-  const auto found = loads_.find(script.sha());
-  return found == loads_.end() ? 0 : found->second.done;
-}
-
-Task<Result<void>> Node::load(std::shared_ptr<Node> self, const Script& script,
-                              std::uint64_t before, Deadline& deadline) {
+Task<Result<void>> Node::load(std::shared_ptr<Node> self, const Script& script, Time called,
+                              Deadline& deadline) {
   Load& load = self->loads_[script.sha()];
-  if (load.done != before) co_return Result<void>();
+  if (load.done > called) co_return Result<void>();
   if (load.under_way) {
     const Signal signal = load.waiting.emplace_back(self->loop_);
     Signal waiting = signal;
@@ -182,9 +200,9 @@ Task<Result<void>> Node::load(std::shared_ptr<Node> self, const Script& script,
   }
   load.under_way = true;
   const std::array<std::string_view, 3> words = {"SCRIPT", "LOAD", script.text()};
-  Result<Value> loaded = co_await ask(self, words, deadline);
+  Result<Value> loaded = co_await ask(self, words, false, deadline);
   load.under_way = false;
-  if (loaded && !loaded->is_error()) ++load.done;
+  if (loaded && !loaded->is_error()) load.done = Clock::now();
   for (const Signal& signal : load.waiting) signal.wake();
   load.waiting.clear();
   if (!loaded) co_return std::move(loaded).error();
@@ -213,6 +231,7 @@ Task<void> Node::keep(std::shared_ptr<Node> self, Link& link) {
     }
     link.connection = *std::move(opened);
     node.connected();
+    if (node.watcher_ != nullptr && link.connection->in_cluster()) node.watcher_->on_cluster();
     co_await node.stay(link);
   }
 }
@@ -280,7 +299,7 @@ void Node::replied(const Value& value, std::size_t command, Duration took) {
       if (not_master(value)) return turned(*error);
       if (!out_of_memory(value)) return failed(*error, Fault::unavailable, false);
       full(*error);
-    } else if (!value.text.starts_with("NOSCRIPT")) {
+    } else if (!value.text.starts_with("NOSCRIPT") && !redirect_of(value)) {
       metrics.count(Fault::refused);
     }
   }
@@ -317,6 +336,7 @@ void Node::failed(const Error& error, Fault fault, bool connecting) {
                           {"seconds", std::chrono::duration<double>(breaker_.open_for()).count()}});
   }
   tell_standing();
+  if (watcher_ != nullptr) watcher_->on_failure();
 }
 
 void Node::tell_standing() {

@@ -45,13 +45,20 @@ class Node final : public std::enable_shared_from_this<Node> {
     virtual ~Watcher() = default;
     // up() may have changed.
     virtual void on_standing() = 0;
+    // Something did not work.
+    virtual void on_failure() {}
+    // It is one of a cluster.
+    virtual void on_cluster() {}
   };
 
   Node(Loop& loop, std::shared_ptr<Origin> origin, std::shared_ptr<Common> common,
        Watcher* watcher);
 
-  // Connects from now on.
+  // Connects from now on. May be called again.
   void start();
+  bool started() const { return !links_.empty(); }
+  // It vouches for nothing any more, and is stopped when whoever asks it now has the answer.
+  void retire();
   // Calls under way end with an Error.
   void stop();
   // Connections that are elsewhere are made anew: calls under way there end with an Error.
@@ -64,19 +71,18 @@ class Node final : public std::enable_shared_from_this<Node> {
   unsigned connections() const { return open_; }
   const std::string& trouble() const { return trouble_; }
 
-  // Redis's answer as it is, errors of its own included.
-  static Task<Result<Value>> ask(std::shared_ptr<Node> self, Words words, Deadline& deadline);
+  // Redis's answer as it is, errors of its own included. `asking`: behind ASKING.
+  static Task<Result<Value>> ask(std::shared_ptr<Node> self, Words words, bool asking,
+                                 Deadline& deadline);
   // As Client::read().
   static Task<Result<Read>> read(std::shared_ptr<Node> self, std::span<const Words> commands,
-                                 std::string_view key, Deadline& deadline);
+                                 std::string_view key, bool asking, Deadline& deadline);
   void tell(Words words);
 
-  // How often the script was loaded so far.
-  std::uint64_t loads(const Script& script) const;
-  // Puts the script into Redis: one load for all who found it missing. `before`: what loads() was
-  // when it was called. Whether it worked is seen by who calls it again.
-  static Task<Result<void>> load(std::shared_ptr<Node> self, const Script& script,
-                                 std::uint64_t before, Deadline& deadline);
+  // Puts the script into Redis: one load for all who found it missing. `called`: when that was sent
+  // which found it missing. Whether it worked is seen by who calls it again.
+  static Task<Result<void>> load(std::shared_ptr<Node> self, const Script& script, Time called,
+                                 Deadline& deadline);
 
  private:
   // One of the connections, whether it is open or not.
@@ -93,10 +99,11 @@ class Node final : public std::enable_shared_from_this<Node> {
   };
   struct Load {
     bool under_way = false;
-    std::uint64_t done = 0;
+    Time done = Time::min();
     std::deque<Signal> waiting{};
   };
 
+  static Task<void> leave(std::shared_ptr<Node> self);
   static Task<void> keep(std::shared_ptr<Node> self, Link& link);
   Task<Result<std::shared_ptr<Connection>>> open(Link& link);
   Task<void> stay(Link& link);

@@ -14,7 +14,7 @@
 namespace penstock::redis {
 
 struct Options {
-  std::vector<std::string> urls;  // one, or the sentinels'
+  std::vector<std::string> urls;  // one, the sentinels', or some nodes' of a cluster
   std::string sentinel;           // name of the service whose master the sentinels know
   std::string username;           // win over what the URL says; sentinels have the URLs' own
   std::string password;

@@ -30,6 +30,7 @@ class OneServer final : public Origin {
                                                  Deadline& deadline) override;
   void doubt() override { addresses_.doubt(); }
   std::string place() const override { return server_.url.place(); }
+  const std::string& host() const { return server_.url.host; }
 
  private:
   const Server server_;

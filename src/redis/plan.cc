@@ -11,9 +11,6 @@ Error wrong(std::string detail) {
 
 Result<Plan> plan_of(const Options& options) {
   if (options.urls.empty()) return wrong("Redis has no URL");
-  if (options.urls.size() > 1 && options.sentinel.empty()) {
-    return wrong("Redis takes one url: a cluster is not spoken");
-  }
   std::vector<Server> servers;
   std::shared_ptr<net::TlsClient> tls;
   for (const std::string& text : options.urls) {
@@ -30,17 +27,23 @@ Result<Plan> plan_of(const Options& options) {
     }
   }
   Plan plan{servers.front()};
-  Url& url = plan.server.url;
   if (!options.sentinel.empty()) {
     // The path is the service's: sentinels have no databases.
     for (Server& server : servers) server.url.database = 0;
     plan.sentinels = std::move(servers);
-    url.username = options.username;
-    url.password = options.password;
+    plan.server.url.username = options.username;
+    plan.server.url.password = options.password;
     return plan;
   }
-  if (!options.username.empty()) url.username = options.username;
-  if (!options.password.empty()) url.password = options.password;
+  for (Server& server : servers) {
+    if (!options.username.empty()) server.url.username = options.username;
+    if (!options.password.empty()) server.url.password = options.password;
+    if (servers.size() > 1 && server.url.database != 0) {
+      return wrong("several URLs of Redis are a cluster's, which has no databases but 0");
+    }
+  }
+  plan.server = servers.front();
+  if (servers.size() > 1) plan.seeds = std::move(servers);
   return plan;
 }
 

@@ -9,8 +9,9 @@
 namespace penstock::redis {
 
 struct Plan {
-  Server server;  // where there are sentinels without host and port
-  std::vector<Server> sentinels{};
+  Server server;                    // where there are sentinels its host and port say nothing
+  std::vector<Server> sentinels{};  // none: its address is known
+  std::vector<Server> seeds{};      // of a cluster: more than one, and `server` is the first
 };
 
 // The Error names what is wrong, never a password.

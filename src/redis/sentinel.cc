@@ -7,6 +7,25 @@
 #include "redis/ask_once.h"
 
 namespace penstock::redis {
+namespace {
+
+// Whichever of them is there: for what they all say.
+class AnySentinel final : public Origin {
+ public:
+  explicit AnySentinel(std::shared_ptr<Sentinels> of) : of_(std::move(of)) {}
+  Task<Result<std::shared_ptr<Connection>>> open(const Connection::Use& use,
+                                                 Deadline& deadline) override {
+    Result<std::shared_ptr<Connection>> opened = co_await of_->open_sentinel(use, deadline);
+    co_return opened;
+  }
+  void doubt() override {}
+  std::string place() const override { return "a sentinel"; }
+
+ private:
+  const std::shared_ptr<Sentinels> of_;
+};
+
+}  // namespace
 
 Sentinels::Sentinels(Loop& loop, std::vector<Server> sentinels, std::string service, Server master)
     : loop_(loop),
@@ -14,10 +33,7 @@ Sentinels::Sentinels(Loop& loop, std::vector<Server> sentinels, std::string serv
       master_(std::move(master)),
       place_("service " + service_) {
   for (Server& server : sentinels) {
-    net::Addresses addresses(loop, server.url.host, server.url.port, net::Addresses::system_lookup,
-                             Source::store);
-    sentinels_.push_back(
-        std::make_shared<Sentinel>(Sentinel{std::move(server), std::move(addresses)}));
+    sentinels_.push_back(std::make_shared<OneServer>(loop, std::move(server)));
   }
 }
 
@@ -45,22 +61,22 @@ Time Sentinels::share(Deadline& deadline, std::size_t left) {
   return now + std::max(deadline.at() - now, Duration::zero()) / static_cast<int>(left + 1);
 }
 
-Error Sentinels::told_by(const Sentinel& sentinel, Error error) {
-  error.detail = "sentinel " + sentinel.server.url.place() + ": " + error.detail;
+Error Sentinels::told_by(const OneServer& sentinel, Error error) {
+  error.detail = "sentinel " + sentinel.place() + ": " + error.detail;
   return error;
 }
 
-void Sentinels::prefer(const std::shared_ptr<Sentinel>& sentinel) {
+void Sentinels::prefer(const std::shared_ptr<OneServer>& sentinel) {
   const auto at = std::find(sentinels_.begin(), sentinels_.end(), sentinel);
   std::rotate(sentinels_.begin(), at, at + 1);
 }
 
 Task<Result<Url>> Sentinels::find(Deadline& deadline) {
   // Of this moment: another one who asks may move one to the front meanwhile.
-  const std::deque<std::shared_ptr<Sentinel>> sentinels = sentinels_;
+  const std::deque<std::shared_ptr<OneServer>> sentinels = sentinels_;
   Error last{Kind::unreachable, Source::store, true, "no sentinel answers"};
   for (std::size_t i = 0; i < sentinels.size() && !deadline.over(); ++i) {
-    const std::shared_ptr<Sentinel> sentinel = sentinels[i];
+    const std::shared_ptr<OneServer> sentinel = sentinels[i];
     Deadline until(deadline, share(deadline, sentinels.size() - i));
     Result<Url> found = co_await find_by(*sentinel, until);
     if (found) {
@@ -75,22 +91,21 @@ Task<Result<Url>> Sentinels::find(Deadline& deadline) {
 
 Task<Result<std::shared_ptr<Connection>>> Sentinels::open_sentinel(const Connection::Use& use,
                                                                    Deadline& deadline) {
-  const std::deque<std::shared_ptr<Sentinel>> sentinels = sentinels_;
+  const std::deque<std::shared_ptr<OneServer>> sentinels = sentinels_;
   Error last{Kind::unreachable, Source::store, true, "no sentinel answers"};
   for (std::size_t i = 0; i < sentinels.size() && !deadline.over(); ++i) {
-    const std::shared_ptr<Sentinel> sentinel = sentinels[i];
+    const std::shared_ptr<OneServer> sentinel = sentinels[i];
     Deadline until(deadline, share(deadline, sentinels.size() - i));
-    Result<std::shared_ptr<Connection>> opened =
-        co_await Connection::open(sentinel->server, sentinel->addresses, use, until);
+    Result<std::shared_ptr<Connection>> opened = co_await sentinel->open(use, until);
     if (opened) co_return opened;
     last = told_by(*sentinel, std::move(opened).error());
   }
   co_return last;
 }
 
-Task<Result<Url>> Sentinels::find_by(Sentinel& sentinel, Deadline& deadline) {
+Task<Result<Url>> Sentinels::find_by(OneServer& sentinel, Deadline& deadline) {
   const std::array<std::string_view, 3> words = {"SENTINEL", "get-master-addr-by-name", service_};
-  Result<Value> answer = co_await ask_once(sentinel.server, sentinel.addresses, words, deadline);
+  Result<Value> answer = co_await ask_once(sentinel, words, deadline);
   if (!answer) co_return std::move(answer).error();
   if (answer->is_null()) {
     co_return Error{Kind::not_found, Source::store, true,
@@ -105,6 +120,56 @@ Task<Result<Url>> Sentinels::find_by(Sentinel& sentinel, Deadline& deadline) {
     if (ec == std::errc{} && stop == end && url.port != 0) co_return url;
   }
   co_return Error{Kind::broken, Source::store, true, "its answer is no address"};
+}
+
+// ---- when it is another one --------------------------------------------------------------------
+
+MasterWatch::MasterWatch(Loop& loop, std::shared_ptr<Sentinels> sentinels, Duration connect_timeout,
+                         std::function<void(const std::string&)> there)
+    : loop_(loop),
+      sentinels_(std::move(sentinels)),
+      connect_timeout_(connect_timeout),
+      there_(std::move(there)),
+      until_(loop, Time::max()),
+      said_(loop),
+      subscriber_(std::make_shared<Subscriber>(loop, std::make_shared<AnySentinel>(sentinels_),
+                                               connect_timeout)) {
+  // Copied: the subscriber may live on for a moment.
+  const Signal said = said_;
+  subscriber_->add(
+      "+switch-master", [said](std::string_view) { said.wake(); }, [said] { said.wake(); });
+}
+
+void MasterWatch::start() {
+  Subscriber::start(subscriber_);
+  loop_.spawn(run(shared_from_this()));
+}
+
+void MasterWatch::stop() {
+  until_.call_off(Why::draining);
+  subscriber_->stop();
+}
+
+Task<void> MasterWatch::run(std::shared_ptr<MasterWatch> self) {
+  MasterWatch& here = *self;
+  while (!here.until_.over()) {
+    co_await here.wait();
+    if (here.until_.over()) break;
+    Result<Url> found = co_await here.find();
+    if (found && !here.until_.over()) here.there_(found->place());
+  }
+}
+
+Task<void> MasterWatch::wait() {
+  Deadline pause(until_, Clock::now() + kEach);
+  Result<void> said = co_await said_.wait(pause);
+  (void)said;
+}
+
+Task<Result<Url>> MasterWatch::find() {
+  Deadline looking(until_, Clock::now() + connect_timeout_);
+  Result<Url> found = co_await sentinels_->find(looking);
+  co_return found;
 }
 
 }  // namespace penstock::redis

@@ -8,11 +8,14 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "base/signal.h"
 #include "redis/origin.h"
+#include "redis/subscriber.h"
 
 namespace penstock::redis {
 
@@ -35,36 +38,43 @@ class Sentinels final : public Origin {
                                                           Deadline& deadline);
 
  private:
-  struct Sentinel {
-    Server server;
-    net::Addresses addresses;
-  };
   static Time share(Deadline& deadline, std::size_t left);
-  static Error told_by(const Sentinel& sentinel, Error error);
-  void prefer(const std::shared_ptr<Sentinel>& sentinel);
-  Task<Result<Url>> find_by(Sentinel& sentinel, Deadline& deadline);
+  static Error told_by(const OneServer& sentinel, Error error);
+  void prefer(const std::shared_ptr<OneServer>& sentinel);
+  Task<Result<Url>> find_by(OneServer& sentinel, Deadline& deadline);
 
   Loop& loop_;
-  std::deque<std::shared_ptr<Sentinel>> sentinels_;
+  std::deque<std::shared_ptr<OneServer>> sentinels_;
   const std::string service_;
   const Server master_;
   std::string place_;  // for logs: the last master's, or the service
 };
 
-// Whichever of them is there: for what they all say (+switch-master).
-class AnySentinel final : public Origin {
+// Says where the master is, whenever a sentinel says that there is another one, and each few
+// seconds without being told: a master that was cut off with us does not know that it is none, and
+// one that is left on purpose takes writes for a while that nobody will see.
+class MasterWatch final : public std::enable_shared_from_this<MasterWatch> {
  public:
-  explicit AnySentinel(std::shared_ptr<Sentinels> of) : of_(std::move(of)) {}
-  Task<Result<std::shared_ptr<Connection>>> open(const Connection::Use& use,
-                                                 Deadline& deadline) override {
-    Result<std::shared_ptr<Connection>> opened = co_await of_->open_sentinel(use, deadline);
-    co_return opened;
-  }
-  void doubt() override {}
-  std::string place() const override { return "sentinel"; }
+  static constexpr Duration kEach = 5s;
+
+  // `there` is called with host and port until stop().
+  MasterWatch(Loop& loop, std::shared_ptr<Sentinels> sentinels, Duration connect_timeout,
+              std::function<void(const std::string& place)> there);
+  void start();
+  void stop();
 
  private:
-  const std::shared_ptr<Sentinels> of_;
+  static Task<void> run(std::shared_ptr<MasterWatch> self);
+  Task<void> wait();
+  Task<Result<Url>> find();
+
+  Loop& loop_;
+  const std::shared_ptr<Sentinels> sentinels_;
+  const Duration connect_timeout_;
+  const std::function<void(const std::string&)> there_;
+  Deadline until_;
+  Signal said_;
+  const std::shared_ptr<Subscriber> subscriber_;
 };
 
 }  // namespace penstock::redis

@@ -109,6 +109,9 @@ class RedisServer {
 
   // One command on a connection of its own; empty on a failure.
   Value ask(std::initializer_list<std::string_view> words) const {
+    return ask(Words(words.begin(), words.size()));
+  }
+  Value ask(Words words) const {
     const int fd = connect();
     EXPECT_GE(fd, 0);
     std::string out;
@@ -120,7 +123,7 @@ class RedisServer {
       ++skip;
     }
     append_command(out, hello);
-    append_command(out, {words.begin(), words.size()});
+    append_command(out, words);
     EXPECT_EQ(::send(fd, out.data(), out.size(), MSG_NOSIGNAL), static_cast<ssize_t>(out.size()));
     Parser parser;
     Value value;
@@ -149,6 +152,16 @@ class RedisServer {
     return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
   }
 
+  static std::uint16_t free_port() {
+    const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in address = loopback(0);
+    socklen_t size = sizeof address;
+    EXPECT_EQ(::bind(fd, reinterpret_cast<sockaddr*>(&address), size), 0);
+    EXPECT_EQ(::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size), 0);
+    ::close(fd);
+    return ntohs(address.sin_port);
+  }
+
  private:
   void begin() {
     std::string folder = testing::TempDir() + "redis-XXXXXX";
@@ -171,15 +184,6 @@ class RedisServer {
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     address.sin_port = htons(port);
     return address;
-  }
-  static std::uint16_t free_port() {
-    const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in address = loopback(0);
-    socklen_t size = sizeof address;
-    EXPECT_EQ(::bind(fd, reinterpret_cast<sockaddr*>(&address), size), 0);
-    EXPECT_EQ(::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size), 0);
-    ::close(fd);
-    return ntohs(address.sin_port);
   }
   int connect() const {
     const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);

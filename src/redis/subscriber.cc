@@ -23,9 +23,12 @@ void Subscriber::stop() {
 }
 
 void Subscriber::follow(const std::string& place) {
+  if (connection_ && connection_->place() != place) leave("Redis's master is now " + place);
+}
+
+void Subscriber::leave(std::string why) {
   const std::shared_ptr<Connection> connection = connection_;
-  if (!connection || connection->place() == place) return;
-  connection->close({Kind::unreachable, Source::store, true, "Redis's master is now " + place});
+  connection->close({Kind::unreachable, Source::store, true, std::move(why)});
 }
 
 void Subscriber::add(const std::string& channel, std::function<void(std::string_view)> heard,

@@ -25,8 +25,12 @@ class Subscriber final : private Connection::Owner {
   // Before its first subscription: it runs from then on.
   static void start(const std::shared_ptr<Subscriber>& self);
   void stop();
-  // As Node's.
+  // A connection that is elsewhere, or where it must not stay, is made anew.
   void follow(const std::string& place);
+  template <class Stays>
+  void stay_where(const Stays& stays) {
+    if (connection_ && !stays(connection_->place())) leave("it is of the cluster no more");
+  }
 
   void add(const std::string& channel, std::function<void(std::string_view)> heard,
            std::function<void()> subscribed);
@@ -40,6 +44,7 @@ class Subscriber final : private Connection::Owner {
   Task<Result<void>> open(Deadline& until);
   Task<void> stay(Deadline& until);
   void subscribe(std::string_view channel);
+  void leave(std::string why);
 
   void on_reply(const Value&, std::size_t, Duration) override {}
   void on_push(const Value& value) override;
