@@ -120,6 +120,7 @@ Result<void> Stores::join_company(const settings::Settings& settings) {
   if (!given.urls.empty()) {
     redis::Options options;
     options.urls = given.urls;
+    options.sentinel = given.sentinel;
     options.username = given.username;
     options.password = given.password;
     options.ca = given.ca;

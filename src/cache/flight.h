@@ -35,6 +35,7 @@ class Flight : public std::enable_shared_from_this<Flight> {
     std::string content_type;
     std::vector<Header> headers;
     std::optional<std::uint64_t> length;
+    bool elsewhere = false;  // no engine was asked: another node was, or another call had ended
   };
 
   Flight(FlightTable& table, const Key& key, std::uint64_t window);

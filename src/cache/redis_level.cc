@@ -13,11 +13,13 @@ int digit_of(char c) {
 
 }  // namespace
 
-std::string name_of(const Key& key) { return std::string(kValuePrefix) + hex(key); }
+std::string name_of(const Key& key) { return std::string(kValuePrefix) + '{' + hex(key) + '}'; }
 
 std::optional<Key> key_of(std::string_view name) {
   if (!name.starts_with(kValuePrefix)) return std::nullopt;
   name.remove_prefix(kValuePrefix.size());
+  if (name.size() < 2 || name.front() != '{' || name.back() != '}') return std::nullopt;
+  name = name.substr(1, name.size() - 2);
   Key key;
   if (name.size() != key.size() * 2) return std::nullopt;
   for (std::size_t i = 0; i < key.size(); ++i) {
@@ -41,7 +43,10 @@ Task<Result<RedisLevel::Found>> RedisLevel::get(Key key, std::size_t most_body,
   Found found;
   found.vouch = read->vouch;
   found.keep = !read->changed;
-  if (value.is_text()) found.value = decode(value.text, most_body);
+  if (value.is_text()) {
+    found.head = value.text.substr(0, kValueHead);
+    found.value = decode(value.text, most_body);
+  }
   co_return found;
 }
 

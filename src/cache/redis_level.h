@@ -24,7 +24,8 @@
 namespace penstock::cache {
 
 inline constexpr std::string_view kValuePrefix = "penstock:cache:";
-// The name of a value in Redis, and back: nothing for other names.
+// The name of a value in Redis, and back: nothing for other names. The key stands in braces: what
+// belongs to it lies on the same node of a cluster.
 std::string name_of(const Key& key);
 std::optional<Key> key_of(std::string_view name);
 
@@ -35,6 +36,7 @@ class RedisLevel {
     std::optional<Value> value;  // nothing: it is not there
     redis::Vouch vouch = 0;      // 0: nobody
     bool keep = true;            // it was not changed while it was read
+    std::string head;            // of what is there, whatever it is
   };
 
   RedisLevel(Loop& loop, redis::Client& client) : loop_(loop), client_(client) {}

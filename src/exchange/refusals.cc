@@ -154,7 +154,7 @@ constexpr std::array kReasons = {
                          "gateway's own, and it knows none of this name in requests. None chooses "
                          "an engine or an address.",
                 .cure = "Leave it out. What a request may say stands in docs/engines.md and "
-                        "docs/switches.md."},
+                        "docs/cache.md."},
     ReasonFacts{.reason = Reason::unknown_member,
                 .status = 400,
                 .type = kInvalid,

@@ -44,8 +44,9 @@ struct Look {
   store::Level level = store::Level::memory;  // where it was
   bool passed_by = false;                     // the client wants another than what is kept
   bool stale = false;
-  bool renew = false;        // it is given, and it is time to ask for another
-  bool renewing = false;     // which this request does
+  bool renew = false;     // it is given, and it is time to ask for another
+  bool renewing = false;  // which this request does
+  bool redis_failed = false;
   cache::EntryPtr fallback;  // past its time, for where the engine fails
 };
 

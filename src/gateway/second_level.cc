@@ -19,7 +19,9 @@ std::shared_ptr<SecondLevel> SecondLevel::make(Loop& loop, const redis::Options&
   own.name += "-cache";
   own.tracking = house.tracking;
   own.vouchers = house.trust.vouchers();
-  own.changed = [&house](std::string_view name, redis::Vouch by) {
+  own.changed = [&house, weak = std::weak_ptr<SecondLevel>(level)](std::string_view name,
+                                                                   redis::Vouch by) {
+    if (const auto of = weak.lock()) of->leases->changed(name);
     const std::optional<cache::Key> key = cache::key_of(name);
     if (!key) return;
     house.cache.erase_vouched(*key, by);
@@ -31,6 +33,10 @@ std::shared_ptr<SecondLevel> SecondLevel::make(Loop& loop, const redis::Options&
   if (!client) return nullptr;
   level->client = *std::move(client);
   level->level = std::make_unique<cache::RedisLevel>(loop, *level->client);
+  Random random;
+  const Uuid owner = make_uuid7(0, random);
+  level->leases = std::make_shared<cache::Leases>(loop, level->client, house.tracking,
+                                                  std::string(text(owner)));
   return level;
 }
 
@@ -52,6 +58,7 @@ Task<void> Gateway::look_in_redis(Exchange& x, cache::EntryPtr doubted) {
   metrics_.redis.get.observe(seconds(Clock::now() - begun));
   if (!found) {
     metrics_.redis.errors.add();
+    x.look.redis_failed = true;
     // Nobody could have told of a change, and nobody can be asked.
     if (doubted) take(x, doubted);
     co_return;
@@ -93,21 +100,26 @@ Task<Result<cache::EntryPtr>> Gateway::read_from_redis(Exchange& x, SecondLevel&
   Result<cache::RedisLevel::Found> found =
       co_await second.level->get(key, cache.memory.max_entry.count, patience);
   if (!found) co_return std::move(found).error();
-  if (!found->value || found->value->scope != scope) co_return nullptr;
-  const cache::Value& value = *found->value;
-  if (house_.purges.covers({key, value.scope, value.model, value.tags}, value.purge)) {
-    co_return nullptr;
-  }
   const EngineMetrics& pair = *x.with->pairs[x.plan.metrics];
-  cache::EntryPtr entry = entry_of(*std::move(found->value), key, cache, Clock::now(),
-                                   std::chrono::system_clock::now());
-  auto own = std::const_pointer_cast<cache::Entry>(entry);
-  own->served = pair.served[static_cast<std::size_t>(x.question.endpoint)];
-  own->vouched.set(found->vouch);
-  if (entry->kept <= Clock::now()) co_return nullptr;
-  // Without somebody who tells of changes it would stay here whatever became of it there.
-  if (found->keep) house_.cache.store(entry);
-  co_return entry;
+  co_return entry_in_redis(house_, *std::move(found), key, scope,
+                           pair.served[static_cast<std::size_t>(x.question.endpoint)], cache);
+}
+
+cache::EntryPtr entry_in_redis(House& house, cache::RedisLevel::Found found, const cache::Key& key,
+                               std::string_view scope, const Served* served,
+                               const settings::Cache& settings) {
+  if (!found.value || found.value->scope != scope) return nullptr;
+  const cache::Value& value = *found.value;
+  if (house.purges.covers({key, value.scope, value.model, value.tags}, value.purge)) return nullptr;
+  const Time now = Clock::now();
+  const auto entry = std::const_pointer_cast<cache::Entry>(
+      entry_of(*std::move(found.value), key, settings, now, std::chrono::system_clock::now()));
+  entry->served = served;
+  entry->vouched.set(found.vouch);
+  if (entry->kept <= now) return nullptr;
+  // What was changed while it was read is given, and not kept.
+  if (found.keep) house.cache.store(entry);
+  return entry;
 }
 
 Task<void> put_in_redis(std::shared_ptr<SecondLevel> second, House& house, cache::EntryPtr entry,

@@ -3,9 +3,11 @@
 
 #include <memory>
 
+#include "cache/lease.h"
 #include "cache/redis_level.h"
 #include "observe/metrics.h"
 #include "redis/client.h"
+#include "settings/settings.h"
 
 namespace penstock::gateway {
 
@@ -16,9 +18,16 @@ struct SecondLevel {
   static std::shared_ptr<SecondLevel> make(Loop& loop, const redis::Options& options, House& house);
 
   // Connections of its own: a large answer must not hold up a limit's question.
-  std::unique_ptr<redis::Client> client;
+  std::shared_ptr<redis::Client> client;
   std::unique_ptr<cache::RedisLevel> level;
+  std::shared_ptr<cache::Leases> leases;
 };
+
+// What was read, as an entry that memory has from now on; null: nothing, another scope's, purged,
+// or of no use any more.
+cache::EntryPtr entry_in_redis(House& house, cache::RedisLevel::Found found, const cache::Key& key,
+                               std::string_view scope, const Served* served,
+                               const settings::Cache& settings);
 
 // Nobody waits for it.
 Task<void> put_in_redis(std::shared_ptr<SecondLevel> second, House& house, cache::EntryPtr entry,

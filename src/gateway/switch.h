@@ -2,12 +2,13 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <set>
 #include <string>
 #include <string_view>
-#include <utility>
 
 namespace penstock::gateway {
 
@@ -37,12 +38,18 @@ class Once {
  public:
   bool first(std::string_view what, std::string_view why) {
     const std::lock_guard lock(mutex_);
-    return said_.emplace(what, why).second;
+    const auto known = said_.find(what);
+    if (known == said_.end()) {
+      said_[std::string(what)].emplace(why);
+      return true;
+    }
+    if (known->second.contains(why)) return false;
+    return known->second.emplace(why).second;
   }
 
  private:
   std::mutex mutex_;
-  std::set<std::pair<std::string, std::string>> said_;
+  std::map<std::string, std::set<std::string, std::less<>>, std::less<>> said_;
 };
 
 }  // namespace penstock::gateway

@@ -59,8 +59,74 @@ struct Order {
   Making making;
   std::shared_ptr<SecondLevel> second;  // null: it is not kept there
   Metrics::Redis redis;
-  bool anew = false;  // what is kept is not wanted
+  bool anew = false;                                       // what is kept is not wanted
+  std::optional<cache::Leases::Lead> lead = std::nullopt;  // this node asks for all
+  cache::EntryPtr entry = nullptr;                         // what came of it
 };
+
+bool fresh(const cache::Entry& entry, Time now) { return entry.expires > now; }
+
+// An answer that was kept meanwhile, to all who wait for this one.
+void publish(Order& order, const cache::Entry& entry) {
+  const bool plain = !entry.plain.empty();
+  const std::string_view body = (plain ? entry.plain : entry.stream_with_usage).body();
+  cache::Flight::Head head;
+  head.status = entry.status;
+  head.content_type = plain ? "application/json" : "text/event-stream; charset=utf-8";
+  head.length = body.size();
+  head.elsewhere = true;
+  order.flight->head(std::move(head));
+  order.flight->append(std::string(body));
+  order.bill->call_ended();
+}
+
+// What lies in Redis now; null: nothing that will do, and `head` says what it was.
+Task<Result<cache::EntryPtr>> read_stored(Order& order, std::string& head, Deadline& patience) {
+  const settings::Cache& cache = order.with->settings->cache;
+  Result<cache::RedisLevel::Found> found =
+      co_await order.second->level->get(order.key, cache.memory.max_entry.count, patience);
+  if (!found) co_return std::move(found).error();
+  head = found->head;
+  cache::EntryPtr entry = entry_in_redis(order.house, *std::move(found), order.key, order.scope,
+                                         order.making.served, cache);
+  co_return entry&& fresh(*entry, Clock::now()) ? entry : nullptr;
+}
+
+// Whether no engine need be asked: the flight has its answer then. Else this node leads, or nobody
+// can tell who does.
+Task<bool> answered_elsewhere(Order& order, Deadline& deadline) {
+  if (order.anew) co_return false;
+  // Between the look into the cache and the seat another call may have ended.
+  const cache::EntryPtr known = order.house.cache.find(order.key, order.scope, Clock::now());
+  if (known && fresh(*known, Clock::now()) && order.house.trust.in(*known)) {
+    publish(order, *known);
+    co_return true;
+  }
+  if (!order.second) co_return false;
+  std::string unwanted;
+  for (;;) {
+    Deadline patience(deadline, Clock::now() + order.with->settings->cache.redis.timeout);
+    Result<cache::Leases::Turn> turn =
+        co_await order.second->leases->take(order.key, unwanted, patience);
+    if (!turn) co_return false;
+    if (*turn == cache::Leases::Turn::lead) {
+      order.lead.emplace(order.second->leases, order.key);
+      co_return false;
+    }
+    if (*turn == cache::Leases::Turn::stored) {
+      Result<cache::EntryPtr> stored = co_await read_stored(order, unwanted, patience);
+      if (!stored) co_return false;
+      if (*stored) {
+        publish(order, **stored);
+        co_return true;
+      }
+      continue;
+    }
+    patience.move(Time::max());
+    co_await order.second->leases->wait(order.key, patience);
+    if (deadline.over()) co_return false;
+  }
+}
 
 // Passes the engine's answer to the flight, and whole and good ones to the cache.
 Task<Result<void>> drive_to_end(Order& order, Deadline& deadline) {
@@ -97,10 +163,8 @@ Task<Result<void>> drive_to_end(Order& order, Deadline& deadline) {
   if (order.with->engines[order.plan.engine]->version() != order.version) co_return Result<void>();
   Random random;
   const Time now = Clock::now();
-  const EngineMetrics& pair = *order.with->pairs[order.plan.metrics];
   order.making.model = order.plan.model;
   order.making.engine = engine.name;
-  order.making.served = pair.served[static_cast<std::size_t>(question.endpoint)];
   const std::uint64_t purge = order.making.purge;
   const cache::EntryPtr entry = keeper.entry(order.key, std::move(order.making), now, random);
   if (!entry) co_return Result<void>();
@@ -110,11 +174,7 @@ Task<Result<void>> drive_to_end(Order& order, Deadline& deadline) {
   }
   order.house.cache.store(entry);
   order.cache_set.observe(seconds(Clock::now() - now));
-  if (order.second) {
-    order.loop.spawn(put_in_redis(order.second, order.house, entry,
-                                  order.with->settings->cache.redis.compress_over.count,
-                                  order.redis.set, order.redis.errors, order.loop));
-  }
+  order.entry = entry;
   co_return Result<void>();
 }
 
@@ -123,12 +183,22 @@ Task<void> drive(std::unique_ptr<Order> order) {
   const settings::EngineSettings& engine = order->with->settings->engines[order->plan.engine];
   Deadline deadline(order->loop, begun + engine.timeout.total);
   order->flight->drive(order->loop, [&deadline] { deadline.call_off(Why::left); });
-  Result<void> done = co_await drive_to_end(*order, deadline);
+  Result<void> done;
+  const bool elsewhere = co_await answered_elsewhere(*order, deadline);
+  if (!elsewhere) {
+    Result<void> driven = co_await drive_to_end(*order, deadline);
+    done = std::move(driven);
+  }
   if (done) {
     order->flight->finish();
   } else {
     order->flight->fail(told(std::move(done).error(), engine.name, deadline, deadline.at()));
   }
+  // The lease ends behind it: who looks then finds the answer.
+  if (!order->second || !order->entry) co_return;
+  co_await put_in_redis(order->second, order->house, order->entry,
+                        order->with->settings->cache.redis.compress_over.count, order->redis.set,
+                        order->redis.errors, order->loop);
 }
 
 // What another call might mend. A refusal of the question itself is everybody's.
@@ -172,6 +242,13 @@ void Gateway::lead(Exchange& x, const cache::FlightPtr& flight) {
   order->making.tags = x.look.wishes.tags;
   order->making.purge = x.look.purge;
   order->making.ttl = x.with->cache_rules[x.plan.metrics].ttl;
+  order->making.served =
+      x.with->pairs[x.plan.metrics]->served[static_cast<std::size_t>(x.question.endpoint)];
+  // A lease cannot be had of a Redis that did not answer a moment ago.
+  if (x.look.redis_failed) order->second = nullptr;
+  const Look& look = x.look;
+  order->anew = look.passed_by || look.wishes.max_age.has_value() || (look.entry && !look.stale) ||
+                !x.settings().cache.coalesce;
   x.recorder.bill->call_begins(x.settings().engines[x.plan.engine].price,
                                x.with->pairs[x.plan.metrics]->cost, tokens_about(x.question.body));
   loop_.spawn(drive(std::move(order)));
@@ -212,7 +289,7 @@ Task<Result<Answer, Refusal>> Gateway::ask_once_for_all(Exchange& x) {
     head = co_await joined.reader->head(x.deadline);
   }
   x.recorder.waited_for_engine(Clock::now() - asked);
-  if (!joined.leader) {
+  if (!joined.leader || (head && head->elsewhere)) {
     x.recorder.cache = CacheResult::coalesced;
     metrics_.coalesced.add();
   }

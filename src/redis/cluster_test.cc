@@ -381,7 +381,7 @@ TEST_F(ClusterTest, ATrackedKeyIsToldOfByItsNode) {
   options.tracking = true;
   options.vouchers = std::make_shared<Vouchers>();
   std::vector<std::string> heard;
-  options.changed = [&](std::string_view key) { heard.emplace_back(key); };
+  options.changed = [&](std::string_view key, Vouch) { heard.emplace_back(key); };
   const auto client = client_for(options);
   run([&]() -> Task<void> {
     for (int node = 0; node < 3; ++node) {

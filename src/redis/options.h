@@ -28,9 +28,10 @@ struct Options {
   // Client-side caching (RESP3): Redis says of each key that was read when it changes.
   bool tracking = false;
   std::shared_ptr<Vouchers> vouchers;  // REQUIRES: not null where tracking
-  // Called on the client's loop when somebody else changed a key that was read on a connection;
+  // Called on the client's loop when somebody else changed a key that was read on the connection
+  // that vouches by this;
   // with an empty key where any may have changed (FLUSHALL).
-  std::function<void(std::string_view key)> changed;
+  std::function<void(std::string_view key, Vouch by)> changed;
 };
 
 }  // namespace penstock::redis

@@ -40,14 +40,14 @@ bool Tracking::invalidate(const Value& push) {
 void Tracking::invalidate_key(std::string_view key) {
   const auto [first, last] = fetches_.equal_range(key);
   for (auto it = first; it != last; ++it) it->second->changed_ = true;
-  if (ears_->changed) ears_->changed(key);
+  if (ears_->changed) ears_->changed(key, vouch_);
 }
 
 void Tracking::invalidate_all() {
   end();
   vouch_ = ears_->vouchers->issue();
   for (const auto& [key, fetch] : fetches_) fetch->changed_ = true;
-  if (ears_->changed) ears_->changed({});
+  if (ears_->changed) ears_->changed({}, 0);
 }
 
 }  // namespace penstock::redis

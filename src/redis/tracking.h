@@ -25,8 +25,9 @@ class Tracking {
   // Of all connections of a client.
   struct Ears {
     std::shared_ptr<Vouchers> vouchers;
-    // A key that was read was changed by somebody else; empty: any may have been.
-    std::function<void(std::string_view key)> changed;
+    // A key that was read was changed by somebody else, as the connection says that vouches by
+    // this; empty: any may have been.
+    std::function<void(std::string_view key, Vouch by)> changed;
   };
 
   // Commands about a key, under way. The key must outlive it, and it the Tracking.

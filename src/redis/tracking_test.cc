@@ -19,7 +19,7 @@ class TrackingTest : public ClientTest {
     options.connections = 1;
     options.tracking = true;
     options.vouchers = vouchers_;
-    options.changed = [this](std::string_view key) { changed_.emplace_back(key); };
+    options.changed = [this](std::string_view key, Vouch) { changed_.emplace_back(key); };
     return options;
   }
   // `lines`: commands parted by "; ". The values, parted by commas; the rest is in read_.

@@ -78,8 +78,9 @@ TEST(Access, WhatDoesNotFitTogetherIsRefused) {
               ElementsAre(HasSubstr("store.url: its value cannot be used; expected sqlite:PATH")));
   EXPECT_THAT(problems_of("store: {replicas: [\"postgresql://r/d\"]}"),
               ElementsAre(HasSubstr("a replica is one of PostgreSQL, and store.url is a SQLite")));
-  EXPECT_THAT(problems_of("cache: {redis: {urls: [\"redis://a\", \"redis://b\"]}}"),
-              ElementsAre(HasSubstr("not in this version: a cluster is still to come")));
+  EXPECT_THAT(problems_of("cache: {redis: {urls: [\"redis://a\", \"redis://b\"]}}"), IsEmpty());
+  EXPECT_THAT(problems_of("cache: {redis: {sentinel: main}}"),
+              ElementsAre(HasSubstr("is set, and cache.redis.urls names no sentinel")));
 }
 
 TEST(Access, KeysLetTheGatewayListenAnywhere) {

@@ -102,9 +102,12 @@ void check_redis(const Settings& settings, Report& report) {
     const std::string path = fmt::format("cache.redis.urls[{}]", i);
     if (!redis.urls[i].starts_with("redis://") && !redis.urls[i].starts_with("rediss://")) {
       report.add_at_value(path, {"is no Redis that can be used", "redis://host:6379/0"});
-    } else if (i > 0) {
-      report.add_at_value(path, {"not in this version: a cluster is still to come", "one URL"});
     }
+  }
+  if (!redis.sentinel.empty() && redis.urls.empty()) {
+    report.add_at_value("cache.redis.sentinel",
+                        {"is set, and cache.redis.urls names no sentinel",
+                         "the sentinels there, such as redis://host:26379"});
   }
   if (settings.limits.shared == LimitsShared::redis && redis.urls.empty()) {
     report.add_at_value("limits.shared", {"is redis, and cache.redis.urls names none",

@@ -200,7 +200,8 @@ struct Cache {
   bool coalesce = true;
   Scope scope = Scope::tenant;
   struct Redis {                    // shared by nodes: answers, limits, changes of keys
-    std::vector<std::string> urls;  // at most one in this version
+    std::vector<std::string> urls;  // several: a cluster, or the sentinels
+    std::string sentinel;           // the service's name; empty: there are none
     std::string username;
     std::string password;
     std::string ca;

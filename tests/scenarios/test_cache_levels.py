@@ -30,7 +30,7 @@ class Counting(Scenario):
         return answer
 
 
-class CacheLevels(Counting):
+class OnRedis(Counting):
     def setUp(self):
         super().setUp()
         self.redis = RedisServer("--enable-debug-command", "yes")
@@ -60,6 +60,8 @@ class CacheLevels(Counting):
         wait_until(lambda: self.redis.ask("INFO", "stats").split(b"tracking_total_keys:")[1][:1] != b"0",
                    "a change would be told")
 
+
+class CacheLevels(OnRedis):
     def test_what_one_has_asked_the_other_knows(self):
         a, b = self.nodes()
         self.look(a.ask(), "miss", "answer 1")
@@ -158,6 +160,202 @@ class CacheLevels(Counting):
         self.stored()
         self.look(b.ask(), "hit; level=redis")
         self.look(b.ask(), "hit; level=memory")
+
+
+class Purges(OnRedis):
+    def purge(self, gateway, **what):
+        answer = gateway.admin("/admin/v1/cache/purge", method="POST", body=what)
+        self.assertEqual(answer.status, 200, answer)
+        return answer.json
+
+    def test_a_tag_that_is_purged_on_one_is_gone_on_all(self):
+        a, b = self.nodes()
+        for text, tags in (("one", "prices, de"), ("two", "prices"), ("three", "news")):
+            a.ask(text, headers={"x-penstock-cache-tags": tags})
+        self.stored(3)
+        for text in ("one", "two", "three"):
+            self.look(b.ask(text), "hit; level=redis")
+        done = self.purge(a, tag="prices")
+        self.assertEqual((done["entries"], done["told"]), (2, True))
+        wait_until(lambda: b.metric("penstock_cache_entries", level="memory") == 1, "the other one forgets")
+        for gateway in (b, a):
+            self.look(gateway.ask("three"), "hit; level=memory", "answer 3")
+        # What still lies in Redis is not given either.
+        self.look(b.ask("one"), "miss", "answer 4")
+        self.look(a.ask("two"), "miss", "answer 5")
+        wait_until(lambda: a.ask("one").text == "answer 4", "the new one is there for both")
+
+    def test_models_tenants_entries_and_all(self):
+        (a,) = self.nodes(1)
+        a.ask("one")
+        (entry,) = a.admin("/admin/v1/cache/entries").json["entries"]
+        self.assertEqual((entry["model"], entry["tags"], entry["status"]), ("m", [], 200))
+        self.assertEqual(self.purge(a, entry=entry["entry"])["entries"], 1)
+        for what, count in (({"model": "other"}, 0), ({"model": "m"}, 1), ({"tenant": "acme"}, 0), ({"all": True}, 1)):
+            self.look(a.ask("one"), "miss")
+            self.assertEqual(self.purge(a, **what)["entries"], count, what)
+            self.purge(a, all=True)
+        for body, told in (({}, "Missing required parameter"), ({"tag": "a", "model": "m"}, "not several"),
+                           ({"tga": "a"}, "no member 'tga'"), ({"all": False}, "expected true"),
+                           ({"entry": "xyz"}, "64 hexadecimal digits")):
+            answer = a.admin("/admin/v1/cache/purge", method="POST", body=body)
+            self.assertEqual(answer.status, 400, answer)
+            self.assertIn(told, answer.error["message"])
+        changes = a.admin("/admin/v1/audit").json["changes"]
+        self.assertIn(("cache.purge", "m"), [(change["action"], change["object"]) for change in changes])
+
+    def test_what_is_on_its_way_is_purged_too(self):
+        begun, go = threading.Event(), threading.Event()
+
+        def slow(_, number):
+            if number == 1:
+                begun.set()
+                go.wait(10)
+            return plain(completion(f"answer {number}"))
+
+        a, b = self.nodes(script=slow)
+        first = threading.Thread(target=a.ask)
+        first.start()
+        self.assertTrue(begun.wait(10))
+        self.purge(b, model="m")
+        wait_until(lambda: a.admin("/admin/v1/cache").status == 200, "it is there")
+        time.sleep(0.3)  # until the other node has heard of it, which nothing shows
+        go.set()
+        first.join()
+        self.look(a.ask(), "miss", "answer 2")
+
+    def test_who_could_not_be_told_is_told_later(self):
+        a, b = self.nodes()
+        a.ask(headers={"x-penstock-cache-tags": "prices"})
+        self.vouched()
+        b.ask()
+        self.redis.stop()
+        self.addCleanup(self.redis.go_on)
+        done = self.purge(a, tag="prices")
+        self.assertEqual((done["entries"], done["told"]), (1, False))
+        self.assertTrue(done["reason"])
+        self.redis.go_on()
+        wait_until(lambda: b.metric("penstock_cache_entries", level="memory") == 0, "the other one forgets", 20)
+
+
+class OneCall(OnRedis):
+    def slow(self, seconds=0.5):
+        def script(_, number):
+            time.sleep(seconds)
+            return plain(completion(f"answer {number}"))
+        return script
+
+    def ask_all(self, gateways, count):
+        answers, lock = [], threading.Lock()
+
+        def ask(gateway):
+            answer = gateway.ask()
+            with lock:
+                answers.append(answer)
+
+        clients = [threading.Thread(target=ask, args=(gateways[i % len(gateways)],)) for i in range(count)]
+        for client in clients:
+            client.start()
+        for client in clients:
+            client.join()
+        return answers
+
+    def test_equal_questions_to_both_are_one_call(self):
+        a, b = self.nodes(script=self.slow())
+        for number in range(1, 4):
+            begun = time.monotonic()
+            answers = self.ask_all((a, b), 40)
+            took = time.monotonic() - begun
+            self.assertEqual([answer.status for answer in answers], [200] * 40)
+            self.assertEqual({answer.text for answer in answers}, {f"answer {number}"})
+            self.assertEqual(len(self.behind.calls), number)
+            self.assertLess(took, 2.0)
+            a.admin("/admin/v1/cache/purge", method="POST", body={"all": True})
+            wait_until(lambda: b.metric("penstock_cache_entries", level="memory") == 0, "the other one forgets")
+
+    def test_a_leader_that_is_killed_hands_over(self):
+        a, b = self.nodes(script=lambda _, number: time.sleep(30 if number == 1 else 0) or plain(
+            completion(f"answer {number}")))
+        lost = threading.Thread(target=lambda: self.assertRaises(Exception, a.ask))
+        lost.start()
+        wait_until(lambda: self.redis.ask("KEYS", "penstock:lease:*"), "the lease is there")
+        follower = threading.Thread(target=b.ask)
+        follower.start()
+        time.sleep(0.3)
+        a.kill()
+        begun = time.monotonic()
+        follower.join()
+        lost.join()
+        self.assertLess(time.monotonic() - begun, 6)
+        self.assertEqual(b.ask().text, "answer 2")
+
+    def test_one_that_fails_hands_over(self):
+        def script(_, number):
+            time.sleep(0.3)
+            if number == 1:
+                return plain(b'{"error":{"message":"no"}}', status=500)
+            return plain(completion(f"answer {number}"))
+        a, b = self.nodes(script=script)
+        answers = self.ask_all((a, b), 10)
+        self.assertLessEqual(len(self.behind.calls), 3)
+        self.assertIn(200, [answer.status for answer in answers])
+        wait_until(lambda: not self.redis.ask("KEYS", "penstock:lease:*"), "no lease is left")
+
+    def test_what_is_past_its_time_is_fetched_once_by_both(self):
+        a, b = self.nodes(script=self.slow(0.3), cache={"ttl": {"default": "1s", "jitter": "0"}, "early_refresh": 0})
+        a.ask()
+        self.stored()
+        b.ask()
+        time.sleep(1.1)
+        for gateway in (a, b):
+            self.assertEqual(gateway.ask().cache, "stale")
+        for gateway in (a, b):
+            wait_until(lambda g=gateway: g.ask().text == "answer 2", "the next one is there for both")
+        self.assertEqual(len(self.behind.calls), 2)
+
+
+class Switches(OnRedis):
+    def put(self, gateway, name, enabled):
+        answer = gateway.admin(f"/admin/v1/features/{name}", method="PUT", body={"enabled": enabled})
+        self.assertEqual(answer.status, 200, answer)
+        return answer.json["features"][name]
+
+    def test_the_redis_level_goes_and_comes_back(self):
+        a, b = self.nodes()
+        a.ask("one")
+        self.stored()
+        self.look(b.ask("one"), "hit; level=redis", "answer 1")
+        self.assertEqual(self.put(b, "redis_caching", False), {"enabled": False, "configured": True, "set": False})
+        # What came from there has left memory too; what is asked now stays here.
+        self.look(b.ask("one"), "miss", "answer 2")
+        self.look(b.ask("one"), "hit; level=memory", "answer 2")
+        self.look(a.ask("one"), "hit; level=memory", "answer 1")
+        self.assertEqual(len(self.values()), 1)
+        self.assertTrue(self.put(b, "redis_caching", None)["enabled"])
+        b.ask("two")
+        self.stored(2)
+
+    def test_the_whole_cache_goes_and_comes_back(self):
+        (a,) = self.nodes(1)
+        a.ask()
+        self.put(a, "caching", False)
+        for _ in range(2):
+            self.look(a.ask(), "bypass; reason=off")
+        self.assertEqual(a.metric("penstock_cache_entries", level="memory"), 0)
+        self.put(a, "caching", True)
+        a.ask("two")
+        self.look(a.ask("two"), "hit; level=memory")
+        answer = a.admin("/admin/v1/features/cashing", method="PUT", body={"enabled": True})
+        self.assertEqual(answer.status, 404)
+        self.assertIn("caching and redis_caching", answer.error["message"])
+
+    def test_they_can_be_set_in_the_environment(self):
+        self.behind = self.counting()
+        gateway = self.gateway(self.to(self.behind), {"cache": {"redis": {"urls": [self.redis.url]}}},
+                               env={"REDIS_CACHING_ENABLED": "false"})
+        gateway.ask()
+        self.look(gateway.ask(), "hit; level=memory")
+        self.assertEqual(self.values(), [])
 
 
 class Freshness(Counting):
