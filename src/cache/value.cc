@@ -119,6 +119,12 @@ std::optional<Value> read_content(std::string_view content) {
 
 }  // namespace
 
+void seal(std::string& bytes) {
+  if (bytes.size() < kValueHead) return;
+  const std::uint64_t sum = XXH3_64bits(bytes.data() + kSizeAt, bytes.size() - kSizeAt);
+  std::memcpy(bytes.data() + kChecksumAt, &sum, sizeof sum);
+}
+
 std::string encode(const Value& value, std::uint64_t compress_over) {
   std::string out = {'P', 'S', kVersion, 0};
   out.resize(kValueHead);
@@ -138,8 +144,7 @@ std::string encode(const Value& value, std::uint64_t compress_over) {
   }
   const auto raw = static_cast<std::uint32_t>(size);
   std::memcpy(out.data() + kSizeAt, &raw, sizeof raw);
-  const std::uint64_t sum = XXH3_64bits(out.data() + kSizeAt, out.size() - kSizeAt);
-  std::memcpy(out.data() + kChecksumAt, &sum, sizeof sum);
+  seal(out);
   return out;
 }
 

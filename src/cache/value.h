@@ -45,6 +45,9 @@ inline constexpr std::size_t kMostTagBytes = 128;  // of one
 // `compress_over`: larger contents are compressed, where that makes them smaller.
 std::string encode(const Value& value, std::uint64_t compress_over);
 
+// Puts the right checksum into bytes that have room for one: for tests and the fuzzer.
+void seal(std::string& bytes);
+
 // Nothing: it is damaged, of another version, or its body is larger than `most_body`.
 std::optional<Value> decode(std::string_view bytes, std::size_t most_body);
 

@@ -17,6 +17,9 @@ std::shared_ptr<SecondLevel> SecondLevel::make(Loop& loop, const redis::Options&
   auto level = std::make_shared<SecondLevel>();
   redis::Options own = options;
   own.name += "-cache";
+  // A single wait ends before the request's patience for all of them does: then it is the client
+  // that finds out that Redis does not answer, and remembers it.
+  own.timeout = options.timeout * 4 / 5;
   own.tracking = house.tracking;
   own.vouchers = house.trust.vouchers();
   own.changed = [&house, weak = std::weak_ptr<SecondLevel>(level)](std::string_view name,
