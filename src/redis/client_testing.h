@@ -69,10 +69,10 @@ class ClientTest : public LoopTest {
     Result<Value> value = co_await client.call(words, deadline);
     co_return shown(value);
   }
-  // Runs the loop until it holds; false if it does not within 20 s.
+  // Runs the loop until it holds; false if it does not in time.
   template <class Condition>
-  Task<bool> until(Condition condition) {
-    Deadline patience(loop_, Clock::now() + 20s);
+  Task<bool> until(Condition condition, Duration time = 20s) {
+    Deadline patience(loop_, Clock::now() + time);
     while (!condition()) {
       if (patience.over()) co_return false;
       co_await sleep_until(Clock::now() + 1ms, patience);

@@ -31,7 +31,7 @@ class Cluster final : public Origin,
                       public std::enable_shared_from_this<Cluster>,
                       public Node::Watcher {
  public:
-  static constexpr Duration kEach = 30s;        // the map is asked for again
+  static constexpr Duration kEach = 10s;        // the map is asked for again
   static constexpr Duration kUnsettled = 1s;    // the same, while a node is not reached
   static constexpr Duration kSoonest = 500ms;   // between two times
   static constexpr Duration kPatience = 500ms;  // for a node to tell it

@@ -57,6 +57,10 @@ bool not_master(const Value& value) {
          (value.text.starts_with("READONLY ") || value.text.starts_with("MASTERDOWN "));
 }
 
+bool cut_off(const Value& value) {
+  return value.is_error() && value.text.starts_with("CLUSTERDOWN ");
+}
+
 bool out_of_memory(const Value& value) {
   return value.is_error() && value.text.starts_with("OOM ");
 }

@@ -38,6 +38,8 @@ struct Server {
 std::optional<Error> unavailable(const Value& value);
 // It is a replica, where a master was taken for granted (READONLY, MASTERDOWN).
 bool not_master(const Value& value);
+// It has lost the others of its cluster: another one may be master of its slots (CLUSTERDOWN).
+bool cut_off(const Value& value);
 // It has no memory left (OOM): unavailable to who writes, while who reads is served.
 bool out_of_memory(const Value& value);
 // An error that Redis answered, as an Error of kind refused: bounded, printable.

@@ -297,6 +297,7 @@ void Node::replied(const Value& value, std::size_t command, Duration took) {
   if (value.is_error()) {
     if (const std::optional<Error> error = unavailable(value)) {
       if (not_master(value)) return turned(*error);
+      if (cut_off(value)) doubt_reads();
       if (!out_of_memory(value)) return failed(*error, Fault::unavailable, false);
       full(*error);
     } else if (!value.text.starts_with("NOSCRIPT") && !redirect_of(value)) {
@@ -305,6 +306,13 @@ void Node::replied(const Value& value, std::size_t command, Duration took) {
   }
   breaker_.succeeded();
   if (!up_) tell_standing();
+}
+
+// It does not hear of what others may have changed elsewhere.
+void Node::doubt_reads() {
+  for (const Link& link : links_) {
+    if (link.connection) link.connection->tracking().renew();
+  }
 }
 
 // It became a replica: all that is under way there is answered with that.

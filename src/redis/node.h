@@ -118,6 +118,7 @@ class Node final : public std::enable_shared_from_this<Node> {
   void connected();
   void lost(const Error& error, std::size_t waiting);
   void replied(const Value& value, std::size_t command, Duration took);
+  void doubt_reads();
   void turned(const Error& error);
   void full(const Error& error);
   void failed(const Error& error, Fault fault, bool connecting);

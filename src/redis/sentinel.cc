@@ -76,7 +76,7 @@ Task<Result<Url>> Sentinels::find(Deadline& deadline) {
   const std::deque<std::shared_ptr<OneServer>> sentinels = sentinels_;
   Error last{Kind::unreachable, Source::store, true, "no sentinel answers"};
   for (std::size_t i = 0; i < sentinels.size() && !deadline.over(); ++i) {
-    const std::shared_ptr<OneServer> sentinel = sentinels[i];
+    const std::shared_ptr<OneServer>& sentinel = sentinels[i];
     Deadline until(deadline, share(deadline, sentinels.size() - i));
     Result<Url> found = co_await find_by(*sentinel, until);
     if (found) {
@@ -94,7 +94,7 @@ Task<Result<std::shared_ptr<Connection>>> Sentinels::open_sentinel(const Connect
   const std::deque<std::shared_ptr<OneServer>> sentinels = sentinels_;
   Error last{Kind::unreachable, Source::store, true, "no sentinel answers"};
   for (std::size_t i = 0; i < sentinels.size() && !deadline.over(); ++i) {
-    const std::shared_ptr<OneServer> sentinel = sentinels[i];
+    const std::shared_ptr<OneServer>& sentinel = sentinels[i];
     Deadline until(deadline, share(deadline, sentinels.size() - i));
     Result<std::shared_ptr<Connection>> opened = co_await sentinel->open(use, until);
     if (opened) co_return opened;

@@ -97,7 +97,8 @@ TEST_F(SentinelTest, AKilledMastersReplicaIsUsedAndTheOldOneIsNotWrittenTo) {
     good = co_await until_answered(*client, "SET a again", "OK");
     EXPECT_TRUE(good);
     EXPECT_EQ(servers_[1]->ask({"GET", "a"}).text, "again");
-    good = co_await until([&] { return role(*servers_[0]) == "slave"; });
+    // Which takes them ten seconds.
+    good = co_await until([&] { return role(*servers_[0]) == "slave"; }, 60s);
     EXPECT_TRUE(good);
     good = co_await until_answered(*client, "SET a replica", "OK");
     EXPECT_TRUE(good);

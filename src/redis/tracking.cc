@@ -25,6 +25,11 @@ void Tracking::end() {
   if (ears_) ears_->vouchers->withdraw(std::exchange(vouch_, 0));
 }
 
+void Tracking::renew() {
+  end();
+  if (ears_) vouch_ = ears_->vouchers->issue();
+}
+
 bool Tracking::invalidate(const Value& push) {
   if (push.items.size() != 2 || push.items[0].text != "invalidate") return false;
   if (!ears_) return true;
@@ -44,8 +49,7 @@ void Tracking::invalidate_key(std::string_view key) {
 }
 
 void Tracking::invalidate_all() {
-  end();
-  vouch_ = ears_->vouchers->issue();
+  renew();
   for (const auto& [key, fetch] : fetches_) fetch->changed_ = true;
   if (ears_->changed) ears_->changed({}, 0);
 }

@@ -59,6 +59,8 @@ class Tracking {
   void begin(std::shared_ptr<const Ears> ears);
   // It is not to be believed any more. May be called again.
   void end();
+  // What was read so far is not to be believed any more, what is read from now on is.
+  void renew();
   // True: the push was an invalidation, and whom it concerns was told.
   bool invalidate(const Value& push);
 
