@@ -230,7 +230,7 @@ Task<void> Node::keep(std::shared_ptr<Node> self, Link& link) {
       continue;
     }
     link.connection = *std::move(opened);
-    node.connected();
+    node.connected(link.connection->place());
     if (node.watcher_ != nullptr && link.connection->in_cluster()) node.watcher_->on_cluster();
     co_await node.stay(link);
   }
@@ -267,9 +267,11 @@ void Node::Link::on_end(const Error& error, std::size_t waiting) {
 
 // ---- what is known of it -----------------------------------------------------------------------
 
-void Node::connected() {
+void Node::connected(const std::string& place) {
   ++open_;
   common_->metrics.connections.add(1);
+  // What another server did not answer says nothing of this one.
+  if (std::exchange(place_, place) != place) breaker_.succeeded();
   breaker_.connected();
   tell_standing();
   wake_waiting();

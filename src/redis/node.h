@@ -115,7 +115,7 @@ class Node final : public std::enable_shared_from_this<Node> {
   Connection* connection_of(std::string_view key) const;
   void wake_waiting();
 
-  void connected();
+  void connected(const std::string& place);
   void lost(const Error& error, std::size_t waiting);
   void replied(const Value& value, std::size_t command, Duration took);
   void doubt_reads();
@@ -132,6 +132,7 @@ class Node final : public std::enable_shared_from_this<Node> {
   std::deque<Link> links_;
   std::deque<Signal> waiting_;         // for a connection
   std::map<std::string, Load> loads_;  // by the scripts' digests
+  std::string place_;                  // of the last connection
   std::string trouble_;
   Time full_until_ = Time::min();
   unsigned open_ = 0;

@@ -109,6 +109,28 @@ TEST_F(SentinelTest, AKilledMastersReplicaIsUsedAndTheOldOneIsNotWrittenTo) {
   });
 }
 
+TEST_F(SentinelTest, AMasterThatHangsIsNotWaitedForWhenThereIsAnother) {
+  Options options = this->options();
+  options.timeout = 50ms;
+  const auto client = client_for(options);
+  run([&]() -> Task<void> {
+    bool good = co_await until_answered(*client, "SET a before", "OK");
+    EXPECT_TRUE(good);
+    good = co_await settled();
+    EXPECT_TRUE(good);
+    servers_[0]->stop();
+    // The breaker opens for what is not answered, which is no fault of connecting.
+    while (client->available()) {
+      const std::string late = co_await ask(*client, "SET a late");
+      EXPECT_EQ(late.find("error: "), 0u);
+    }
+    good = co_await until_answered(*client, "SET a after", "OK");
+    EXPECT_TRUE(good);
+    EXPECT_EQ(servers_[1]->ask({"GET", "a"}).text, "after");
+  });
+  servers_[0]->go_on();
+}
+
 TEST_F(SentinelTest, AMasterThatIsChangedOnPurposeIsLeftForTheNewOne) {
   Options options = this->options();
   options.tracking = true;
