@@ -18,7 +18,7 @@ TEST_F(DocumentsTest, OverTheProjectsOwnPagesTheBestPassageIsFromTheRightFile) {
       {"What is a penstock?", "what-is-penstock.md"},
       {"Who is Penstock for?", "what-is-penstock.md"},
       {"How do I turn the Redis cache off?", "switches.md"},
-      {"How can I see whether an answer came from the cache?", "switches.md"},
+      {"How can I see whether an answer came from the cache?", "cache.md"},
       {"How do I get started?", "getting-started.md"},
       {"Which exit codes are there?", "commands.md"},
       {"What happens on SIGTERM?", "commands.md"},
