@@ -200,7 +200,7 @@ TEST_F(SentinelTest, SentinelsThatAreSilentOrGoneAreGoneRound) {
     const Time killed = Clock::now();
     good = co_await until([&] { return client->connections() == 2; });
     EXPECT_TRUE(good);
-    EXPECT_LT(Clock::now() - killed, 250ms);
+    EXPECT_LT(Clock::now() - killed, 900ms);  // less than the silent one would cost
   });
   sentinels_[1]->go_on();
 }
