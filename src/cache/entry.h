@@ -1,8 +1,10 @@
 // An answer that is kept, ready to be sent again.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -15,6 +17,15 @@
 
 namespace penstock::cache {
 
+// What malloc takes for so many bytes: eight more, in sixteens, at least two of them.
+constexpr std::size_t block_of(std::size_t bytes) {
+  return std::max<std::size_t>(32, (bytes + 8 + 15) / 16 * 16);
+}
+// Of a text beside the string itself: none for what it holds within itself.
+inline std::size_t block_of(const std::string& text) {
+  return text.capacity() < sizeof(std::string) / 2 ? 0 : block_of(text.capacity() + 1);
+}
+
 // A status line with its fields (each with its CR LF, the empty line left out), and the body.
 class Prepared {
  public:
@@ -26,7 +37,7 @@ class Prepared {
   bool empty() const { return text_.empty(); }
   std::string_view head() const { return std::string_view(text_).substr(0, head_size_); }
   std::string_view body() const { return std::string_view(text_).substr(head_size_); }
-  std::size_t bytes() const { return text_.capacity(); }
+  std::size_t bytes() const { return block_of(text_); }
 
  private:
   // One behind the other, as they are sent: one place in memory.
@@ -57,6 +68,9 @@ class Heat {
  private:
   std::atomic<std::uint8_t> value_{0};
 };
+
+// A vouch that is never good: it may be in Redis, and nobody tells of changes.
+inline constexpr redis::Vouch kNobody = std::numeric_limits<redis::Vouch>::max();
 
 // Which of Redis's connections tells when the same answer changes there. An answer that nobody
 // vouches for any more may have been changed or purged: Redis is asked before it is given again.
@@ -97,10 +111,12 @@ struct Entry {
   mutable Vouched vouched;
 
   std::size_t bytes() const {
-    std::size_t bytes = sizeof *this + scope.capacity() + model.capacity() + engine.capacity() +
-                        tags.capacity() * sizeof(std::string) + plain.bytes() + stream.bytes() +
+    constexpr std::size_t kCounts = 16;  // of the shared pointer, in the same block
+    std::size_t bytes = block_of(sizeof *this + kCounts) + block_of(scope) + block_of(model) +
+                        block_of(engine) + plain.bytes() + stream.bytes() +
                         stream_with_usage.bytes();
-    for (const std::string& tag : tags) bytes += tag.capacity();
+    if (!tags.empty()) bytes += block_of(tags.capacity() * sizeof(std::string));
+    for (const std::string& tag : tags) bytes += block_of(tag);
     return bytes;
   }
 };

@@ -16,8 +16,9 @@ namespace {
 
 constexpr std::size_t kMostShards = 16;
 constexpr std::uint64_t kSmallShare = 10;  // percent of a shard for what is new
-constexpr std::uint64_t kGhostBytes = 24;  // what remembering one evicted key costs
-constexpr std::uint64_t kNodeBytes = 32;   // the allocator's own, for an item's few blocks
+constexpr std::uint64_t kGhostBytes = 48;  // what remembering one evicted key costs
+constexpr std::uint64_t kListBytes = 32;   // an item's list of its aliases
+constexpr std::uint64_t kSlotBytes = 48;   // an alias's place in its table, which is half empty
 
 std::uint64_t hash_of_key(const Key& key) {
   // A digest is as good as random already.
@@ -64,7 +65,7 @@ struct MemoryCache::Alias {
     return {reinterpret_cast<const char*>(this + 1) + scope_size, body_size};
   }
   std::uint64_t bytes() const {
-    return sizeof *this + scope_size + body_size + kNodeBytes + 4 * sizeof(void*);
+    return block_of(sizeof *this + scope_size + body_size) + kListBytes + kSlotBytes;
   }
 };
 struct MemoryCache::DestroyAlias {
@@ -226,7 +227,7 @@ EntryPtr MemoryCache::find(const Key& key, std::string_view scope, Time now) {
 }
 
 bool MemoryCache::store(EntryPtr entry) {
-  const std::uint64_t bytes = entry->bytes() + sizeof(Item) + kNodeBytes;
+  const std::uint64_t bytes = entry->bytes() + block_of(sizeof(Item));
   Shard& shard = shard_of(entry->key);
   if (entry->bytes() > options_.max_entry + 4096 || bytes > shard.capacity / 2) return false;
   std::vector<std::uint64_t> aliases;

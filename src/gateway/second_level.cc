@@ -138,6 +138,11 @@ Task<void> put_in_redis(std::shared_ptr<SecondLevel> second, House& house, cache
   took.observe(seconds(Clock::now() - begun));
   if (!vouch) {
     errors.add();
+    // It may lie there all the same, and be changed by others: nobody would tell.
+    const Kind kind = vouch.error().kind;
+    if (house.tracking && kind != Kind::unreachable && kind != Kind::refused) {
+      house.cache.vouch(entry->key, entry->stored, cache::kNobody);
+    }
     co_return;
   }
   if (*vouch != 0) {

@@ -19,7 +19,7 @@ Around the fault, in every drill, without a word of its own:
     good clients ask throughout, get exactly their own answers, and are not stalled; where P12 says
     so, their p99 is less than twice what it was
     each request that was sent is counted once; nothing stays under way
-    memory and file descriptors are back within 5 %
+    memory of its own and file descriptors are back within 5 %
     the program lives, ends with 0 when asked to; a sanitizer has nothing to say
     neither a key, nor a question's nor an answer's text is in logs, metrics or the admin API
 
@@ -253,7 +253,7 @@ class Drill:
     def _measure(self):
         if not self.gateway_ends:
             self._rehearse()
-        descriptors, memory = self._rested(self.watch.descriptors), self._rested(self.watch.memory)
+        descriptors, memory = self._rested(self.watch.descriptors), self._rested(self.watch.own_memory)
         self.watch.forget()
         self._before = self.gateway.metrics()
 
@@ -328,9 +328,9 @@ class Drill:
         kept = self.counted("penstock_cache_used_bytes")  # answers of the fault that may be kept: no leak
         allowed = memory + max(memory // 20, MEMORY_SLACK) + max(0, kept)
         with contextlib.suppress(AssertionError):
-            wait_until(lambda: self.watch.memory() <= allowed, "memory is given back", self.patience)
+            wait_until(lambda: self.watch.own_memory() <= allowed, "memory is given back", self.patience)
         self.figures.at_most(f"memory afterwards, before {memory / 2**20:.1f} MiB, {kept / 2**20:.1f} MiB in the cache, "
-                             f"most {self.watch.most_memory() / 2**20:.1f} MiB", self.watch.memory(), allowed, "B")
+                             f"most {self.watch.most_memory() / 2**20:.1f} MiB", self.watch.own_memory(), allowed, "B")
 
     def _end(self):
         self.figures.equal("the program lives", self.gateway.running(), not self.gateway_ends)

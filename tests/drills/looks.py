@@ -34,6 +34,11 @@ class Watch:
     def memory(self):
         return self._memory("VmRSS:")
 
+    def own_memory(self):
+        """Without what is mapped of files: the ledger's spool comes and goes with the load, and its pages
+        are the kernel's to take back."""
+        return self._memory("RssAnon:") + self._memory("RssShmem:")
+
     def most_memory(self):
         """Since `forget`; the kernel's own figure, so that no peak falls between two looks."""
         return self._memory("VmHWM:")
