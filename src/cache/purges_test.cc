@@ -139,8 +139,9 @@ class Node {
   std::thread thread_;
 };
 
+// Redis is tried again up to some seconds after it is back.
 bool soon(const std::function<bool()>& done) {
-  const Time end = Clock::now() + 10s;
+  const Time end = Clock::now() + 40s;
   while (!done()) {
     if (Clock::now() > end) return false;
     std::this_thread::sleep_for(1ms);

@@ -441,8 +441,11 @@ TEST_F(ClusterTest, ChannelsAreHeardThroughAnyNodeAndComeBackOnAnother) {
     cluster.node(lost).kill();
     good = co_await until([&] { return subscribed > before; });
     EXPECT_TRUE(good);
-    cluster.node((lost + 1) % 3).ask({"PUBLISH", "news", "again"});
-    good = co_await until([&] { return heard.size() == 4; });
+    // The nodes that are left may still be looking for the lost one: a message may go astray.
+    good = co_await until([&] {
+      cluster.node((lost + 1) % 3).ask({"PUBLISH", "news", "again"});
+      return heard.back() == "again";
+    });
     EXPECT_TRUE(good);
     const std::array<std::string_view, 3> words = {"PUBLISH", "news", "told"};
     good = co_await until([&] {
