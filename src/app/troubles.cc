@@ -172,8 +172,13 @@ constexpr std::array kRunning = {
         "Five commands or connections in a row failed; `reason` is the last, `seconds` how long "
         "nobody asks it now. Limits go on, each node with its share of them; budgets that nodes "
         "share refuse until it is back. It is tried again by itself.",
-        "Look whether Redis runs, is not full and is no replica, and whether `cache.redis` has "
-        "its address, its user and its password."},
+        "Look whether Redis runs and is no replica, and whether `cache.redis` has its address, its "
+        "user and its password. Of a cluster `server` is the node that is meant."},
+    Trouble{"Redis is full", "Redis is full: it writes nothing",
+            "Redis has no memory left (`maxmemory`) and evicts nothing. What is in it is read as "
+            "ever; limits go on as while it is away. Said once a minute at most.",
+            "Give it more memory, or let it evict: `maxmemory-policy volatile-lru` spares what has "
+            "no expiry."},
     Trouble{"The admin token", "the admin token was missing or wrong",
             "Somebody asked the admin listener without its token; `from` says where from.",
             "Give it to whom it belongs (Prometheus needs none for the metrics), or find out who "

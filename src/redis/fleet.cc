@@ -138,6 +138,7 @@ Task<Result<void>> Fleet::turn(const Redirect& redirect, Target& target, Deadlin
   if (redirect.kind == Redirect::Kind::try_again || target.turns > 2) {
     co_await sleep_until(Clock::now() + 1ms * (1 << target.turns), deadline);
     if (deadline.over()) co_return deadline.error("Redis", Source::store);
+    if (stopped_) co_return client_ended();
   }
   if (redirect.kind == Redirect::Kind::try_again) co_return Result<void>();
   target.asking = redirect.kind == Redirect::Kind::ask;

@@ -1,7 +1,7 @@
 """18: Redis is killed under load: no answer fails, limits go on with what was left, and come back.
 
 P6: Redis lost: at most 50 ms more, no 5xx. P15: limits exact with Redis; without, off by at most one
-lease a node. What the cache keeps in Redis is another level's, which is still to come.
+lease a node.
 """
 
 from drills.drill import Drill, answering, merged, polite, wait_until

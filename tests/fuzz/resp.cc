@@ -8,6 +8,7 @@
 #include "check.h"
 #include "redis/command.h"
 #include "redis/parser.h"
+#include "redis/slots.h"
 
 namespace penstock::fuzz {
 namespace {
@@ -228,6 +229,21 @@ class Plain {
 
 // ---- what holds --------------------------------------------------------------------------------
 
+// Whatever is taken for a cluster's map or for a way to another node is within its bounds.
+void check_cluster(const Value& value, std::string_view text) {
+  if (const Result<redis::SlotMap> map = redis::read_slots(value, "asked")) {
+    for (const redis::SlotMap::Range& range : map->ranges) {
+      FUZZ_CHECK(range.first <= range.last && range.last < redis::kSlots, text);
+      FUZZ_CHECK(range.master < map->masters.size(), text);
+    }
+  }
+  if (const std::optional<redis::Redirect> redirect = redis::redirect_of(value)) {
+    const bool elsewhere = redirect->kind != redis::Redirect::Kind::try_again;
+    FUZZ_CHECK(redirect->slot < redis::kSlots, text);
+    FUZZ_CHECK(!elsewhere || redirect->place.port != 0, text);
+  }
+}
+
 void check(std::string_view text) {
   const auto at_once = [] { return std::string_view::npos; };
   for (const Parser::Bounds& bounds :
@@ -250,6 +266,7 @@ void check(std::string_view text) {
     std::string shown;
     show(*expected, shown);
     FUZZ_CHECK(shown == value, text, shown, value);
+    check_cluster(*expected, text);
   }
   FUZZ_CHECK(!plain.next().has_value(), text);
 }

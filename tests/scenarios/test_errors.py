@@ -24,6 +24,7 @@ from harness.penstock import (BASE, CANARY, DONE, KEY, LAST_CHUNK, LIMIT, PROGRA
                               STREAM_HEAD, TOKEN, Process, Scenario, Wire, answering, chunk, completion,
                               delta, merged, plain, question, run, stream, wait_until)
 from harness.postgres import Postgres
+from harness.redis_server import RedisServer
 
 HOME = pathlib.Path(__file__).parents[2]
 
@@ -766,7 +767,12 @@ class WhileItRuns(Scenario):
         gateway = self.gateway(self.to(self.engine()),
                                {"cache": {"redis": {"urls": ["redis://127.0.0.1:1"]}}})
         gateway.wait_for("Redis is away")
-        return (gateway,)
+        redis = RedisServer("--maxmemory", "1")
+        self.addCleanup(redis.close)
+        full = self.gateway(self.to(self.engine()), {
+            "limits": {"requests": "9/s"}, "cache": {"redis": {"urls": [redis.url]}}})
+        full.wait_for("Redis is full")
+        return gateway, full
 
     def drain(self):
         engine = self.engine(silent)
