@@ -144,15 +144,14 @@ class CacheLevels(OnRedis):
         self.assertEqual(self.look(b.ask(), "hit; level=redis").text, "word " * 20_000)
 
     def test_an_age_comes_along_and_ends_everywhere(self):
-        a, b = self.nodes(cache={"ttl": {"default": "2s", "jitter": "0"},
+        a, b = self.nodes(cache={"ttl": {"default": "8s", "jitter": "0"},
                                  "stale": {"while_revalidate": "0s", "if_error": "0s"}})
         a.ask()
         self.stored()
-        self.assertLessEqual(self.redis.ask("PTTL", self.values()[0]), 2000)
+        self.assertLessEqual(self.redis.ask("PTTL", self.values()[0]), 8000)
         time.sleep(1.1)
-        self.assertEqual(self.look(b.ask(), "hit; level=redis").headers["age"], "1")
-        time.sleep(1.1)
-        self.look(b.ask(), "miss", "answer 2")
+        self.assertIn(int(self.look(b.ask(), "hit; level=redis").headers["age"]), range(1, 8))
+        wait_until(lambda: b.ask().text == "answer 2", "its time is over", 20)
 
     def test_without_tracking_purges_are_looked_for(self):
         a, b = self.nodes(redis={"tracking": False})
