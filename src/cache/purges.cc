@@ -55,15 +55,29 @@ std::optional<Purge> read_purge(std::string_view text) {
   return Purge{*what, std::string(text.substr(end + 1))};
 }
 
-bool means(PurgeOf what, std::string_view name, const Subject& subject) {
-  switch (what) {
+// "k:acme:key_1" -> the tenant acme, its key key_1; "t:acme" -> the tenant alone; "" -> neither.
+struct Owner {
+  std::string_view tenant;
+  std::string_view key;
+};
+Owner owner_of(std::string_view scope) {
+  if (scope.size() < 3 || scope[1] != ':') return {};
+  const std::string_view rest = scope.substr(2);
+  if (scope[0] != 'k') return {rest, {}};
+  const std::size_t colon = rest.find(':');
+  if (colon == rest.npos) return {rest, {}};
+  return {rest.substr(0, colon), rest.substr(colon + 1)};
+}
+
+bool means(const Purge& purge, const Subject& subject) {
+  switch (purge.what) {
     case PurgeOf::all: return true;
-    case PurgeOf::entry: return hex(subject.key) == name;
+    case PurgeOf::entry: return hex(subject.key) == purge.name;
     case PurgeOf::tag:
-      return std::find(subject.tags.begin(), subject.tags.end(), name) != subject.tags.end();
-    case PurgeOf::model: return subject.model == name;
-    case PurgeOf::tenant: return of_tenant(subject.scope, name);
-    case PurgeOf::key: return of_key(subject.scope, name);
+      return std::find(subject.tags.begin(), subject.tags.end(), purge.name) != subject.tags.end();
+    case PurgeOf::model: return subject.model == purge.name;
+    case PurgeOf::tenant: return of_tenant(subject.scope, purge.name);
+    case PurgeOf::key: return of_key(subject.scope, purge.name);
   }
   return false;
 }
@@ -83,17 +97,11 @@ std::optional<PurgeOf> purge_of(std::string_view name) {
 }
 
 bool of_tenant(std::string_view scope, std::string_view tenant) {
-  if (scope.size() < 2 || (scope[0] != 't' && scope[0] != 'k')) return false;
-  const std::string_view rest = scope.substr(2);
-  if (scope[0] == 't') return rest == tenant;
-  return rest.size() > tenant.size() && rest.starts_with(tenant) && rest[tenant.size()] == ':';
+  return !tenant.empty() && owner_of(scope).tenant == tenant;
 }
 
 bool of_key(std::string_view scope, std::string_view key) {
-  if (!scope.starts_with("k:") || scope.size() < key.size() + 3 || !scope.ends_with(key)) {
-    return false;
-  }
-  return scope[scope.size() - key.size() - 1] == ':';
+  return !key.empty() && owner_of(scope).key == key;
 }
 
 // ---- the book ----------------------------------------------------------------------------------
@@ -130,14 +138,23 @@ void PurgeBook::forget_before(std::uint64_t number) {
   }
 }
 
+// Asked by the names that it could be purged by: there may be thousands of purges.
 bool PurgeBook::covers(const Subject& subject, std::uint64_t number) const {
   if (number >= known()) return false;
+  const Owner owner = owner_of(subject.scope);
   const std::lock_guard lock(mutex_);
   if (number < floor_) return true;
-  for (auto at = in_order_.upper_bound(number); at != in_order_.end(); ++at) {
-    if (means(at->second.first, at->second.second, subject)) return true;
+  const auto later = [&](PurgeOf what, std::string_view name) {
+    const auto found = numbers_.find({what, std::string(name)});
+    return found != numbers_.end() && found->second > number;
+  };
+  if (later(PurgeOf::all, {}) || later(PurgeOf::model, subject.model)) return true;
+  if (!owner.tenant.empty() && later(PurgeOf::tenant, owner.tenant)) return true;
+  if (!owner.key.empty() && later(PurgeOf::key, owner.key)) return true;
+  for (const std::string& tag : subject.tags) {
+    if (later(PurgeOf::tag, tag)) return true;
   }
-  return false;
+  return later(PurgeOf::entry, hex(subject.key));
 }
 
 // ---- the log -----------------------------------------------------------------------------------
@@ -166,7 +183,7 @@ Task<void> Purges::keep(redis::Client& client, Deadline& until) {
   trust_.purges(0);
   bool due = true;
   while (!until.over()) {
-    if (trust_.purges_known() && !due) {
+    if (trust_.purges_known() && !due && untold_.empty()) {
       Deadline look(until, Clock::now() + kLook);
       Result<void> poked = co_await poke_.wait(look);
       // Where nobody tells of changes they are looked for.
@@ -174,28 +191,40 @@ Task<void> Purges::keep(redis::Client& client, Deadline& until) {
       continue;
     }
     due = false;
-    Result<void> done;
+    bool told = false;
     {
+      Deadline telling(until, Clock::now() + kTell);
+      told = co_await tell_untold(telling);
+    }
+    bool done = false;
+    {
+      // Also where nothing can be told: a Redis that is full may still be read.
       Deadline reading(until, Clock::now() + kRead);
       Result<void> read = co_await this->read(reading);
-      done = std::move(read);
+      done = bool(read);
     }
     wake_waiting();
-    if (!done) co_await sleep_until(Clock::now() + kAgain, until);
+    if (!told || !done) co_await sleep_until(Clock::now() + kAgain, until);
   }
   client_ = nullptr;
   wake_waiting();
 }
 
-// What is new in the log; and tells what could not be told before.
-Task<Result<void>> Purges::read(Deadline& deadline) {
+Task<bool> Purges::tell_untold(Deadline& deadline) {
   while (!untold_.empty()) {
     const Purge purge = untold_.front();
     Result<std::uint64_t> number = co_await tell(purge, deadline);
-    if (!number) co_return std::move(number).error();
+    if (!number) co_return false;
     untold_.pop_front();
+    book_.add(purge, *number);
   }
-  const std::string from = fmt::format("({}", book_.known());
+  co_return true;
+}
+
+// What is new in the log. Not from the last known number on: that may be this node's own, with an
+// earlier one of another node's before it that was not read yet.
+Task<Result<void>> Purges::read(Deadline& deadline) {
+  const std::string from = fmt::format("({}", read_);
   const std::array<std::string_view, 6> newer = {"ZRANGE", kLog,      from,
                                                  "+inf",   "BYSCORE", "WITHSCORES"};
   const std::array<std::string_view, 3> floor = {"ZSCORE", kLog, kFloor};
@@ -205,18 +234,20 @@ Task<Result<void>> Purges::read(Deadline& deadline) {
   for (const redis::Value& value : read->values) {
     if (value.is_error()) co_return Error{Kind::refused, Source::store, false, value.text};
   }
-  bool any = false;
+  std::vector<Numbered> fresh;
   for (const redis::Value& pair : read->values[0].items) {
     if (pair.items.size() != 2) continue;
-    const std::optional<Purge> purge = read_purge(pair.items[0].text);
+    std::optional<Purge> purge = read_purge(pair.items[0].text);
     if (!purge) continue;
-    book_.add(*purge, number_of(pair.items[1]));
-    any = true;
+    const std::uint64_t number = number_of(pair.items[1]);
+    read_ = std::max(read_, number);
+    book_.add(*purge, number);
+    fresh.push_back({*std::move(purge), number});
   }
   if (const std::uint64_t number = number_of(read->values[1]); number > 0) {
     book_.forget_before(number);
   }
-  if (any) drop();
+  drop(fresh);
   polling_ = read->vouch == 0;
   if (polling_) {
     trust_.alone();
@@ -226,9 +257,14 @@ Task<Result<void>> Purges::read(Deadline& deadline) {
   co_return Result<void>();
 }
 
-std::uint64_t Purges::drop() {
-  return memory_.erase_if([this](const Entry& entry) {
-    return book_.covers({entry.key, entry.scope, entry.model, entry.tags}, entry.purge);
+// Whatever is in memory has outlived the purges before these.
+std::uint64_t Purges::drop(const std::vector<Numbered>& purges) {
+  if (purges.empty()) return 0;
+  return memory_.erase_if([&](const Entry& entry) {
+    const Subject subject{entry.key, entry.scope, entry.model, entry.tags};
+    return std::any_of(purges.begin(), purges.end(), [&](const Numbered& one) {
+      return entry.purge < one.number && means(one.purge, subject);
+    });
   });
 }
 
@@ -264,10 +300,12 @@ Task<void> Purges::carry_out(std::shared_ptr<Ask> ask) {
       purged.told = false;
       purged.reason = told.error().detail;
       if (untold_.size() < kMostPending) untold_.push_back(ask->purge);
+      poke_.wake();
     }
   }
-  book_.add(ask->purge, std::max(number, book_.known() + 1));
-  purged.erased = drop();
+  number = std::max(number, book_.known() + 1);
+  book_.add(ask->purge, number);
+  purged.erased = drop({{ask->purge, number}});
   log_.info("answers were purged", {{"what", name_of(ask->purge.what)},
                                     {"name", ask->purge.name},
                                     {"entries", static_cast<std::int64_t>(purged.erased)}});

@@ -100,9 +100,14 @@ class Purges {
  private:
   struct Ask;
   Task<Result<void>> read(Deadline& deadline);
+  Task<bool> tell_untold(Deadline& deadline);
   Task<Result<std::uint64_t>> tell(const Purge& purge, Deadline& deadline);
   Task<void> carry_out(std::shared_ptr<Ask> ask);
-  std::uint64_t drop();
+  struct Numbered {
+    Purge purge;
+    std::uint64_t number;
+  };
+  std::uint64_t drop(const std::vector<Numbered>& purges);
   void wake_waiting();
 
   Loop& loop_;
@@ -112,6 +117,7 @@ class Purges {
   observe::Log& log_;
   redis::Client* client_ = nullptr;  // while it is kept
   bool polling_ = false;             // nobody tells of changes
+  std::uint64_t read_ = 0;           // the log's last number that was read
   std::deque<Purge> untold_;         // while Redis was away
   Signal poke_{loop_};
   std::mutex mutex_;

@@ -1,6 +1,7 @@
 // What is purged, and what is not, by numbers; the log in a real Redis.
 #include "cache/purges.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <thread>
@@ -88,7 +89,7 @@ class Node {
     redis::Options options;
     options.urls = {url};
     options.timeout = 5s;
-    options.connections = 1;
+    options.connections = 2;
     options.tracking = true;
     options.vouchers = trust_.vouchers();
     options.changed = [this](std::string_view key, redis::Vouch) { purges_.changed(key); };
@@ -161,6 +162,32 @@ TEST(Purges, OneNodesPurgeIsAllNodes) {
   EXPECT_EQ(a.book().known(), b.book().known());
   EXPECT_TRUE(b.purge({PurgeOf::tag, "x"}).told);
   ASSERT_TRUE(soon([&] { return a.book().known() == b.book().known(); }));
+}
+
+TEST(Purges, NodesThatPurgeAtOnceHearOfEachOther) {
+  constexpr int kThreads = 4, kEach = 50;
+  redis::RedisServer server;
+  Node a(server.url()), b(server.url());
+  ASSERT_TRUE(soon([&] { return a.knows() && b.knows(); }));
+  const auto name = [](int thread, int i) { return fmt::format("{} {}", thread, i); };
+  std::vector<std::thread> threads;
+  for (int thread = 0; thread < kThreads; ++thread) {
+    threads.emplace_back([&, thread] {
+      Node& node = thread % 2 == 0 ? a : b;
+      for (int i = 0; i < kEach; ++i) node.purge({PurgeOf::model, name(thread, i)});
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  const Key key{};
+  const auto all_known = [&](const Node& node) {
+    for (int thread = 0; thread < kThreads; ++thread) {
+      for (int i = 0; i < kEach; ++i) {
+        if (!node.book().covers(subject(key, "", name(thread, i)), 0)) return false;
+      }
+    }
+    return true;
+  };
+  EXPECT_TRUE(soon([&] { return all_known(a) && all_known(b); }));
 }
 
 TEST(Purges, WhatCouldNotBeToldIsToldWhenRedisIsBack) {

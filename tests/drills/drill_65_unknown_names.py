@@ -43,8 +43,8 @@ class TheDrill(Drill):
         return statuses, max(report["seconds"] for report in reports)
 
     def rehearse(self):
-        for kind in ("models", "paths", "headers"):  # the cache is full afterwards
-            self.flood(kind, 10_000_000, self.pick(40_000, 5_000))
+        for kind in ("models", "paths", "headers"):  # afterwards the cache is full, and the usage store's too
+            self.flood(kind, 10_000_000, self.pick(40_000, 20_000))
 
     def fault(self):
         figures, count = self.figures, self.pick(1_000_000, 2_000)
