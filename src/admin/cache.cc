@@ -3,6 +3,7 @@
 #include <array>
 
 #include "access/json.h"
+#include "admin/desk.h"
 #include "admin/records.h"
 #include "dialect/json.h"
 #include "exchange/refusals.h"
@@ -109,17 +110,46 @@ Task<Answer> RecordsRoom::purge(Ask ask, Deadline& deadline) {
 
 // ---- what there is ------------------------------------------------------------------------------
 
+void Admin::Desk::cache(http::Request&, http::Reply& reply) {
+  const auto stats = house_.cache.stats();
+  scratch_.clear();
+  dialect::JsonWriter json(scratch_);
+  json.begin_object().member("entries", stats.entries).member("bytes", stats.bytes);
+  json.member("capacity", stats.capacity).member("evictions", stats.evictions);
+  json.key("requests").begin_object();
+  for (const std::string_view level : {"memory", "redis"}) {
+    json.key(level).begin_object();
+    for (const std::string_view result : {"hit", "stale", "miss", "error"}) {
+      json.member(result, static_cast<std::uint64_t>(registry_.sum(
+                              "penstock_cache_requests_total",
+                              {{"level", std::string(level)}, {"result", std::string(result)}})));
+    }
+    json.end_object();
+  }
+  json.end_object();
+  json.member("coalesced",
+              static_cast<std::uint64_t>(registry_.sum("penstock_cache_coalesced_requests_total")));
+  json.member("bypassed", static_cast<std::uint64_t>(registry_.sum("penstock_cache_requests_total",
+                                                                   {{"result", "bypass"}})));
+  json.member("saved_tokens",
+              static_cast<std::uint64_t>(registry_.sum("penstock_cache_saved_tokens_total")));
+  json.member("invalidations",
+              static_cast<std::uint64_t>(registry_.sum("penstock_cache_invalidations_total")));
+  json.end_object();
+  this->json(reply, 200, scratch_);
+}
+
 Task<Answer> RecordsRoom::list_entries(Ask ask, Deadline&) {
-  constexpr std::uint64_t kPage = 100;
-  constexpr std::uint64_t kMostPage = 1000;
+  constexpr std::uint64_t kEntries = 100;
+  constexpr std::uint64_t kMostEntries = 1000;
   const auto value = [&](std::string_view name) {
     const auto found = ask.query.find(name);
     return found == ask.query.end() ? std::string() : found->second;
   };
-  std::uint64_t limit = kPage;
+  std::uint64_t limit = kEntries;
   if (const std::string given = value("limit"); !given.empty()) {
     const auto number = settings::parse_integer(given);
-    if (!number || *number == 0 || *number > kMostPage) {
+    if (!number || *number == 0 || *number > kMostEntries) {
       co_return refused(not_valid("limit", "a whole number from 1 to 1000"));
     }
     limit = *number;

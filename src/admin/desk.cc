@@ -385,35 +385,6 @@ void Admin::Desk::models(http::Request&, http::Reply& reply) {
   this->json(reply, 200, scratch_);
 }
 
-void Admin::Desk::cache(http::Request&, http::Reply& reply) {
-  const auto stats = house_.cache.stats();
-  scratch_.clear();
-  dialect::JsonWriter json(scratch_);
-  json.begin_object().member("entries", stats.entries).member("bytes", stats.bytes);
-  json.member("capacity", stats.capacity).member("evictions", stats.evictions);
-  json.key("requests").begin_object();
-  for (const std::string_view level : {"memory", "redis"}) {
-    json.key(level).begin_object();
-    for (const std::string_view result : {"hit", "stale", "miss", "error"}) {
-      json.member(result, static_cast<std::uint64_t>(registry_.sum(
-                              "penstock_cache_requests_total",
-                              {{"level", std::string(level)}, {"result", std::string(result)}})));
-    }
-    json.end_object();
-  }
-  json.end_object();
-  json.member("coalesced",
-              static_cast<std::uint64_t>(registry_.sum("penstock_cache_coalesced_requests_total")));
-  json.member("bypassed", static_cast<std::uint64_t>(registry_.sum("penstock_cache_requests_total",
-                                                                   {{"result", "bypass"}})));
-  json.member("saved_tokens",
-              static_cast<std::uint64_t>(registry_.sum("penstock_cache_saved_tokens_total")));
-  json.member("invalidations",
-              static_cast<std::uint64_t>(registry_.sum("penstock_cache_invalidations_total")));
-  json.end_object();
-  this->json(reply, 200, scratch_);
-}
-
 void Admin::Desk::reload(http::Request& request, http::Reply& reply) {
   const Result<void> done = program_.reload();
   log_change(request, reply, "reload", done.ok());

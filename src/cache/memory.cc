@@ -227,32 +227,45 @@ EntryPtr MemoryCache::find(const Key& key, std::string_view scope, Time now) {
 }
 
 bool MemoryCache::store(EntryPtr entry) {
-  const std::uint64_t bytes = entry->bytes() + block_of(sizeof(Item));
   Shard& shard = shard_of(entry->key);
+  const std::lock_guard lock(shard.mutex);
+  return put(shard, std::move(entry));
+}
+
+// What was purged or changed meanwhile must not come back in another form.
+void MemoryCache::replace(const EntryPtr& old, EntryPtr entry) {
+  Shard& shard = shard_of(entry->key);
+  const std::lock_guard lock(shard.mutex);
+  const Item* const item = shard.find(entry->key);
+  if (item == nullptr || item->entry != old) return;
+  entry->vouched.set(old->vouched.by());
+  put(shard, std::move(entry));
+}
+
+// REQUIRES: the shard is locked.
+bool MemoryCache::put(Shard& shard, EntryPtr entry) {
+  const std::uint64_t bytes = entry->bytes() + block_of(sizeof(Item));
   if (entry->bytes() > options_.max_entry + 4096 || bytes > shard.capacity / 2) return false;
   std::vector<std::uint64_t> aliases;
-  {
-    const std::lock_guard lock(shard.mutex);
-    Item* item = shard.find(entry->key);
-    const bool lru = options_.policy == settings::CachePolicy::lru;
-    Item::Queue queue = lru ? Item::Queue::main : Item::Queue::small;
-    if (item != nullptr) {
-      queue = item->queue;  // a new form or a fresher answer keeps its place
-      shard.remove(item, aliases);
-    } else if (!lru && shard.ghost_set.erase(hash_of_key(entry->key)) > 0) {
-      std::erase(shard.ghosts, hash_of_key(entry->key));
-      queue = Item::Queue::main;
-    }
-    auto made = std::make_unique<Item>();
-    made->bytes = bytes;
-    made->queue = queue;
-    made->entry = std::move(entry);
-    Item* const placed = made.release();  // owned by the shard now
-    shard.table.insert(hash_of_key(placed->entry->key), placed);
-    shard.line(*placed).push(placed);
-    shard.evict(options_.policy, aliases);
-    drop_aliases(aliases);
+  Item* const item = shard.find(entry->key);
+  const bool lru = options_.policy == settings::CachePolicy::lru;
+  Item::Queue queue = lru ? Item::Queue::main : Item::Queue::small;
+  if (item != nullptr) {
+    queue = item->queue;  // a new form or a fresher answer keeps its place
+    shard.remove(item, aliases);
+  } else if (!lru && shard.ghost_set.erase(hash_of_key(entry->key)) > 0) {
+    std::erase(shard.ghosts, hash_of_key(entry->key));
+    queue = Item::Queue::main;
   }
+  auto made = std::make_unique<Item>();
+  made->bytes = bytes;
+  made->queue = queue;
+  made->entry = std::move(entry);
+  Item* const placed = made.release();  // owned by the shard now
+  shard.table.insert(hash_of_key(placed->entry->key), placed);
+  shard.line(*placed).push(placed);
+  shard.evict(options_.policy, aliases);
+  drop_aliases(aliases);
   return true;
 }
 
@@ -321,14 +334,15 @@ void MemoryCache::vouch(const Key& key, Time stored, redis::Vouch by) {
   if (item != nullptr && item->entry->stored == stored) item->entry->vouched.set(by);
 }
 
-void MemoryCache::erase_vouched(const Key& key, redis::Vouch by) {
+bool MemoryCache::erase_vouched(const Key& key, redis::Vouch by) {
   Shard& shard = shard_of(key);
   std::vector<std::uint64_t> aliases;
   const std::lock_guard lock(shard.mutex);
   Item* const item = shard.find(key);
-  if (item == nullptr || item->entry->vouched.by() != by) return;
+  if (item == nullptr || item->entry->vouched.by() != by) return false;
   shard.remove(item, aliases);
   drop_aliases(aliases);
+  return true;
 }
 
 void MemoryCache::set_room(std::uint64_t bytes) {

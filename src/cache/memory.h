@@ -71,6 +71,8 @@ class MemoryCache {
   EntryPtr find(const Key& key, std::string_view scope, Time now);
   // Keeps the entry under its key, in place of what was there. False: larger than max_entry.
   bool store(EntryPtr entry);
+  // The same with another form in it, if `old` is still there; who vouches for it stays.
+  void replace(const EntryPtr& old, EntryPtr entry);
   void erase(const Key& key);
   void clear();
   // The entries, a shard at a time, until `use` has enough.
@@ -81,7 +83,8 @@ class MemoryCache {
   void vouch(const Key& key, Time stored, redis::Vouch by);
   // Whoever vouched for the entry says that it has changed. Another's word is about something
   // older.
-  void erase_vouched(const Key& key, redis::Vouch by);
+  // False: nothing was erased.
+  bool erase_vouched(const Key& key, redis::Vouch by);
   // All that it may take from now on, at most what it was made with; what is too much goes now.
   void set_room(std::uint64_t bytes);
 
@@ -105,6 +108,7 @@ class MemoryCache {
   struct AliasShard;
 
   Shard& shard_of(const Key& key) const;
+  bool put(Shard& shard, EntryPtr entry);
   AliasShard& alias_shard_of(std::uint64_t hash) const;
   std::uint64_t hash_of(std::string_view scope, std::uint32_t route, std::string_view body) const;
   std::uint64_t drop_aliases(const std::vector<std::uint64_t>& hashes);

@@ -217,5 +217,23 @@ TEST(KeyMaker, TellsPartsApartByTheirLengths) {
   EXPECT_NE(one, keys.make("", Endpoint::chat, "abc", "d"));
 }
 
+TEST(MemoryCacheForms, AnotherFormDoesNotBringBackWhatIsGone) {
+  MemoryCache cache({});
+  const EntryPtr old = entry(1);
+  ASSERT_TRUE(cache.store(old));
+  old->vouched.set(7);
+  const EntryPtr form = std::make_shared<Entry>(*old);
+  old->vouched.set(9);  // while the form was made
+  cache.replace(old, form);
+  const EntryPtr there = cache.find(old->key, old->scope, kNow);
+  EXPECT_EQ(there, form);
+  EXPECT_EQ(there->vouched.by(), 9u);
+  // An invalidation came in between: nobody would ever tell of it again.
+  EXPECT_TRUE(cache.erase_vouched(old->key, 9));
+  cache.replace(form, std::make_shared<Entry>(*form));
+  EXPECT_EQ(cache.find(old->key, old->scope, kNow), nullptr);
+  EXPECT_FALSE(cache.erase_vouched(old->key, 9));
+}
+
 }  // namespace
 }  // namespace penstock::cache

@@ -153,9 +153,9 @@ cache::Value value_of(const cache::Entry& entry, Time now, WallTime wall) {
 
 cache::EntryPtr entry_of(cache::Value value, const cache::Key& key, const settings::Cache& settings,
                          Time now, WallTime wall) {
+  // Another node's clock may be wrong by hours, and a value by more: no sum may overflow.
+  constexpr std::int64_t kYear = std::int64_t{366} * 24 * 3600 * 1000;
   const auto at = [&](std::int64_t ms) {
-    // Another node's clock may be wrong by hours, and a value by more: no sum may overflow.
-    constexpr std::int64_t kYear = std::int64_t{366} * 24 * 3600 * 1000;
     const std::int64_t here =
         std::chrono::duration_cast<std::chrono::milliseconds>(wall.time_since_epoch()).count();
     return now + std::chrono::milliseconds(std::clamp(ms, here - kYear, here + kYear) - here);
@@ -169,7 +169,9 @@ cache::EntryPtr entry_of(cache::Value value, const cache::Key& key, const settin
   entry->status = value.status;
   entry->usage = value.usage;
   entry->stored = std::min(at(value.stored_ms), now);
-  entry->expires = at(value.expires_ms);
+  // Never longer than it was to live from the beginning, whatever the clocks say.
+  const std::int64_t lives = std::clamp<std::int64_t>(value.expires_ms - value.stored_ms, 0, kYear);
+  entry->expires = std::min(at(value.expires_ms), now + std::chrono::milliseconds(lives));
   entry->made = std::chrono::microseconds(std::max<std::int64_t>(0, value.made_us));
   entry->first_token = std::chrono::microseconds(std::max<std::int64_t>(0, value.first_token_us));
   entry->purge = value.purge;

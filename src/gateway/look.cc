@@ -84,12 +84,6 @@ Result<Wishes, Refusal> wishes_of(const http::RequestHead& head) {
       each(field.value, [&](std::string_view item) { read_directive(item, wishes); });
     } else if (field.name == kTagsField) {
       if (auto refused = read_tags(field.value, wishes)) return *std::move(refused);
-    } else if (field.name == kReplayField) {
-      if (field.value != "paced" && field.value != "instant") {
-        return refusal(Reason::invalid_value, "x-penstock-replay can be paced or instant.",
-                       std::string(kReplayField));
-      }
-      wishes.paced = field.value == "paced";
     }
   }
   return wishes;
@@ -133,6 +127,10 @@ bool Gateway::may_be_cached(Exchange& x) {
 // Once a model and reason: an operator who wonders about the hit ratio finds it.
 void Gateway::say_why_not(const Exchange& x, std::string_view reason) {
   if (reason == "no-store") return;  // the client's own wish
+  // A worker asks the house once: nobody waits for others at each question.
+  std::string_view& told = x.with->pairs[x.plan.metrics]->told_why_not;
+  if (told == reason) return;
+  told = reason;
   const std::string_view model = x.recorder.model_label;
   if (!house_.reasons.first(model, reason)) return;
   house_.log.info("answers are not cached", {{"model", model}, {"reason", reason}});
@@ -196,7 +194,7 @@ void Gateway::take(Exchange& x, const cache::EntryPtr& found) {
   // The form that is wanted may be made of another, once.
   look.entry = with_form(found, form_for(x.question, *found));
   if (!look.entry) return;
-  if (look.entry != found) house_.cache.store(look.entry);
+  if (look.entry != found) house_.cache.replace(found, look.entry);
   look.stale = !fresh;
   look.renew = !fresh || early(*found, now, x.settings().cache.early_refresh);
 }

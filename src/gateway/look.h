@@ -19,18 +19,16 @@ namespace penstock::gateway {
 // A larger question is neither digested nor kept: reading it twice would cost more than it saves.
 inline constexpr std::size_t kCachedQuestion = 1024 * 1024;
 
-// What the fields of a request say (RFC 9111 section 5.2.1, and two of our own).
+// What the fields of a request say (RFC 9111 section 5.2.1, and one of our own).
 struct Wishes {
   bool no_store = false;            // neither asked nor fed
   bool no_cache = false;            // not asked, but fed
   bool only_if_cached = false;      // no engine is asked
   std::optional<Duration> max_age;  // of a kept answer
   std::vector<std::string> tags;    // of what is kept: x-penstock-cache-tags
-  bool paced = false;               // a kept stream comes as it came: x-penstock-replay
 };
 
 inline constexpr std::string_view kTagsField = "x-penstock-cache-tags";
-inline constexpr std::string_view kReplayField = "x-penstock-replay";
 
 // A Refusal where one of our own fields says what it cannot.
 Result<Wishes, Refusal> wishes_of(const http::RequestHead& head);
@@ -44,8 +42,8 @@ struct Look {
   store::Level level = store::Level::memory;  // where it was
   bool passed_by = false;                     // the client wants another than what is kept
   bool stale = false;
-  bool renew = false;     // it is given, and it is time to ask for another
-  bool renewing = false;  // which this request does
+  bool renew = false;   // it is given, and it is time to ask for another
+  bool called = false;  // an engine was called for it all the same
   bool redis_failed = false;
   cache::EntryPtr fallback;  // past its time, for where the engine fails
 };

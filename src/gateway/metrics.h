@@ -91,6 +91,7 @@ struct EngineMetrics {
   std::array<observe::Counter, kOutcomes> interruptions;
   // What the ledger calls it, by Endpoint.
   std::array<const Served*, kEndpoints> served{};
+  std::string_view told_why_not;  // the last reason for which its answers are not cached; a literal
 
  private:
   double typical_output_ = 256;

@@ -83,7 +83,13 @@ void Recorder::close() {
   row.route = label_of(endpoint);
   row.status = status();
   const bool kept = cache == CacheResult::hit || cache == CacheResult::stale;
-  row.cache = kept ? level : cache == CacheResult::none ? std::string_view() : label_of(cache);
+  if (called) {
+    row.cache = label_of(CacheResult::miss);
+  } else if (kept) {
+    row.cache = level;
+  } else if (cache != CacheResult::none) {
+    row.cache = label_of(cache);
+  }
   row.duration_us = us(Clock::now() - begun_);
   row.engine_us = us(engine_wait_);
   if (first_byte != Time()) row.first_token_us = us(first_byte - begun_);

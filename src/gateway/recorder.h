@@ -41,6 +41,7 @@ class Recorder {
   bool stream = false;
   CacheResult cache = CacheResult::none;
   std::string_view bypass_reason;     // a literal
+  bool called = false;                // an engine, though a kept answer was given
   std::string_view level = "memory";  // of a hit, or of a stale answer; a literal
   std::string_view model;             // as it was asked for
   std::string_view model_label;       // as configured

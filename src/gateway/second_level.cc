@@ -27,7 +27,7 @@ std::shared_ptr<SecondLevel> SecondLevel::make(Loop& loop, const redis::Options&
     if (const auto of = weak.lock()) of->leases->changed(name);
     const std::optional<cache::Key> key = cache::key_of(name);
     if (!key) return;
-    house.cache.erase_vouched(*key, by);
+    if (!house.cache.erase_vouched(*key, by)) return;
     house.invalidations.fetch_add(1, std::memory_order_relaxed);
   };
   // The options were looked at where they were set.
@@ -92,7 +92,8 @@ Task<Result<cache::EntryPtr>> Gateway::read_from_redis(Exchange& x, SecondLevel&
     Result<void> woken = co_await turn.wait(patience);
     if (!woken) co_return std::move(woken).error();
     const cache::EntryPtr entry = house_.cache.find(key, scope, x.request.received);
-    co_return entry&& house_.trust.in(*entry) ? entry : nullptr;
+    const bool good = entry && house_.trust.in(*entry);
+    co_return good ? entry : nullptr;
   }
   // What was purged must be known before it can be said of an answer that it was not.
   if (house_.purger != nullptr && !house_.trust.purges_known()) {
@@ -112,8 +113,6 @@ cache::EntryPtr entry_in_redis(House& house, cache::RedisLevel::Found found, con
                                std::string_view scope, const Served* served,
                                const settings::Cache& settings) {
   if (!found.value || found.value->scope != scope) return nullptr;
-  const cache::Value& value = *found.value;
-  if (house.purges.covers({key, value.scope, value.model, value.tags}, value.purge)) return nullptr;
   const Time now = Clock::now();
   const auto entry = std::const_pointer_cast<cache::Entry>(
       entry_of(*std::move(found.value), key, settings, now, std::chrono::system_clock::now()));
@@ -122,6 +121,10 @@ cache::EntryPtr entry_in_redis(House& house, cache::RedisLevel::Found found, con
   if (entry->kept <= now) return nullptr;
   // What was changed while it was read is given, and not kept.
   if (found.keep) house.cache.store(entry);
+  if (house.purges.covers({key, entry->scope, entry->model, entry->tags}, entry->purge)) {
+    house.cache.erase(key);
+    return nullptr;
+  }
   return entry;
 }
 

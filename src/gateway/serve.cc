@@ -303,8 +303,9 @@ void Gateway::send_kept(Exchange& x) {
   metrics_.saved_tokens.add(static_cast<double>(entry->usage.input + entry->usage.output));
   if (redis) x.recorder.level = "redis";
   const Time now = Clock::now();
-  // Who asked for another pays for it, in a row of its own.
-  if (book_ != nullptr && entry->served != nullptr && !look.renewing) {
+  // A call of an engine has a row of its own: who caused it pays for it.
+  x.recorder.called = look.called;
+  if (book_ != nullptr && entry->served != nullptr && !look.called) {
     book_hit(*x.who, *entry, look.level, x.request.received, now);
     x.recorder.booked();
   }

@@ -89,7 +89,8 @@ Task<Result<cache::EntryPtr>> read_stored(Order& order, std::string& head, Deadl
   head = found->head;
   cache::EntryPtr entry = entry_in_redis(order.house, *std::move(found), order.key, order.scope,
                                          order.making.served, cache);
-  co_return entry&& fresh(*entry, Clock::now()) ? entry : nullptr;
+  if (entry && !fresh(*entry, Clock::now())) entry = nullptr;
+  co_return entry;
 }
 
 // Whether no engine need be asked: the flight has its answer then. Else this node leads, or nobody
@@ -104,28 +105,33 @@ Task<bool> answered_elsewhere(Order& order, Deadline& deadline) {
   }
   if (!order.second) co_return false;
   std::string unwanted;
-  for (;;) {
-    Deadline patience(deadline, Clock::now() + order.with->settings->cache.redis.timeout);
-    Result<cache::Leases::Turn> turn =
-        co_await order.second->leases->take(order.key, unwanted, patience);
-    if (!turn) co_return false;
-    if (*turn == cache::Leases::Turn::lead) {
-      order.lead.emplace(order.second->leases, order.key);
-      co_return false;
-    }
-    if (*turn == cache::Leases::Turn::stored) {
-      Result<cache::EntryPtr> stored = co_await read_stored(order, unwanted, patience);
-      if (!stored) co_return false;
-      if (*stored) {
-        publish(order, **stored);
-        co_return true;
+  while (!deadline.over()) {
+    Result<cache::Leases::Turn> turn = cache::Leases::Turn::follow;
+    cache::EntryPtr stored;
+    {
+      Deadline patience(deadline, Clock::now() + order.with->settings->cache.redis.timeout);
+      Result<cache::Leases::Turn> taken =
+          co_await order.second->leases->take(order.key, unwanted, patience);
+      turn = std::move(taken);
+      if (turn && *turn == cache::Leases::Turn::stored) {
+        Result<cache::EntryPtr> read = co_await read_stored(order, unwanted, patience);
+        if (!read) co_return false;
+        stored = *std::move(read);
       }
-      continue;
     }
-    patience.move(Time::max());
-    co_await order.second->leases->wait(order.key, patience);
-    if (deadline.over()) co_return false;
+    if (!turn) co_return false;
+    switch (*turn) {
+      case cache::Leases::Turn::lead:
+        order.lead.emplace(order.second->leases, order.key);
+        co_return false;
+      case cache::Leases::Turn::stored:
+        if (!stored) break;  // it will not do: who leads is asked again
+        publish(order, *stored);
+        co_return true;
+      case cache::Leases::Turn::follow: co_await order.second->leases->wait(order.key, deadline);
+    }
   }
+  co_return false;
 }
 
 // Passes the engine's answer to the flight, and whole and good ones to the cache.
@@ -168,11 +174,13 @@ Task<Result<void>> drive_to_end(Order& order, Deadline& deadline) {
   const std::uint64_t purge = order.making.purge;
   const cache::EntryPtr entry = keeper.entry(order.key, std::move(order.making), now, random);
   if (!entry) co_return Result<void>();
-  // What was purged while it was on its way is gone before it is there.
+  order.house.cache.store(entry);
+  // What was purged while it was on its way. Looked for when it is there: who purges writes that
+  // down first and searches memory then, so one of the two finds it.
   if (order.house.purges.covers({entry->key, entry->scope, entry->model, entry->tags}, purge)) {
+    order.house.cache.erase(entry->key);
     co_return Result<void>();
   }
-  order.house.cache.store(entry);
   order.cache_set.observe(seconds(Clock::now() - now));
   order.entry = entry;
   co_return Result<void>();
@@ -258,7 +266,7 @@ void Gateway::lead(Exchange& x, const cache::FlightPtr& flight) {
 void Gateway::renew(Exchange& x) {
   const cache::FlightPtr flight = house_.flights.begin(x.look.key);
   if (!flight) return;
-  x.look.renewing = true;
+  x.look.called = true;
   x.look.purge = house_.purges.known();
   lead(x, flight);
 }
@@ -272,6 +280,7 @@ bool Gateway::fall_back(Exchange& x, const Result<Answer, Refusal>& answer) {
   x.look.entry = entry;
   x.look.level = store::Level::memory;
   x.look.stale = true;
+  x.look.called = true;
   return true;
 }
 

@@ -220,7 +220,8 @@ std::string_view Key::parent() const {
 const std::vector<Key>& table() {
   static const std::vector<Key> keys = [] {
     std::vector<Key> all;
-    for (auto part : {edge_keys(), engine_keys(), cache_keys(), access_keys(), remaining_keys()}) {
+    for (auto part : {edge_keys(), engine_keys(), resilience_keys(), cache_keys(), access_keys(),
+                      remaining_keys()}) {
       all.insert(all.end(), part.begin(), part.end());
     }
     // A section stands before its keys, so that one pass hands its reason down.

@@ -166,6 +166,7 @@ std::string written(const Key& key, const void* object, bool hide);
 // The parts of the table.
 std::vector<Key> edge_keys();
 std::vector<Key> engine_keys();
+std::vector<Key> resilience_keys();
 std::vector<Key> cache_keys();
 std::vector<Key> access_keys();
 std::vector<Key> remaining_keys();

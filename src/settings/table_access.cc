@@ -1,4 +1,4 @@
-// The table, fourth part: who may ask, how much, and what is kept of it.
+// The table, fifth part: who may ask, how much, and what is kept of it.
 #include <deque>
 
 #include "settings/table.h"

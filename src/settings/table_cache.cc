@@ -1,4 +1,4 @@
-// The table, third part: the cache and batching.
+// The table, fourth part: the cache and batching.
 #include "settings/table.h"
 
 namespace penstock::settings {

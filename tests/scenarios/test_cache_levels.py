@@ -1,9 +1,10 @@
 """Two gateways and one Redis: what one has asked the other knows, and what changes both forget."""
 
+import json
 import threading
 import time
 
-from harness.penstock import Scenario, answering, completion, plain, wait_until
+from harness.penstock import Scenario, answering, completion, plain, run, wait_until
 from harness.redis_server import RedisCluster, RedisSentinel, RedisServer
 
 
@@ -417,6 +418,16 @@ class Freshness(Counting):
         wait_until(lambda: gateway.ask().text == "answer 2", "the other one is there")
         self.assertEqual(len(self.behind.calls), 2)
         self.look(gateway.ask(), "hit; level=memory", "answer 2")
+        # Both calls have rows with what they used; who was given the old answer paid for the second.
+        asked = int(gateway.metric("penstock_http_requests_total", route="chat"))
+        used = wait_until(lambda: self.used(asked), "all of it is in the database")
+        self.assertEqual((used["requests"] - used["hits"], used["tokens"]["output"]), (2, 4))
+
+    def used(self, requests):
+        code, output = run("usage", "--config", self.folder / "penstock.yaml", "--format", "json", cwd=self.folder)
+        self.assertEqual(code, 0, output)
+        total = json.loads(output)["total"]
+        return total if total["requests"] == requests else None
 
     def test_and_where_the_engine_fails(self):
         def script(_, number):
