@@ -42,7 +42,8 @@ class RecordsRoom {
     int status = 200;
     std::string body;
     std::string_view media = "application/json";
-    std::optional<Refusal> refusal;
+    std::optional<Refusal> refusal = std::nullopt;
+    bool part = false;  // of a change that was logged already
   };
   using Handler = Task<Answer> (RecordsRoom::*)(Ask, Deadline&);
   struct Operation {
@@ -73,6 +74,10 @@ class RecordsRoom {
   // usage.cc
   Task<Answer> usage(Ask ask, Deadline& deadline);
   Task<Answer> engagement(Ask ask, Deadline& deadline);
+  // warm.cc
+  Task<Answer> warm(Ask ask, Deadline& deadline);
+  Task<Answer> show_warming(Ask ask, Deadline& deadline);
+  Task<Answer> stop_warming(Ask ask, Deadline& deadline);
   // cache.cc
   Task<Answer> purge(Ask ask, Deadline& deadline);
   Task<Answer> list_entries(Ask ask, Deadline& deadline);

@@ -85,21 +85,6 @@ std::string models_in_short(const std::vector<std::string>& models) {
   return models.empty() ? "all" : visible(fmt::format("{}", fmt::join(models, ",")));
 }
 
-// Columns as wide as what stands in them; the last is as it is.
-void print_table(const std::vector<std::vector<std::string>>& rows) {
-  std::vector<std::size_t> widths(rows.front().size(), 0);
-  for (const auto& row : rows) {
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-  }
-  for (const auto& row : rows) {
-    std::string line;
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      line += i + 1 < row.size() ? fmt::format("{:<{}}  ", row[i], widths[i]) : row[i];
-    }
-    fmt::print("{}\n", line);
-  }
-}
-
 std::string key_json(const access::Key& key, WallTime now, const std::string& secret = {}) {
   std::string out;
   dialect::JsonWriter json(out);
@@ -199,7 +184,7 @@ int list_keys(const std::string& command, access::Office& office, const KeysOpti
     std::sort(rows.begin() + 1, rows.end(), [](const auto& a, const auto& b) {
       return std::tie(a[1], a[2], a[0]) < std::tie(b[1], b[2], b[0]);
     });
-    print_table(rows);
+    fmt::print("{}", table_text(rows));
   }
   return kGood;
 }
@@ -229,7 +214,7 @@ int list_tenants(const std::string& command, access::Office& office,
   if (options.format == "json") {
     print_json(out + "]");
   } else {
-    print_table(rows);
+    fmt::print("{}", table_text(rows));
   }
   return kGood;
 }

@@ -7,13 +7,13 @@
 
 #include <CLI/CLI.hpp>
 
+#include "app/client.h"
 #include "app/commands.h"
 #include "app/exit_codes.h"
 #include "app/help.h"
 #include "app/shown.h"
 #include "dialect/json.h"
 #include "dialect/stream.h"
-#include "http/client.h"
 
 namespace penstock::app {
 namespace {
@@ -34,17 +34,6 @@ struct Facts {
 
 std::string milliseconds(Duration duration) {
   return fmt::format("{:.1f} ms", std::chrono::duration<double, std::milli>(duration).count());
-}
-
-Error said(std::string detail) {
-  return {Kind::refused, Source::gateway, false, std::move(detail)};
-}
-
-// What a refusal says: its message, or its status.
-std::string message_of(int status, std::string_view body) {
-  const std::string message = error_message(body);
-  if (!message.empty()) return fmt::format("{} ({})", message, status);
-  return fmt::format("it answered with status {}", status);
 }
 
 // The answer's text on its way to standard output: as it is into a pipe, but a terminal gets no
@@ -75,29 +64,13 @@ class Page {
   Visible visible_;
 };
 
-Task<Result<std::string>> read_all(http::ClientAnswer& answer, Deadline& deadline) {
-  std::string body;
-  for (;;) {
-    Result<std::string_view> piece = co_await answer.next(deadline);
-    if (!piece) co_return std::move(piece).error();
-    if (piece->empty()) co_return body;
-    body += *piece;
-  }
-}
-
-std::string fields(const http::Pool& pool, const AskOptions& options) {
-  std::string text = "host: " + pool.origin().authority() + "\r\n";
-  if (!options.api_key.empty()) text += "authorization: Bearer " + options.api_key + "\r\n";
-  return text;
-}
-
 // The first model that the gateway lists.
-Task<Result<std::string>> first_model(http::Pool& pool, const AskOptions& options,
-                                      Deadline& deadline) {
+Task<Result<std::string>> first_model(Client& client, Deadline& deadline) {
   const std::string request =
-      "GET " + pool.origin().path + "/v1/models HTTP/1.1\r\n" + fields(pool, options) + "\r\n";
+      "GET " + client.pool().origin().path + "/v1/models HTTP/1.1\r\n" + client.fields() + "\r\n";
   const std::array<std::string_view, 1> pieces = {request};
-  Result<http::ClientAnswer> answer = co_await http::exchange(pool, pieces, false, deadline);
+  Result<http::ClientAnswer> answer =
+      co_await http::exchange(client.pool(), pieces, false, deadline);
   if (!answer) co_return std::move(answer).error();
   const int status = answer->head().status;
   Result<std::string> body = co_await read_all(*answer, deadline);
@@ -206,23 +179,24 @@ Task<Result<void>> relay(http::ClientAnswer& answer, Facts& facts, Time begun, P
   co_return Result<void>();
 }
 
-Task<Result<Facts>> ask(http::Pool& pool, const AskOptions& options, Page& page,
-                        Deadline& deadline) {
+Task<Result<Facts>> ask(Client& client, const AskOptions& options, Page& page, Deadline& deadline) {
   std::string model = options.model;
   if (model.empty()) {
-    Result<std::string> first = co_await first_model(pool, options, deadline);
+    Result<std::string> first = co_await first_model(client, deadline);
     if (!first) co_return std::move(first).error();
     model = *std::move(first);
   }
   const std::string body = body_of(options, model);
   const std::string head =
-      "POST " + pool.origin().path + "/v1/chat/completions HTTP/1.1\r\n" + fields(pool, options) +
+      "POST " + client.pool().origin().path + "/v1/chat/completions HTTP/1.1\r\n" +
+      client.fields() +
       "content-type: application/json\r\ncontent-length: " + std::to_string(body.size()) +
       "\r\n\r\n";
   const std::array<std::string_view, 2> pieces = {head, body};
   Facts facts;
   const Time begun = Clock::now();
-  Result<http::ClientAnswer> answer = co_await http::exchange(pool, pieces, false, deadline);
+  Result<http::ClientAnswer> answer =
+      co_await http::exchange(client.pool(), pieces, false, deadline);
   if (!answer) co_return std::move(answer).error();
   const int status = answer->head().status;
   const auto field = [&](std::string_view name, std::string& to) {
@@ -263,46 +237,26 @@ void add_ask_options(CLI::App& app, AskOptions& options) {
 }
 
 int ask_command(const AskOptions& options) {
-  const auto failed = [&](const std::string& why) {
-    fmt::print(stderr, "penstock ask: {}: {}\n", visible(options.url), why);
-    return kFailed;
-  };
   constexpr const char* kName = "penstock ask";
   if (options.question.empty()) return bad_usage(kName, "QUESTION is empty");
-  if (options.url.ends_with("://")) {
-    return bad_usage(kName, fmt::format("the URL {} has no host", visible(options.url)));
-  }
-  Result<http::Url> url = http::parse_url(options.url);
-  if (!url) return bad_usage(kName, visible(url.error().detail));
-  const auto unfit = [](char c) { return c <= ' ' || c > '~'; };
-  if (std::any_of(options.api_key.begin(), options.api_key.end(), unfit)) {
-    return bad_usage(kName, "--api-key has a character that no key can have");  // it is a secret
-  }
-  http::PoolOptions pool_options;
-  if (url->path.ends_with("/v1")) url->path.resize(url->path.size() - 3);
-  pool_options.origin = *url;
-  if (url->https) {
-    Result<std::shared_ptr<net::TlsClient>> tls = net::TlsClient::make("", "http/1.1");
-    if (!tls) return failed(tls.error().detail);
-    pool_options.tls = *tls;
-  }
-  Loop loop;
-  http::Pool pool(loop, std::move(pool_options), {});
+  int code = kGood;
+  const std::unique_ptr<Client> client =
+      Client::make(kName, options.url, options.api_key, "--api-key", code);
+  if (!client) return code;
   std::optional<Result<Facts>> result;
   Page page;
-  const auto work = [](http::Pool& p, const AskOptions& o, Page& on, Loop& l,
+  const auto work = [](Client& c, const AskOptions& o, Page& on,
                        std::optional<Result<Facts>>& to) -> Task<void> {
-    Deadline deadline(l, Clock::now() + kPatience);
-    Result<Facts> facts = co_await ask(p, o, on, deadline);
+    Deadline deadline(c.loop(), Clock::now() + kPatience);
+    Result<Facts> facts = co_await ask(c, o, on, deadline);
     to.emplace(std::move(facts));
-    l.stop();
+    c.loop().stop();
   };
-  loop.spawn(work(pool, options, page, loop, result));
-  loop.run();
+  client->loop().spawn(work(*client, options, page, result));
+  client->loop().run();
   if (!*result) {
     page.end_line();
-    const Error& error = result->error();
-    return failed(visible(error.detail) + (error.kind == Kind::unreachable ? kNobodyThere : ""));
+    return client->failed(result->error());
   }
   const Facts& facts = **result;
   page.end();

@@ -53,6 +53,7 @@ CommandLine::CommandLine() : app(kAbout, "penstock") {
   add_ask_options(*ask, ask_options);
   add_access();
   add_usage();
+  add_cache();
   engine = add(kTrying, "engine",
                "Runs a simulated engine: an OpenAI-compatible server for tests and load tests.");
   add_engine_options(*engine, engine_options);
@@ -133,6 +134,13 @@ void CommandLine::add_usage() {
   choices[usage->get_option("--cache")] = {"memory",    "redis", "semantic",
                                            "coalesced", "miss",  "bypass"};
   choices[usage->get_option("--format")] = {"table", "csv", "json"};
+}
+
+void CommandLine::add_cache() {
+  cache = add(kRunning, "cache", "Shows what a running gateway keeps; purges it, turns it off.");
+  add_cache_options(*cache, cache_options);
+  choices[cache->get_option("VERB")] = {"stats", "list", "purge", "warm", "on", "off"};
+  choices[cache->get_option("--format")] = {"table", "json"};
 }
 
 // The commands that only print.

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "app/access_command.h"
+#include "app/cache_command.h"
 #include "app/commands.h"
 #include "app/serve.h"
 #include "app/usage_command.h"
@@ -27,6 +28,7 @@ struct CommandLine {
   CLI::App* tenants = nullptr;
   CLI::App* migrate = nullptr;
   CLI::App* usage = nullptr;
+  CLI::App* cache = nullptr;
   CLI::App* engine = nullptr;
   CLI::App* load = nullptr;
   CLI::App* settings = nullptr;
@@ -47,6 +49,7 @@ struct CommandLine {
   TenantsOptions tenants_options;
   StoreChoice migrate_options;
   UsageOptions usage_options;
+  CacheOptions cache_options;
   EngineOptions engine_options;
   load::Options load_options;
 
@@ -56,6 +59,7 @@ struct CommandLine {
  private:
   void add_serve();
   void add_usage();
+  void add_cache();
   void add_access();
   void add_words();
   CLI::App* add(const char* group, const char* name, const char* about);

@@ -116,6 +116,7 @@ Result<void> Program::start() {
   log_.info("listening on " + url_of(api_), {{"workers", static_cast<int>(workers_.size())}});
   log_.info("admin on " + url_of(*bound), {});
   tell_engines();
+  warming_.begin(*settings());
   return {};
 }
 
@@ -195,6 +196,7 @@ void Program::end(bool at_once, const std::function<bool()>& hurry) {
   const auto wait_for_connections = [&](Time until) {
     while (open() > 0 && Clock::now() < until) std::this_thread::sleep_for(kLook);
   };
+  warming_.end();
   for (auto& worker : workers_) worker->drain();
   std::this_thread::sleep_for(2 * kLook);  // until each has counted what is open
   wait_for_connections(Clock::now() + settings->listen.limits.drain);

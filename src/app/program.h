@@ -11,6 +11,7 @@
 #include "admin/admin.h"
 #include "app/serve.h"
 #include "app/stores.h"
+#include "app/warming.h"
 #include "app/worker.h"
 
 namespace penstock::app {
@@ -46,6 +47,7 @@ class Program final : public admin::Program {
   gateway::House house_;
   Stores stores_;
   std::vector<std::unique_ptr<Worker>> workers_;
+  Warming warming_{house_, log_};
   std::unique_ptr<admin::Admin> admin_;
   asio::ip::tcp::endpoint api_;
   observe::Counter reloads_good_, reloads_bad_;

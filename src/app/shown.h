@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace penstock::app {
 
@@ -27,5 +28,8 @@ std::string visible(std::string_view text);
 // The message of an OpenAI error object, or of what vLLM and FastAPI say instead; empty if the
 // JSON holds none, visible() otherwise.
 std::string error_message(std::string_view json);
+
+// Rows in columns as wide as what stands in them; the last is as it is. The first row is the head.
+std::string table_text(const std::vector<std::vector<std::string>>& rows);
 
 }  // namespace penstock::app

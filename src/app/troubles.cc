@@ -296,6 +296,10 @@ std::span<const TroubleGroup> groups() {
       TroubleGroup{"keys, tokens and tenants",
                    "Lines of the log, and what the commands `keys`, `tenants` and `migrate` say.",
                    access_troubles()},
+      TroubleGroup{"the cache",
+                   "What `penstock cache` says, with exit code 1 where no other is named, and "
+                   "lines of the log.",
+                   cache_troubles()},
       TroubleGroup{"asking and measuring", "Exit code 1 of `ask`, `load` and `engine`.", kAsking},
   };
   return kGroups;

@@ -30,6 +30,8 @@ std::span<const Trouble> settings_troubles();
 std::span<const Trouble> access_troubles();
 // troubles_store.cc
 std::span<const Trouble> store_troubles();
+// troubles_cache.cc
+std::span<const Trouble> cache_troubles();
 // troubles_usage.cc
 std::span<const Trouble> usage_troubles();
 

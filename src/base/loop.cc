@@ -81,6 +81,7 @@ void Loop::arm(Time at) {
 void Loop::run() {
   const auto work = asio::make_work_guard(io_);
   io_.run();
+  io_.restart();
 }
 
 }  // namespace penstock

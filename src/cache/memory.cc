@@ -226,9 +226,13 @@ EntryPtr MemoryCache::find(const Key& key, std::string_view scope, Time now) {
   return item->entry;
 }
 
-bool MemoryCache::store(EntryPtr entry) {
+bool MemoryCache::store(EntryPtr entry, Displaces displaces) {
   Shard& shard = shard_of(entry->key);
   const std::lock_guard lock(shard.mutex);
+  if (displaces == Displaces::nothing && shard.find(entry->key) == nullptr &&
+      shard.bytes() + entry->bytes() + block_of(sizeof(Item)) > shard.capacity) {
+    return false;
+  }
   return put(shard, std::move(entry));
 }
 

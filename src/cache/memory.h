@@ -69,8 +69,10 @@ class MemoryCache {
   // Null: nothing there that is of use, or another scope's. It may be past its time, and nobody
   // may vouch for it any more.
   EntryPtr find(const Key& key, std::string_view scope, Time now);
-  // Keeps the entry under its key, in place of what was there. False: larger than max_entry.
-  bool store(EntryPtr entry);
+  // Keeps the entry under its key, in place of what was there. False: larger than max_entry; or
+  // there is no room, and `nothing` is to make way for it.
+  enum class Displaces : std::uint8_t { others, nothing };
+  bool store(EntryPtr entry, Displaces displaces = Displaces::others);
   // The same with another form in it, if `old` is still there; who vouches for it stays.
   void replace(const EntryPtr& old, EntryPtr entry);
   void erase(const Key& key);

@@ -319,11 +319,13 @@ constexpr std::array kReasons = {
                 .messages = "There is a tenant <name> already.\n"
                             "The key <id> is revoked.\n"
                             "The key <id> has expired.\n"
-                            "The key <id> was rotated already, to <id>.",
+                            "The key <id> was rotated already, to <id>.\n"
+                            "The cache is being warmed already.\n"
+                            "This warming has ended.",
                 .cause = "What the admin API was asked to change is not in a state in which it can "
                          "be changed so.",
                 .cure = "Look at it first: `GET` of the same path. For a key that is revoked or "
-                        "has expired make another."},
+                        "has expired make another. A warming is stopped by `DELETE`."},
     ReasonFacts{
         .reason = Reason::request_too_large,
         .status = 413,

@@ -7,6 +7,31 @@
 
 namespace penstock::gateway {
 
+// What becomes of a call that no request waits for.
+struct Ahead {
+  explicit Ahead(Loop& loop) : ended(loop) {}
+  Signal ended;
+  bool known = false;  // no engine was asked: it was kept already
+  bool kept = false;
+  bool in_memory = false;
+  bool in_redis = false;
+  int status = 0;  // of the engine's answer; 0: there was none
+  std::optional<Error> error;
+};
+
+// What a call for all is made from.
+struct Gateway::Asked {
+  const std::shared_ptr<const Snapshot>& with;
+  const route::Plan& plan;
+  const Look& look;
+  const Question& question;
+  std::span<const HeaderView> headers;
+  std::string_view request_id;
+  std::string_view scope;  // whose the answer is
+  const BillPtr& bill;     // of who asks
+  std::shared_ptr<Ahead> ahead = nullptr;
+};
+
 struct Exchange {
   Exchange(Gateway& gateway, http::Request& asked, http::Reply& said, Deadline& until);
 

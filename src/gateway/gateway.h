@@ -29,6 +29,7 @@
 #include "gateway/second_level.h"
 #include "gateway/standing.h"
 #include "gateway/switch.h"
+#include "gateway/warmer.h"
 #include "http/inflate.h"
 #include "http/memory_gate.h"
 #include "http/server.h"
@@ -60,6 +61,7 @@ struct House {
   Switch redis_caching;
   Once reasons;  // why which model's answers are not cached
   std::atomic<std::uint64_t> invalidations{0};
+  Warmer warmer{*this};
   std::size_t own_files = 0;  // descriptors that the program needs for itself
   unsigned workers = 1;
   std::int64_t started_unix = 0;  // seconds
@@ -115,6 +117,7 @@ struct Snapshot {
 };
 
 struct Exchange;
+struct Look;
 
 // What is left of the limits, for the client to read.
 void say_limits(http::Reply& reply, const limit::Ticket& ticket);
@@ -132,6 +135,9 @@ class Gateway final : public http::Handler {
   Task<void> serve(http::Request& request, http::Reply& reply, Deadline& deadline) override;
   void refuse(const http::BadMessage& bad, const http::RequestHead& head,
               http::Reply& reply) override;
+
+  // Asks a question ahead of who will ask it, where its answer is not kept yet. (warm.cc)
+  Task<WarmResult> warm(const WarmQuestion& asked, Deadline& deadline);
 
  private:
   friend struct Exchange;
@@ -163,7 +169,12 @@ class Gateway final : public http::Handler {
   // look.cc
   bool may_be_cached(Exchange& x);
   void say_why_not(const Exchange& x, std::string_view reason);
+  static std::string_view why_not_kept(const House& house, const Snapshot& with,
+                                       const Question& question, const route::Plan& plan,
+                                       bool no_store);
   void make_key(Exchange& x);
+  void make_key(Look& look, const http::RequestHead& head, const Question& question,
+                const route::Plan& plan, const Snapshot& with, std::string_view scope);
   cache::EntryPtr look_in_memory(Exchange& x);
   void take(Exchange& x, const cache::EntryPtr& found);
   bool early(const cache::Entry& entry, Time now, double beta);
@@ -209,6 +220,8 @@ class Gateway final : public http::Handler {
   Task<Result<Answer, Refusal>> ask_once_for_all(Exchange& x);
   cache::FlightTable::Joined join(Exchange& x, cache::Flight* failed);
   void lead(Exchange& x, const cache::FlightPtr& flight);
+  struct Asked;
+  void lead(const Asked& asked, const cache::FlightPtr& flight);
   void renew(Exchange& x);
   static bool fall_back(Exchange& x, const Result<Answer, Refusal>& answer);
 

@@ -110,18 +110,27 @@ bool Gateway::may_be_cached(Exchange& x) {
     x.recorder.cache = CacheResult::none;
     return false;
   }
-  const settings::CacheAnswers answers = x.with->cache_rules[x.plan.metrics].answers;
-  if (!house_.caching.on(x.settings().features.caching)) return bypass("off");
-  if (answers == settings::CacheAnswers::off) return bypass("off");
-  if (question.stored || x.look.wishes.no_store) return bypass("no-store");
-  if (question.body.size() > kCachedQuestion) return bypass("size");
-  const bool documents =
-      x.settings().engines[x.plan.engine].kind == settings::EngineKind::documents;
-  if (!question.repeatable && !documents && answers != settings::CacheAnswers::all) {
-    return bypass("sampled");
-  }
+  const std::string_view reason =
+      why_not_kept(house_, *x.with, question, x.plan, x.look.wishes.no_store);
+  if (!reason.empty()) return bypass(reason);
   x.recorder.cache = CacheResult::miss;
   return true;
+}
+
+// Why the answer neither comes from the cache nor goes there; empty: it may.
+std::string_view Gateway::why_not_kept(const House& house, const Snapshot& with,
+                                       const Question& question, const route::Plan& plan,
+                                       bool no_store) {
+  const settings::CacheAnswers answers = with.cache_rules[plan.metrics].answers;
+  if (!house.caching.on(with.settings->features.caching)) return "off";
+  if (answers == settings::CacheAnswers::off) return "off";
+  if (question.stored || no_store) return "no-store";
+  if (question.body.size() > kCachedQuestion) return "size";
+  const bool documents =
+      with.settings->engines[plan.engine].kind == settings::EngineKind::documents;
+  if (question.repeatable || documents) return {};
+  if (answers == settings::CacheAnswers::all) return {};
+  return question.tools ? "tools" : "sampled";
 }
 
 // Once a model and reason: an operator who wonders about the hit ratio finds it.
@@ -137,23 +146,26 @@ void Gateway::say_why_not(const Exchange& x, std::string_view reason) {
 }
 
 void Gateway::make_key(Exchange& x) {
+  make_key(x.look, x.request.head, x.question, x.plan, *x.with, x.who->caller->cache_scope);
+}
+
+void Gateway::make_key(Look& look, const http::RequestHead& head, const Question& question,
+                       const route::Plan& plan, const Snapshot& with, std::string_view scope) {
   // What answers: the engine as it is configured, the model, the version of what it knows; and what
   // is asked beside the body.
-  const http::RequestHead& head = x.request.head;
-  std::string answers = x.with->identities[x.plan.engine];
-  answers += x.plan.model;
+  std::string answers = with.identities[plan.engine];
+  answers += plan.model;
   answers += '\n';
-  answers += x.plan.upstream_model;
+  answers += plan.upstream_model;
   answers += '\n';
-  x.look.version = x.engine().version();
-  answers += std::to_string(x.look.version);
+  look.version = with.engines[plan.engine]->version();
+  answers += std::to_string(look.version);
   answers += '\n';
   answers += head.query;
   answers += '\n';
   answers += answer_fields(head);
-  x.look.purge = house_.purges.known();
-  x.look.key =
-      keys_.make(x.who->caller->cache_scope, x.question.endpoint, answers, x.question.canonical);
+  look.purge = house_.purges.known();
+  look.key = keys_.make(scope, question.endpoint, answers, question.canonical);
 }
 
 // The first level. `x.look.entry` is what is given; what is there, and what nobody vouches for, is

@@ -105,6 +105,7 @@ std::string_view Recorder::bypass_header() const {
   if (bypass_reason == "off") return "bypass; reason=off";
   if (bypass_reason == "no-store") return "bypass; reason=no-store";
   if (bypass_reason == "size") return "bypass; reason=size";
+  if (bypass_reason == "tools") return "bypass; reason=tools";
   return "bypass; reason=sampled";
 }
 

@@ -141,6 +141,7 @@ Gateway::Gateway(Loop& loop, House& house, std::shared_ptr<const settings::Setti
   for (std::size_t i = 0; house.ledger != nullptr && i < kEndpoints; ++i) {
     nothing_[i] = house.ledger->served({}, {}, label_of(static_cast<Endpoint>(i)));
   }
+  if (loop.index() == 0) house.warmer.attach(loop, *this);
   if (!house.redis) return;
   // The options were looked at where they were set.
   auto client = redis::Client::make(loop, *house.redis,
@@ -149,7 +150,9 @@ Gateway::Gateway(Loop& loop, House& house, std::shared_ptr<const settings::Setti
   second_ = SecondLevel::make(loop, *house.redis, house);
 }
 
-Gateway::~Gateway() = default;
+Gateway::~Gateway() {
+  if (loop_.index() == 0) house_.warmer.detach();
+}
 
 void Gateway::load(std::shared_ptr<const settings::Settings> settings, std::uint32_t generation) {
   house_.forget_what_is_off(settings->features);

@@ -60,6 +60,7 @@ struct Order {
   std::shared_ptr<SecondLevel> second;  // null: it is not kept there
   Metrics::Redis redis;
   bool anew = false;                                       // what is kept is not wanted
+  std::shared_ptr<Ahead> ahead = nullptr;                  // null: a request asked for it
   std::optional<cache::Leases::Lead> lead = std::nullopt;  // this node asks for all
   cache::EntryPtr entry = nullptr;                         // what came of it
 };
@@ -145,6 +146,7 @@ Task<Result<void>> drive_to_end(Order& order, Deadline& deadline) {
                                                  order.with->pairs[order.plan.metrics], order.bill,
                                                  false, deadline.at(), deadline);
   if (!answer) co_return std::move(answer).error();
+  if (order.ahead) order.ahead->status = answer->status;
 
   order.making.begun = asked;
   Keeper keeper(order.with->settings->cache, question, *answer, order.scope);
@@ -174,7 +176,9 @@ Task<Result<void>> drive_to_end(Order& order, Deadline& deadline) {
   const std::uint64_t purge = order.making.purge;
   const cache::EntryPtr entry = keeper.entry(order.key, std::move(order.making), now, random);
   if (!entry) co_return Result<void>();
-  order.house.cache.store(entry);
+  using Displaces = cache::MemoryCache::Displaces;
+  const bool stored =
+      order.house.cache.store(entry, order.ahead ? Displaces::nothing : Displaces::others);
   // What was purged while it was on its way. Looked for when it is there: who purges writes that
   // down first and searches memory then, so one of the two finds it.
   if (order.house.purges.covers({entry->key, entry->scope, entry->model, entry->tags}, purge)) {
@@ -183,6 +187,7 @@ Task<Result<void>> drive_to_end(Order& order, Deadline& deadline) {
   }
   order.cache_set.observe(seconds(Clock::now() - now));
   order.entry = entry;
+  if (order.ahead) order.ahead->in_memory = stored;
   co_return Result<void>();
 }
 
@@ -200,13 +205,21 @@ Task<void> drive(std::unique_ptr<Order> order) {
   if (done) {
     order->flight->finish();
   } else {
-    order->flight->fail(told(std::move(done).error(), engine.name, deadline, deadline.at()));
+    Error error = told(std::move(done).error(), engine.name, deadline, deadline.at());
+    if (order->ahead) order->ahead->error = error;
+    order->flight->fail(std::move(error));
   }
   // The lease ends behind it: who looks then finds the answer.
-  if (!order->second || !order->entry) co_return;
-  co_await put_in_redis(order->second, order->house, order->entry,
-                        order->with->settings->cache.redis.compress_over.count, order->redis.set,
-                        order->redis.errors, order->loop);
+  if (order->second && order->entry) {
+    co_await put_in_redis(order->second, order->house, order->entry,
+                          order->with->settings->cache.redis.compress_over.count, order->redis.set,
+                          order->redis.errors, order->loop);
+  }
+  if (!order->ahead) co_return;
+  order->ahead->known = elsewhere;
+  order->ahead->kept = order->entry != nullptr;
+  order->ahead->in_redis = order->second != nullptr;
+  order->ahead->ended.wake();
 }
 
 // What another call might mend. A refusal of the question itself is everybody's.
@@ -229,36 +242,45 @@ cache::FlightTable::Joined Gateway::join(Exchange& x, cache::Flight* failed) {
   return joined;
 }
 
-// The call of a flight begins. Who asked first pays for it.
 void Gateway::lead(Exchange& x, const cache::FlightPtr& flight) {
   const std::vector<HeaderView> headers = forwarded(x.request.head);
+  lead({x.with, x.plan, x.look, x.question, headers, x.recorder.request_id(),
+        x.who->caller->cache_scope, x.recorder.bill},
+       flight);
+}
+
+// The call of a flight begins. Who asked first pays for it.
+void Gateway::lead(const Asked& asked, const cache::FlightPtr& flight) {
+  const Look& look = asked.look;
+  const route::Plan& plan = asked.plan;
+  const EngineMetrics& pair = *asked.with->pairs[plan.metrics];
   auto order =
       std::unique_ptr<Order>(new Order{house_,
                                        loop_,
-                                       x.with,
-                                       x.plan,
-                                       x.look.key,
-                                       x.look.version,
-                                       OwnQuestion(x.question, headers, x.recorder.request_id()),
+                                       asked.with,
+                                       plan,
+                                       look.key,
+                                       look.version,
+                                       OwnQuestion(asked.question, asked.headers, asked.request_id),
                                        flight,
                                        metrics_.cache_set,
-                                       x.who->caller->cache_scope,
-                                       x.recorder.bill,
+                                       std::string(asked.scope),
+                                       asked.bill,
                                        {},
-                                       second_level(*x.with) ? second_ : nullptr,
+                                       second_level(*asked.with) ? second_ : nullptr,
                                        metrics_.redis});
-  order->making.tags = x.look.wishes.tags;
-  order->making.purge = x.look.purge;
-  order->making.ttl = x.with->cache_rules[x.plan.metrics].ttl;
-  order->making.served =
-      x.with->pairs[x.plan.metrics]->served[static_cast<std::size_t>(x.question.endpoint)];
+  order->making.tags = look.wishes.tags;
+  order->making.purge = look.purge;
+  order->making.ttl = asked.with->cache_rules[plan.metrics].ttl;
+  order->making.served = pair.served[static_cast<std::size_t>(asked.question.endpoint)];
   // A lease cannot be had of a Redis that did not answer a moment ago.
-  if (x.look.redis_failed) order->second = nullptr;
-  const Look& look = x.look;
+  if (look.redis_failed) order->second = nullptr;
+  const settings::Settings& settings = *asked.with->settings;
   order->anew = look.passed_by || look.wishes.max_age.has_value() || (look.entry && !look.stale) ||
-                !x.settings().cache.coalesce;
-  x.recorder.bill->call_begins(x.settings().engines[x.plan.engine].price,
-                               x.with->pairs[x.plan.metrics]->cost, tokens_about(x.question.body));
+                !settings.cache.coalesce;
+  order->ahead = asked.ahead;
+  asked.bill->call_begins(settings.engines[plan.engine].price, pair.cost,
+                          tokens_about(asked.question.body));
   loop_.spawn(drive(std::move(order)));
 }
 

@@ -89,6 +89,7 @@ cache:
   stale: {while_revalidate: 1m, if_error: 1h}
   early_refresh: 1.0
   coalesce: true
+  warm: {file: "", concurrency: 4}
 features: {caching: true, redis_caching: true}
 auth:
   mode: none
@@ -177,6 +178,7 @@ cache:
   stale: {while_revalidate: 29s, if_error: 30s}
   early_refresh: 3.1
   coalesce: false
+  warm: {file: q.jsonl, concurrency: 31}
 features: {caching: false, redis_caching: false}
 auth: {mode: none, allow_anonymous: true}
 metrics: {path: /m, max_label_values: 27}
@@ -219,7 +221,8 @@ logging: {level: debug, format: json, access: all}
                             .early_refresh = 3.1,
                             .coalesce = false,
                             .scope = Scope::tenant,
-                            .redis = redis}));
+                            .redis = redis,
+                            .warm = {"q.jsonl", 31}}));
   EXPECT_EQ(s.features, (Features{false, false}));
   EXPECT_TRUE(s.auth.allow_anonymous);
   EXPECT_EQ(s.metrics, (Metrics{"/m", 27}));

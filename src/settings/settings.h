@@ -211,6 +211,11 @@ struct Cache {
     Bytes compress_over = kib(1);
     friend bool operator==(const Redis&, const Redis&) = default;
   } redis;
+  struct Warm {  // questions that are answered ahead
+    std::string file;
+    std::uint32_t concurrency = 4;
+    friend bool operator==(const Warm&, const Warm&) = default;
+  } warm;
   friend bool operator==(const Cache&, const Cache&) = default;
 };
 

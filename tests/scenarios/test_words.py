@@ -114,7 +114,9 @@ class ExitCodes(Scenario):
                         "engines: [{name: s, kind: simulated}]\n")
         bad = self.folder / "bad.yaml"
         bad.write_text("listne: {}\n")
-        engine = self.engine().url
+        behind = self.engine()
+        engine = behind.url
+        gateway = f"http://127.0.0.1:{self.gateway(self.to(behind)).admin_port}"
         away = "http://127.0.0.1:1"
         quick = ("--warmup", "0s", "--duration", "50ms", "--connections", "1")
         store = ("--store", f"sqlite:{self.folder}/a.db")
@@ -130,6 +132,7 @@ class ExitCodes(Scenario):
             "tenants": {0: ("list", *store), 1: ("show", "x", *store), 2: ("x", *store)},
             "usage": {0: ("--store", f"sqlite:{self.folder}/a.db"), 1: ("--store", "sqlite:/nowhere/x.db"),
                       2: ("--by", "x")},
+            "cache": {0: ("stats", "--admin", gateway), 1: ("stats", "--admin", away), 2: ("x",)},
             "migrate": {0: store, 1: ("--store", "sqlite:/nowhere/x.db"), 2: ("--config", bad)},
             "settings": {0: (), 2: ("x",)},
             "errors": {0: (), 2: ("x",)},

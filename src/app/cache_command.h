@@ -1,0 +1,38 @@
+// `penstock cache`: what a running gateway keeps, shown and changed through its admin listener.
+#pragma once
+
+#include <optional>
+#include <string>
+
+namespace CLI {  // NOLINT(readability-identifier-naming): CLI11's own name
+class App;
+}
+
+namespace penstock::app {
+
+struct CacheOptions {
+  std::string verb;
+  std::string file;  // of `warm`: "-" is standard input
+  std::string admin = "http://127.0.0.1:8081";
+  std::string token;  // empty: none is sent
+  std::string format = "table";
+  // Of what is listed or purged.
+  std::optional<std::string> tag, model, tenant, key, entry;
+  bool all = false;
+  std::string limit = "100";                  // of `list`
+  bool redis = false;                         // of `on` and `off`: the level in Redis alone
+  std::string concurrency = "4", rate = "0";  // of `warm`
+  bool stop = false;                          // likewise
+};
+
+// 1 where the gateway cannot be reached or refuses, or other nodes could not be told of a purge; 2
+// where an option means nothing.
+int cache_command(const CacheOptions& options);
+void add_cache_options(CLI::App& app, CacheOptions& options);
+
+// warm_command.cc: 1 where not every question is answered and kept.
+class Client;
+int warm_cache(Client& client, const CacheOptions& options);
+int stop_warming(Client& client);
+
+}  // namespace penstock::app
