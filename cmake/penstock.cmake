@@ -30,6 +30,16 @@ add_library(zstd::zstd UNKNOWN IMPORTED)
 set_target_properties(zstd::zstd PROPERTIES
   IMPORTED_LOCATION ${ZSTD_LIBRARY} INTERFACE_INCLUDE_DIRECTORIES ${ZSTD_INCLUDE_DIR})
 
+find_library(BROTLI_LIBRARY brotlienc REQUIRED)   # likewise
+find_path(BROTLI_INCLUDE_DIR brotli/encode.h REQUIRED)
+add_library(brotli::enc UNKNOWN IMPORTED)
+set_target_properties(brotli::enc PROPERTIES
+  IMPORTED_LOCATION ${BROTLI_LIBRARY} INTERFACE_INCLUDE_DIRECTORIES ${BROTLI_INCLUDE_DIR})
+find_library(BROTLI_DEC_LIBRARY brotlidec REQUIRED)   # of tests
+add_library(brotli::dec UNKNOWN IMPORTED)
+set_target_properties(brotli::dec PROPERTIES
+  IMPORTED_LOCATION ${BROTLI_DEC_LIBRARY} INTERFACE_INCLUDE_DIRECTORIES ${BROTLI_INCLUDE_DIR})
+
 add_library(penstock_flags INTERFACE)
 target_include_directories(penstock_flags INTERFACE ${CMAKE_SOURCE_DIR}/src)
 target_compile_options(penstock_flags INTERFACE

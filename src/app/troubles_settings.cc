@@ -71,6 +71,9 @@ constexpr std::array kTroubles = {
             "The gateway would answer everyone who reaches this address, at the operator's cost.",
             "Listen on 127.0.0.1, or say that it is meant with `auth.allow_anonymous: true`; the "
             "admin listener takes a token instead."},
+    Trouble{"An encoding that there is not", "\"<word>\" is no encoding of answers",
+            "Answers can be compressed by zstd, br and gzip.",
+            "Name some of these in `listen.compression.encodings`, or none: `[]`."},
     Trouble{"One address for both", "listen.address and admin.address are both <address>",
             "Clients and the operator have a listener each.", "Give one of them another port."},
     Trouble{"An engine",

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <limits>
@@ -86,6 +87,18 @@ class Vouched {
   std::atomic<redis::Vouch> by_{0};  // 0: it is not in Redis
 };
 
+// The plain form in content codings, by http::Packing.
+struct Packed {
+  static constexpr std::size_t kCodings = 3;
+  std::array<Prepared, kCodings> by;     // empty: not compressed yet
+  std::array<bool, kCodings> useless{};  // it would be no smaller
+  std::size_t bytes() const {
+    std::size_t bytes = block_of(sizeof *this + 16);
+    for (const Prepared& form : by) bytes += form.bytes();
+    return bytes;
+  }
+};
+
 // Immutable once stored, but for its heat and who vouches for it.
 struct Entry {
   Key key{};
@@ -107,6 +120,7 @@ struct Entry {
   Prepared plain;
   Prepared stream;
   Prepared stream_with_usage;
+  std::shared_ptr<const Packed> packed;  // null: none yet
   mutable Heat heat;
   mutable Vouched vouched;
 
@@ -115,6 +129,7 @@ struct Entry {
     std::size_t bytes = block_of(sizeof *this + kCounts) + block_of(scope) + block_of(model) +
                         block_of(engine) + plain.bytes() + stream.bytes() +
                         stream_with_usage.bytes();
+    if (packed) bytes += packed->bytes();
     if (!tags.empty()) bytes += block_of(tags.capacity() * sizeof(std::string));
     for (const std::string& tag : tags) bytes += block_of(tag);
     return bytes;

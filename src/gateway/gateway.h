@@ -26,6 +26,7 @@
 #include "exchange/exchange.h"
 #include "gateway/door.h"
 #include "gateway/metrics.h"
+#include "gateway/pack.h"
 #include "gateway/second_level.h"
 #include "gateway/standing.h"
 #include "gateway/switch.h"
@@ -62,6 +63,7 @@ struct House {
   Once reasons;  // why which model's answers are not cached
   std::atomic<std::uint64_t> invalidations{0};
   Warmer warmer{*this};
+  Packer packer{cache};
   std::size_t own_files = 0;  // descriptors that the program needs for itself
   unsigned workers = 1;
   std::int64_t started_unix = 0;  // seconds
@@ -107,7 +109,8 @@ struct Snapshot {
     Duration ttl;
     settings::CacheAnswers answers;
   };
-  std::vector<CacheRule> cache_rules;  // as in routes.pairs()
+  std::vector<CacheRule> cache_rules;   // as in routes.pairs()
+  std::vector<http::Packing> packings;  // content codings, by preference
   limit::Rules rules;
   StandingPtr anonymous;  // of everybody, where nobody is told apart
 
@@ -148,8 +151,9 @@ class Gateway final : public http::Handler {
   bool answer_same_bytes(http::Request& request, http::Reply& reply);
   bool admit_now(const Standing& who, std::string_view model, Time now, limit::Ticket& ticket);
   bool answer_options(http::Request& request, http::Reply& reply);
-  void send_entry(http::Reply& reply, const cache::Prepared& form, std::string_view request_id,
-                  std::string_view origin, const limit::Ticket& ticket, cache::EntryPtr entry,
+  struct Taken;
+  void send_entry(http::Reply& reply, const cache::Entry& entry, Taken taken,
+                  std::string_view request_id, std::string_view origin, const limit::Ticket& ticket,
                   Time received, Time now, std::string_view cache);
   void book_stranger(Endpoint endpoint, int status, Duration took);
   void book_hit(const Standing& who, const cache::Entry& entry, store::Level level, Time received,
@@ -226,6 +230,14 @@ class Gateway final : public http::Handler {
   static bool fall_back(Exchange& x, const Result<Answer, Refusal>& answer);
 
   Refusal refusal_of(Exchange& x, Error error);
+
+  // pack.cc
+  struct Taken {
+    const cache::Prepared& form;
+    std::shared_ptr<const void> owner;  // keeps it
+  };
+  Taken form_taken(cache::EntryPtr entry, cache::Form form, std::string_view accept_encoding);
+  bool pack(Exchange& x, Answer& answer);
 
   // relay.cc
   Task<void> relay(Exchange& x, Answer& answer);

@@ -138,6 +138,12 @@ Glance glance(const http::RequestHead& head) {
       case 14:
         if (name == "content-length") continue;
         break;
+      case 15:
+        if (name == "accept-encoding") {
+          if (seen.accept_encoding.empty()) seen.accept_encoding = field.value;
+          continue;
+        }
+        break;
       case 16:
         // The bytes of the body are not the question's.
         if (name == "content-encoding") seen.plain = false;

@@ -16,6 +16,7 @@ struct Glance {
   std::string_view request_id;
   std::string_view session;
   std::string_view origin;
+  std::string_view accept_encoding;
   bool json = false;  // the body is said to be JSON
   bool plain = true;  // no field changes what is asked, or how the cache may be used
 };

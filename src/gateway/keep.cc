@@ -4,6 +4,7 @@
 #include <array>
 
 #include "dialect/answer.h"
+#include "gateway/pack.h"
 #include "http/server.h"
 
 namespace penstock::gateway {
@@ -19,8 +20,9 @@ bool refusal(int status) {
   return std::find(kRefusals.begin(), kRefusals.end(), status) != kRefusals.end();
 }
 
+// `coding`: of the body; empty: none.
 std::string head_for(int status, std::string_view content_type, std::string_view engine,
-                     std::size_t length) {
+                     std::size_t length, std::string_view coding = {}) {
   std::string head = "HTTP/1.1 ";
   head += std::to_string(status);
   head += ' ';
@@ -34,6 +36,13 @@ std::string head_for(int status, std::string_view content_type, std::string_view
   head += "\r\n";
   if (content_type.starts_with("text/event-stream")) {
     head += "cache-control: no-cache\r\nx-accel-buffering: no\r\n";
+  } else {
+    head += "vary: accept-encoding\r\n";
+  }
+  if (!coding.empty()) {
+    head += "content-encoding: ";
+    head += coding;
+    head += "\r\n";
   }
   head += kFromMemory;
   return head;
@@ -118,6 +127,13 @@ cache::EntryPtr Keeper::entry(const cache::Key& key, Making making, Time now, Ra
   const cache::Form form = stream_ ? cache::Form::stream_with_usage : cache::Form::plain;
   slot(*entry, form) = prepare(status_, body_, stream_, making.engine);
   return entry;
+}
+
+cache::Prepared packed_form(const cache::Entry& entry, http::Packing packing,
+                            std::string_view packed) {
+  return {head_for(entry.status, "application/json", entry.engine, packed.size(),
+                   http::name_of(packing)),
+          packed};
 }
 
 std::string_view head_without_cache(std::string_view head) {

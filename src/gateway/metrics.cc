@@ -153,6 +153,15 @@ Metrics::Metrics(observe::Shard& shard)
             cache_requests(shard, "stale", "redis"), cache_requests(shard, "error", "redis"),
             cache_operation(shard, "get", "redis"),  cache_operation(shard, "set", "redis")},
       shard_(shard) {
+  for (std::size_t p = 0; p < http::kPackings; ++p) {
+    const std::string coding(http::name_of(static_cast<http::Packing>(p)));
+    compressed_[p] = shard.counter("penstock_http_compressed_bytes_total",
+                                   "Bodies that were sent compressed, as they were sent.",
+                                   {{"encoding", coding}});
+    uncompressed_[p] =
+        shard.counter("penstock_http_uncompressed_bytes_total",
+                      "The same bodies as they were before.", {{"encoding", coding}});
+  }
   for (std::size_t m = 0; m < kAuthMethods; ++m) {
     for (std::size_t r = 0; r < kAuthResults; ++r) {
       auth_[m][r] = shard.counter("penstock_auth_requests_total",

@@ -9,6 +9,7 @@
 #include "engine/vitals.h"
 #include "exchange/exchange.h"
 #include "exchange/served.h"
+#include "http/compress.h"
 #include "limit/account.h"
 #include "observe/metrics.h"
 
@@ -122,6 +123,13 @@ struct Metrics {
   void limited(std::optional<limit::What> refused, limit::What asked, Duration took);
 
   observe::Gauge in_flight;
+  // A body that was sent compressed.
+  void packed(http::Packing packing, std::size_t before, std::size_t after) {
+    const auto at = static_cast<std::size_t>(packing);
+    uncompressed_[at].add(static_cast<double>(before));
+    compressed_[at].add(static_cast<double>(after));
+  }
+
   observe::Counter cache_hits, cache_misses, cache_stale, cache_bypasses, coalesced, saved_tokens;
   observe::Histogram cache_get, cache_set;
   struct Redis {
@@ -143,6 +151,7 @@ struct Metrics {
   };
 
   observe::Shard& shard_;
+  std::array<observe::Counter, http::kPackings> compressed_, uncompressed_;
   std::array<std::array<observe::Counter, kAuthResults>, kAuthMethods> auth_;
   std::array<std::array<observe::Counter, 2>, 4> limits_;  // by kind, refused and admitted
   observe::Histogram limit_decision_;

@@ -38,26 +38,26 @@ bool ends_stream(std::string_view piece) {
 
 }  // namespace
 
-void Gateway::send_entry(http::Reply& reply, const cache::Prepared& form,
+void Gateway::send_entry(http::Reply& reply, const cache::Entry& entry, Taken taken,
                          std::string_view request_id, std::string_view origin,
-                         const limit::Ticket& ticket, cache::EntryPtr entry, Time received,
-                         Time now, std::string_view cache) {
+                         const limit::Ticket& ticket, Time received, Time now,
+                         std::string_view cache) {
   std::array<char, 64> text;
   if (cache.empty()) {
-    reply.prepared(entry->status, form.head());
+    reply.prepared(entry.status, taken.form.head());
   } else {
-    reply.prepared(entry->status, head_without_cache(form.head()));
+    reply.prepared(entry.status, head_without_cache(taken.form.head()));
     reply.field("x-penstock-cache", cache);
   }
   if (!origin.empty()) let_read(snapshot_->settings->listen.cors, origin, reply);
   reply.field("x-request-id", request_id);
   say_limits(reply, ticket);
   reply.field("server-timing", server_timing(text, now - received, {}));
-  const auto age = std::chrono::duration_cast<std::chrono::seconds>(now - entry->stored).count();
+  const auto age = std::chrono::duration_cast<std::chrono::seconds>(now - entry.stored).count();
   const auto end =
       std::to_chars(text.data(), text.data() + text.size(), std::max<std::int64_t>(0, age));
   reply.field("age", {text.data(), static_cast<std::size_t>(end.ptr - text.data())});
-  reply.finish_prepared(form.body(), std::move(entry));
+  reply.finish_prepared(taken.form.body(), std::move(taken.owner));
 }
 
 void Gateway::begin_head(Exchange& x, const Answer& answer) {
@@ -116,7 +116,9 @@ Task<void> Gateway::relay(Exchange& x, Answer& answer) {
     answer.headers.push_back({"cache-control", "no-cache"});
     answer.headers.push_back({"x-accel-buffering", "no"});
   }
+  const bool varies = pack(x, answer);
   begin_head(x, answer);
+  if (varies) x.reply.field("vary", "accept-encoding");
   if (!answer.rest) {
     x.reply.finish(answer.body);
     co_return;

@@ -83,6 +83,9 @@ Snapshot::Snapshot(std::shared_ptr<const settings::Settings> given, std::uint32_
   }
   set_limits(house);
   set_cache_rules();
+  for (const std::string& name : settings->listen.compression.encodings) {
+    if (const auto packing = http::packing_of(name)) packings.push_back(*packing);
+  }
 }
 
 void Snapshot::set_cache_rules() {
@@ -196,8 +199,8 @@ bool Gateway::answer_same_bytes(http::Request& request, http::Reply& reply) {
   const cache::Entry& entry = *hit->entry;  // kept by the reply until it is sent
   book_hit(*who, entry, store::Level::memory, request.received, now);
   count_question(*who, seen.session, hit->tag.user, hit->tag.text);
-  send_entry(reply, prepared(entry, hit->form), id, seen.origin, ticket, std::move(hit->entry),
-             request.received, now, {});
+  send_entry(reply, entry, form_taken(std::move(hit->entry), hit->form, seen.accept_encoding), id,
+             seen.origin, ticket, request.received, now, {});
   metrics_.auth(snapshot_->anonymous ? AuthMethod::none : house_.method, AuthResult::success);
   metrics_.cache_get.observe(seconds(now - looked));
   metrics_.cache_hits.add();
@@ -313,9 +316,9 @@ void Gateway::send_kept(Exchange& x) {
     x.recorder.booked();
   }
   const bool as_kept = !redis && !look.stale;
-  send_entry(x.reply, prepared(*entry, form), x.recorder.request_id(),
-             x.request.head.find("origin"), x.recorder.bill->ticket, entry, x.request.received, now,
-             as_kept ? std::string_view() : cache_header(look));
+  send_entry(x.reply, *entry, form_taken(entry, form, x.request.head.find("accept-encoding")),
+             x.recorder.request_id(), x.request.head.find("origin"), x.recorder.bill->ticket,
+             x.request.received, now, as_kept ? std::string_view() : cache_header(look));
   if (glance(x.request.head).plain && x.request.head.query.empty()) {
     house_.cache.remember_bytes(x.who->caller->cache_scope,
                                 static_cast<std::uint32_t>(x.question.endpoint), x.request.body,

@@ -20,6 +20,17 @@ std::string element(std::string_view list, std::size_t index) {
   return fmt::format("{}[{}]", list, index);
 }
 
+void check_encodings(const Settings& settings, Report& report) {
+  constexpr std::array<std::string_view, 3> kKnown = {"zstd", "br", "gzip"};
+  const std::vector<std::string>& encodings = settings.listen.compression.encodings;
+  for (std::size_t i = 0; i < encodings.size(); ++i) {
+    if (std::find(kKnown.begin(), kKnown.end(), encodings[i]) != kKnown.end()) continue;
+    report.add_at_value(
+        element("listen.compression.encodings", i),
+        {fmt::format("\"{}\" is no encoding of answers", encodings[i]), "zstd, br or gzip"});
+  }
+}
+
 void check_addresses(const Settings& settings, Report& report) {
   const Listen& listen = settings.listen;
   const Admin& admin = settings.admin;
@@ -242,6 +253,7 @@ bool own_address(const Settings& settings, std::string_view url) {
 
 void check(const Settings& settings, Report& report) {
   check_addresses(settings, report);
+  check_encodings(settings, report);
   check_engines(settings, report);
   if (report.given("models")) {
     check_models(settings, report);

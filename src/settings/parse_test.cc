@@ -68,6 +68,7 @@ listen:
     idle: 5m
     drain: 30s
     drain_delay: 5s
+  compression: {encodings: [zstd, br, gzip], min_bytes: 1KiB}
 admin:
   address: 127.0.0.1:8081
   token: ""
@@ -147,6 +148,7 @@ listen:
   workers: 3
   limits: {connections: 7, header_bytes: 2KiB, headers: 8, body_bytes: 1MiB, first_header: 1s,
            body: 2s, write_stall: 3s, idle: 4s, drain: 5s, drain_delay: 6s}
+  compression: {encodings: [br], min_bytes: 32KiB}
 admin: {address: "0.0.0.0:9091", token: t0ken}
 engines:
   - name: gpu
@@ -188,6 +190,7 @@ logging: {level: debug, format: json, access: all}
   EXPECT_EQ(s.listen.workers, 3u);
   const Listen::Limits limits{7, kib(2), 8, mib(1), 1s, 2s, 3s, 4s, 5s, 6s};
   EXPECT_EQ(s.listen.limits, limits);
+  EXPECT_EQ(s.listen.compression, (Listen::Compression{{"br"}, kib(32)}));
   EXPECT_EQ(s.admin, (Admin{{"0.0.0.0", 9091}, "t0ken"}));
   ASSERT_EQ(s.engines.size(), 2u);
   const EngineSettings& gpu = s.engines[0];

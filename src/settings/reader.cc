@@ -101,6 +101,8 @@ class Reader {
         break;
       case Type::texts:
         if (!is(node, Node::Kind::list, key, path)) break;
+        // In place of the default.
+        std::get<std::vector<std::string>*>(key.field(object))->clear();
         for (std::size_t i = 0; i < node.items.size(); ++i) {
           const std::string inner = fmt::format("{}[{}]", path, i);
           report_.place(inner, node.items[i].at, node.items[i].at);

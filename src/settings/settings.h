@@ -69,6 +69,11 @@ struct Listen {
     Duration drain_delay = 5s;
     friend bool operator==(const Limits&, const Limits&) = default;
   } limits;
+  struct Compression {
+    std::vector<std::string> encodings = {"zstd", "br", "gzip"};  // by preference; none: off
+    Bytes min_bytes = kib(1);
+    friend bool operator==(const Compression&, const Compression&) = default;
+  } compression;
   friend bool operator==(const Listen&, const Listen&) = default;
 };
 

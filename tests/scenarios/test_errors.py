@@ -531,6 +531,7 @@ BAD_SETTINGS = [
     "cache: {semantic: {}}", "engines: [{name: e, kind: anthropic}]",
     "admin: {token: '${NOT_SET_AT_ALL}'}", "admin: {token: '${BAD_TEXT}'}", "admin: {token: '${a b}'}",
     "admin: {token: '${A'}", "admin: {token: '${file:/nowhere}'}", "listen: {address: '${SPACED}'}",
+    "listen: {compression: {encodings: [deflate]}}",
     "listen: {address: 0.0.0.0:1}", "admin: {address: 0.0.0.0:1}",
     "listen: {address: 127.0.0.1:9}\nadmin: {address: 127.0.0.1:9}",
     "engines: []", "engines: [{name: e, kind: simulated}, {name: e, kind: simulated}]",
