@@ -56,7 +56,8 @@ Task<void> Admin::Desk::serve(http::Request& request, http::Reply& reply, Deadli
   }
   if (reply.client_left()) co_return;
   request_id_ = id;  // others were answered meanwhile
-  if (changes && !answer.part) log_change(request, reply, operation->route.summary, !answer.refusal);
+  if (changes && !answer.part)
+    log_change(request, reply, operation->route.summary, !answer.refusal);
   if (answer.refusal) co_return refuse_with(reply, *answer.refusal);
   begin(reply, answer.status, answer.media);
   reply.field("cache-control", "no-store");

@@ -54,7 +54,8 @@ class Loop {
   void set(Alarm& alarm, Time at);
   void clear(Alarm& alarm) { alarms_.clear(alarm); }
 
-  // Runs until `stop`; may be called again. Rethrows what a handler throws: nothing on a loop should.
+  // Runs until `stop`; may be called again. Rethrows what a handler throws: nothing on a loop
+  // should.
   void run();
   // From any thread.
   void stop() { io_.stop(); }
