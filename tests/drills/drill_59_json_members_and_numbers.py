@@ -8,7 +8,8 @@ from drills.json_attack import JsonAttack, with_value
 
 class TheDrill(JsonAttack):
     def attacks(self):
-        many = self.pick(1_000_000, 120_000)  # 100,000 are taken
+        # 100,000 are taken; a body above 1 MiB leaves no room behind that a worker keeps for the next.
+        many = self.pick(1_000_000, 170_000)
         return {
             "a million members": with_value("{" + ",".join(f'"k{i}":{i}' for i in range(many)) + "}"),
             "a million members, outermost": '{"model":"m",' + ",".join(f'"k{i}":0' for i in range(many)) + "}",

@@ -87,7 +87,7 @@ class Cors(Scenario):
                 readable = answer.headers["access-control-expose-headers"].split(", ")
                 for field in READABLE:
                     self.assertIn(field, readable)
-                self.assertEqual(answer.headers["vary"], "origin")
+                self.assertIn("origin", answer.headers["vary"].split(", "))
 
     def test_another_origin_is_answered_and_may_not_read_it(self):
         gateway = self.open_to(APP)
@@ -108,7 +108,8 @@ class Cors(Scenario):
     def test_without_origins_nothing_is_said(self):
         gateway = self.gateway(self.to(self.engine()))
         answer = gateway.ask(headers={"origin": APP})
-        self.assertEqual((answer.status, cors(answer), "vary" in answer.headers), (200, {}, False))
+        self.assertEqual((answer.status, cors(answer)), (200, {}))
+        self.assertNotIn("origin", answer.headers.get("vary", ""))
         self.assertEqual(self.preflight(gateway).status, 405)
 
     def test_an_engines_word_on_origins_is_not_the_gateways(self):
