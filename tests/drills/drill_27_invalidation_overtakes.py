@@ -29,7 +29,7 @@ class TheDrill(RedisDrill):
             self.gateway.admin("/admin/v1/features/caching", method="PUT", body={"enabled": False})
             self.gateway.admin("/admin/v1/features/caching", method="PUT", body={"enabled": None})
             gets = self.gets()
-            self.link.downstream.set(latency=0.4)
+            self.link.downstream.set(latency=0.25)
             got = []
             reader = threading.Thread(target=lambda text=text, i=i: got.append(
                 self.ask(text, stream=i % 2 == 1)))
