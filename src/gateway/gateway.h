@@ -159,6 +159,7 @@ class Gateway final : public http::Handler {
   void book_hit(const Standing& who, const cache::Entry& entry, store::Level level, Time received,
                 Time now);
   void send_kept(Exchange& x);
+  void book_kept(Exchange& x, Time now);
   void settle(const Settled& settled, const http::RequestHead& head, std::string_view request_id,
               std::string_view model, std::string_view engine);
   void send_refusal(Exchange& x, const Refusal& refusal);
@@ -238,6 +239,9 @@ class Gateway final : public http::Handler {
   };
   Taken form_taken(cache::EntryPtr entry, cache::Form form, std::string_view accept_encoding);
   bool pack(Exchange& x, Answer& answer);
+
+  // replay.cc
+  Task<void> replay(Exchange& x);
 
   // relay.cc
   Task<void> relay(Exchange& x, Answer& answer);

@@ -158,7 +158,7 @@ Glance glance(const http::RequestHead& head) {
 std::string_view unknown_own_field(const http::RequestHead& head) {
   for (const http::Field& field : head.fields) {
     if (!field.name.starts_with(kOwn)) continue;
-    if (field.name != kTagsField) return field.name;
+    if (field.name != kTagsField && field.name != kReplayField) return field.name;
   }
   return {};
 }

@@ -84,6 +84,12 @@ Result<Wishes, Refusal> wishes_of(const http::RequestHead& head) {
       each(field.value, [&](std::string_view item) { read_directive(item, wishes); });
     } else if (field.name == kTagsField) {
       if (auto refused = read_tags(field.value, wishes)) return *std::move(refused);
+    } else if (field.name == kReplayField) {
+      wishes.paced = field.value == "paced";
+      if (!wishes.paced && field.value != "now") {
+        return refusal(Reason::invalid_value, "Invalid 'x-penstock-replay': expected paced or now.",
+                       std::string(kReplayField));
+      }
     }
   }
   return wishes;

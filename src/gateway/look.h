@@ -26,9 +26,11 @@ struct Wishes {
   bool only_if_cached = false;      // no engine is asked
   std::optional<Duration> max_age;  // of a kept answer
   std::vector<std::string> tags;    // of what is kept: x-penstock-cache-tags
+  bool paced = false;               // a kept stream as fast as it was made: x-penstock-replay
 };
 
 inline constexpr std::string_view kTagsField = "x-penstock-cache-tags";
+inline constexpr std::string_view kReplayField = "x-penstock-replay";
 
 // A Refusal where one of our own fields says what it cannot.
 Result<Wishes, Refusal> wishes_of(const http::RequestHead& head);

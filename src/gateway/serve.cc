@@ -291,6 +291,9 @@ Task<void> Gateway::serve(http::Request& request, http::Reply& reply, Deadline& 
   Result<Answer, Refusal> answer = co_await this->answer(x);
   if (!answer) {
     send_refusal(x, answer.error());
+  } else if (x.look.entry && x.look.wishes.paced &&
+             form_for(x.question, *x.look.entry) != cache::Form::plain) {
+    co_await replay(x);
   } else if (x.look.entry) {
     send_kept(x);
   } else {
@@ -299,23 +302,29 @@ Task<void> Gateway::serve(http::Request& request, http::Reply& reply, Deadline& 
   }
 }
 
-// An answer that the cache had under its meaning. From now on its very bytes are known too.
-void Gateway::send_kept(Exchange& x) {
+// A kept answer is about to be given to who asked by its meaning.
+void Gateway::book_kept(Exchange& x, Time now) {
   const Look& look = x.look;
   const cache::EntryPtr& entry = look.entry;
-  const cache::Form form = form_for(x.question, *entry);
-  const bool redis = look.level == store::Level::redis;
   x.recorder.cache = look.stale ? CacheResult::stale : CacheResult::hit;
   metrics_.saved_tokens.add(static_cast<double>(entry->usage.input + entry->usage.output));
-  if (redis) x.recorder.level = "redis";
-  const Time now = Clock::now();
+  if (look.level == store::Level::redis) x.recorder.level = "redis";
   // A call of an engine has a row of its own: who caused it pays for it.
   x.recorder.called = look.called;
   if (book_ != nullptr && entry->served != nullptr && !look.called) {
     book_hit(*x.who, *entry, look.level, x.request.received, now);
     x.recorder.booked();
   }
-  const bool as_kept = !redis && !look.stale;
+}
+
+// An answer that the cache had under its meaning. From now on its very bytes are known too.
+void Gateway::send_kept(Exchange& x) {
+  const Look& look = x.look;
+  const cache::EntryPtr& entry = look.entry;
+  const cache::Form form = form_for(x.question, *entry);
+  const Time now = Clock::now();
+  book_kept(x, now);
+  const bool as_kept = look.level != store::Level::redis && !look.stale;
   send_entry(x.reply, *entry, form_taken(entry, form, x.request.head.find("accept-encoding")),
              x.recorder.request_id(), x.request.head.find("origin"), x.recorder.bill->ticket,
              x.request.received, now, as_kept ? std::string_view() : cache_header(look));

@@ -1,10 +1,12 @@
-"""Answers compressed for clients that accept it: at once, and kept densely."""
+"""How answers are sent: compressed for clients that accept it, and kept streams at their pace."""
 
 import gzip
 import json
 import subprocess
+import time
 
-from harness.penstock import DONE, Scenario, answering, completion, delta, plain, stream, wait_until
+from harness.penstock import (DONE, Scenario, Wire, answering, completion, delta, plain, question, stream,
+                              wait_until)
 from scenarios.test_cache_levels import OnRedis
 
 TEXT = " ".join(f"word {i * i}" for i in range(2000))
@@ -103,3 +105,45 @@ class CompressedLevels(OnRedis):
         wait_until(lambda: b.ask(headers={"accept-encoding": "gzip"}).headers["x-penstock-cache"] == "miss", "the purge")
         self.assertTrue(json.loads(gzip.decompress(b.ask(headers={"accept-encoding": "gzip"}).body))["choices"][0][
             "message"]["content"].startswith("2 "))
+
+
+class Replay(Scenario):
+    def test_a_kept_stream_comes_at_once_or_as_fast_as_it_was_made(self):
+        gateway = self.gateway({
+            "engines": [{"name": "e", "kind": "simulated", "simulated": {
+                "first_token": "300ms", "first_token_sigma": 0, "tokens_per_second": 50, "tokens": 20}}],
+            "models": [{"name": "m", "engines": ["e"]}], "cache": {"answers": "all"}})
+
+        def ask(replay, **more):
+            begun = time.monotonic()
+            answer = gateway.ask(headers={"x-penstock-replay": replay}, **more)
+            return answer, time.monotonic() - begun
+
+        made, took = ask("now", stream=True)
+        self.assertEqual(made.headers["x-penstock-cache"], "miss")
+        at_once, quick = ask("now", stream=True)
+        paced, slow = ask("paced", stream=True)
+        for answer in (at_once, paced):
+            self.assertEqual(answer.headers["x-penstock-cache"], "hit; level=memory")
+            self.assertIn("age", answer.headers)
+            self.assertEqual(answer.body, made.body)
+        self.assertLess(quick, took / 2)
+        self.assertGreater(slow, took * 0.7)
+        # It is a stream's matter alone.
+        plain_one, quick = ask("paced")
+        self.assertEqual(plain_one.headers["x-penstock-cache"], "hit; level=memory")
+        self.assertLess(quick, took / 2)
+
+    def test_who_leaves_ends_it_and_what_it_cannot_be_is_refused(self):
+        gateway = self.gateway({
+            "engines": [{"name": "e", "kind": "simulated", "simulated": {
+                "first_token": "100ms", "first_token_sigma": 0, "tokens_per_second": 10, "tokens": 30}}],
+            "models": [{"name": "m", "engines": ["e"]}], "cache": {"answers": "all"}})
+        gateway.ask(stream=True)
+        with Wire(gateway.port) as wire:
+            wire.send(b"POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+                      b"X-Penstock-Replay: paced\r\nContent-Length: "
+                      + str(len(body := json.dumps(question(stream=True)).encode())).encode() + b"\r\n\r\n" + body)
+            wait_until(lambda: gateway.metric("penstock_http_requests_in_flight") == 1, "it is under way")
+        wait_until(lambda: gateway.metric("penstock_http_requests_in_flight") == 0, "it has ended", limit=2)
+        self.assertEqual(gateway.ask(headers={"x-penstock-replay": "slowly"}).status, 400)
