@@ -15,11 +15,12 @@ namespace {
 
 constexpr std::array<std::string_view, kPackings> kNames = {"zstd", "br", "gzip"};
 
-// By effort. The dense ones of zstd and brotli take seconds for a body of megabytes.
+// By effort. The dense ones of zstd and brotli take seconds for a body of megabytes, and the end of
+// the program waits for one.
 constexpr std::array kZstdLevel = {1, 19};
 constexpr std::array kBrotliQuality = {1, 11};
 constexpr std::array kGzipLevel = {1, 9};
-constexpr std::size_t kLarge = 1024 * 1024;
+constexpr std::size_t kLarge = 256 * 1024;
 constexpr int kZstdLarge = 12;
 constexpr int kBrotliLarge = 9;
 constexpr int kGzipWindow = 15 + 16;  // zlib's own way to say gzip
