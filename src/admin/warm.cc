@@ -144,7 +144,7 @@ Task<Answer> RecordsRoom::warm(Ask ask, Deadline& deadline) {
       wrong.push_back(beginning(line) + question.error().detail);
     }
   }
-  switch (warmer.add(id, std::move(questions), order->more)) {
+  switch (warmer.add(id, std::move(questions), std::move(wrong), order->more)) {
     case gateway::Warmer::Added::gone:
       co_return refused(refusal(Reason::conflict, "This warming has ended."));
     case gateway::Warmer::Added::no_memory: {
@@ -154,7 +154,6 @@ Task<Answer> RecordsRoom::warm(Ask ask, Deadline& deadline) {
     }
     case gateway::Warmer::Added::added: break;
   }
-  for (std::string& why : wrong) warmer.refuse(id, std::move(why));
   Answer answer{202, shown(warmer.state()), "application/json", std::nullopt};
   answer.part = !order->warming.empty();
   co_return answer;

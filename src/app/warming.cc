@@ -40,6 +40,7 @@ void Warming::read(const std::string& file, const std::string& id, const std::st
   bool more = bool(in);
   do {
     std::vector<gateway::WarmQuestion> batch;
+    std::vector<std::string> unreadable;
     while (batch.size() < kBatch && (more = bool(std::getline(in, line)))) {
       ++number;
       if (line.find_first_not_of(" \t\r") == line.npos) continue;
@@ -54,10 +55,10 @@ void Warming::read(const std::string& file, const std::string& id, const std::st
                       {"line", static_cast<std::int64_t>(number)},
                       {"reason", question.error().detail}});
       }
-      house_.warmer.refuse(id, question.error().detail);
+      unreadable.push_back(question.error().detail);
     }
     for (;;) {
-      const auto added = house_.warmer.add(id, batch, more);
+      const auto added = house_.warmer.add(id, batch, unreadable, more);
       if (added == gateway::Warmer::Added::gone || ending_) return;
       if (added == gateway::Warmer::Added::added) break;
       std::this_thread::sleep_for(kAgain);

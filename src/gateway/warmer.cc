@@ -126,7 +126,8 @@ std::optional<std::string> Warmer::begin(const Plan& plan) {
   return job_->state.id;
 }
 
-Warmer::Added Warmer::add(std::string_view id, std::vector<WarmQuestion> questions, bool more) {
+Warmer::Added Warmer::add(std::string_view id, std::vector<WarmQuestion> questions,
+                          std::vector<std::string> unreadable, bool more) {
   const std::lock_guard lock(mutex_);
   if (!job_) return Added::gone;
   Job& job = *job_;
@@ -137,21 +138,15 @@ Warmer::Added Warmer::add(std::string_view id, std::vector<WarmQuestion> questio
   for (const WarmQuestion& question : questions) bytes += question.body.size();
   if (job.bytes + bytes > kMostBytes) return Added::no_memory;
   job.bytes += bytes;
-  job.state.total += questions.size();
+  job.state.total += questions.size() + unreadable.size();
+  job.state.refused += unreadable.size();
+  for (std::string& why : unreadable) {
+    if (job.state.reasons.size() < kMostReasons) job.state.reasons.push_back(std::move(why));
+  }
   for (WarmQuestion& question : questions) job.queue.push_back(std::move(question));
   job.more = more;
   job.poke.wake();
   return Added::added;
-}
-
-void Warmer::refuse(std::string_view id, std::string why) {
-  const std::lock_guard lock(mutex_);
-  if (!job_) return;
-  const std::lock_guard inner(job_->mutex);
-  if (job_->state.id != id) return;
-  ++job_->state.total;
-  ++job_->state.refused;
-  if (job_->state.reasons.size() < kMostReasons) job_->state.reasons.push_back(std::move(why));
 }
 
 void Warmer::stop() {
@@ -219,7 +214,11 @@ Task<void> Warmer::run(JobPtr job) {
     Result<void> woken = co_await job->poke.wait(wait);
     (void)woken;  // both are looked at above
   }
-  const State& state = job->state;
+  State state;
+  {
+    const std::lock_guard lock(job->mutex);
+    state = job->state;
+  }
   house_.log.info("the cache was warmed",
                   {{"source", state.source},
                    {"questions", static_cast<std::int64_t>(state.total)},

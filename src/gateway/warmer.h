@@ -90,10 +90,10 @@ class Warmer {
   // The id of a new warming; nothing: another one is under way.
   std::optional<std::string> begin(const Plan& plan);
   enum class Added : std::uint8_t { added, gone, no_memory };
-  // `more`: others are to come, within a minute. Nothing is added where not all can be.
-  Added add(std::string_view id, std::vector<WarmQuestion> questions, bool more);
-  // A line that could not be read: it counts as refused.
-  void refuse(std::string_view id, std::string why);
+  // `unreadable`: why lines could not be read; they count as refused. `more`: others are to come,
+  // within a minute. Nothing is added where not all can be.
+  Added add(std::string_view id, std::vector<WarmQuestion> questions,
+            std::vector<std::string> unreadable, bool more);
   void stop();
   State state() const;
 
