@@ -3,8 +3,6 @@
 It goes on again (SIGCONT), and so does the service.
 """
 
-import signal
-
 from drills.drill import Drill
 from harness.penstock import Process
 
@@ -25,7 +23,7 @@ class TheDrill(Drill):
     def fault(self):
         figures, count = self.figures, self.pick(100, 10)
         figures.equal("before: answered", sum(a.status == 200 for a, _ in self.asked(count, "before", True)), count)
-        self.process.signal(signal.SIGSTOP)
+        self.process.stop()
         try:
             for stream, limit in ((True, self.limit), (False, self.limit * 1.5)):
                 kind = "streams" if stream else "plain"
@@ -36,6 +34,6 @@ class TheDrill(Drill):
                 figures.at_least(f"{kind}: the first 504 after", min(times), limit * 0.99, "s")
                 figures.at_most(f"{kind}: the last 504 after", max(times), limit + 2.0, "s")
         finally:
-            self.process.signal(signal.SIGCONT)
+            self.process.go_on()
         figures.equal("calls counted as timed out", self.outcomes("timeout"), 2 * count)
         figures.equal("afterwards: answered", sum(a.status == 200 for a, _ in self.asked(count, "after", True)), count)

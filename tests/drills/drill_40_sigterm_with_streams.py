@@ -21,6 +21,8 @@ def refused(port):
         socket.create_connection(("127.0.0.1", port), timeout=1).close()
     except ConnectionRefusedError:
         return True
+    except ConnectionResetError:  # it came while the door fell shut: nothing was asked, knock again
+        pass
     return False
 
 

@@ -53,6 +53,18 @@ def wait_until(condition, what, limit=LIMIT):
         select.select([], [], [], 0.005)
 
 
+def stop_process(pid):
+    """SIGSTOP, and its effect: a thread on another core runs on until the kernel reaches it there."""
+    def state(task):
+        try:
+            return (task / "stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:  # it has just ended
+            return "X"
+    os.kill(pid, signal.SIGSTOP)
+    tasks = pathlib.Path(f"/proc/{pid}/task")
+    wait_until(lambda: all(state(task) in "TtXZ" for task in tasks.glob("*")), f"process {pid} stands still")
+
+
 # ---- processes -------------------------------------------------------------------------------
 
 class Process:
@@ -106,6 +118,12 @@ class Process:
 
     def signal(self, number):
         self.process.send_signal(number)
+
+    def stop(self):
+        stop_process(self.process.pid)
+
+    def go_on(self):
+        self.signal(signal.SIGCONT)
 
     def wait(self, limit=LIMIT):
         """The exit code."""

@@ -25,7 +25,7 @@ import sys
 import tempfile
 import time
 
-from harness.penstock import CANARY
+from harness.penstock import CANARY, stop_process
 
 BIN = pathlib.Path("/usr/lib/postgresql/15/bin")
 BOUNCER = pathlib.Path("/usr/sbin/pgbouncer")
@@ -155,17 +155,17 @@ class Postgres:
         self.end(signal.SIGKILL)
 
     def pause(self):
-        self.tell_all(signal.SIGSTOP)
+        self.for_all(stop_process)
 
     def go_on(self):
-        self.tell_all(signal.SIGCONT)
+        self.for_all(lambda pid: os.kill(pid, signal.SIGCONT))
 
-    def tell_all(self, number):
+    def for_all(self, act):
         """The postmaster first, so that it makes no more children."""
-        os.kill(self.process.pid, number)
+        act(self.process.pid)
         for child in self.children():
             try:
-                os.kill(child, number)
+                act(child)
             except ProcessLookupError:
                 pass
 

@@ -21,7 +21,7 @@ import socket
 import subprocess
 import tempfile
 
-from harness.penstock import wait_until
+from harness.penstock import stop_process, wait_until
 
 
 def free_port():
@@ -72,7 +72,7 @@ class RedisServer:
         self.process.wait()
 
     def stop(self):
-        self.process.send_signal(signal.SIGSTOP)
+        stop_process(self.process.pid)
 
     def go_on(self):
         self.process.send_signal(signal.SIGCONT)
