@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/adaptive_mutex.h"
 #include "base/uuid.h"
 #include "cache/ghosts.h"
 #include "cache/table.h"
@@ -14,6 +15,8 @@ namespace penstock::cache {
 namespace {
 
 constexpr std::size_t kMostShards = 16;
+// Many: a lock that another worker holds, or held last, costs more than a look-up.
+constexpr std::size_t kAliasShards = 256;
 constexpr std::uint64_t kSmallShare = 10;  // percent of a shard for what is new
 constexpr std::uint64_t kListBytes = 32;   // an item's list of its aliases
 constexpr std::uint64_t kSlotBytes = 48;   // an alias's place in its table, which is half empty
@@ -82,7 +85,7 @@ struct MemoryCache::Item {
   Item* older = nullptr;
 };
 
-struct MemoryCache::Shard {
+struct alignas(64) MemoryCache::Shard {
   // A queue in order of arrival, doubly linked.
   struct Line {
     Item* newest = nullptr;
@@ -103,7 +106,7 @@ struct MemoryCache::Shard {
     }
   };
 
-  mutable std::mutex mutex;
+  mutable AdaptiveMutex mutex;
   PointerTable<Item> table;
   Line small;
   Line main;
@@ -162,8 +165,9 @@ struct MemoryCache::Shard {
   }
 };
 
-struct MemoryCache::AliasShard {
-  std::mutex mutex;
+// A line of the processor's cache to itself: workers write each one's mutex all the time.
+struct alignas(64) MemoryCache::AliasShard {
+  AdaptiveMutex mutex;
   PointerTable<Alias> table;
 };
 
@@ -174,7 +178,7 @@ MemoryCache::MemoryCache(const MemoryOptions& options)
       shard_count_(std::clamp<std::size_t>(
           options.size / std::max<std::uint64_t>(1, 4 * options.max_entry), 1, kMostShards)),
       shards_(std::make_unique<Shard[]>(shard_count_)),
-      alias_shards_(std::make_unique<AliasShard[]>(kMostShards)) {
+      alias_shards_(std::make_unique<AliasShard[]>(kAliasShards)) {
   for (std::size_t i = 0; i < shard_count_; ++i) shards_[i].capacity = options.size / shard_count_;
 }
 
@@ -186,7 +190,7 @@ MemoryCache::Shard& MemoryCache::shard_of(const Key& key) const {
 }
 
 MemoryCache::AliasShard& MemoryCache::alias_shard_of(std::uint64_t hash) const {
-  return alias_shards_[(hash >> 56) % kMostShards];
+  return alias_shards_[(hash >> 56) % kAliasShards];
 }
 
 std::uint64_t MemoryCache::hash_of(std::string_view scope, std::uint32_t route,

@@ -8,6 +8,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "base/uuid.h"
 #include "cache/memory.h"
@@ -65,6 +66,7 @@ class Lookup : public benchmark::Fixture {
   void SetUp(benchmark::State& state) override {
     if (state.thread_index() != 0) return;
     MemoryOptions options;
+    options.trust = trust();
     options.policy =
         state.range(0) == 0 ? settings::CachePolicy::s3fifo : settings::CachePolicy::lru;
     cache_ = std::make_unique<MemoryCache>(options);
@@ -74,6 +76,7 @@ class Lookup : public benchmark::Fixture {
       entry->key = key(i);
       entry->expires = entry->early = entry->kept = kNow + 1h;
       entry->plain = Prepared(std::string(200, 'h'), std::string(kAnswer, 'a'));
+      entry->vouched.set(vouch_);
       cache_->store(entry);
       cache_->remember_bytes("", 1, request.number(i), entry, Form::plain, {1, 0, 0});
     }
@@ -83,20 +86,39 @@ class Lookup : public benchmark::Fixture {
   }
 
  protected:
+  virtual const Trust* trust() { return nullptr; }
+  redis::Vouch vouch_ = 0;
   std::unique_ptr<MemoryCache> cache_;
 };
 
-BENCHMARK_DEFINE_F(Lookup, FindBytes)(benchmark::State& state) {
+// The same where it is asked of each hit whether it may be trusted: two connections to Redis vouch
+// for it, and both are there.
+class Trusted : public Lookup {
+ protected:
+  const Trust* trust() override {
+    trust_ = std::make_unique<Trust>();
+    trust_->purges(trust_->vouchers()->issue());
+    vouch_ = trust_->vouchers()->issue();
+    return trust_.get();
+  }
+
+ private:
+  std::unique_ptr<Trust> trust_;
+};
+
+void find_bytes(benchmark::State& state, MemoryCache& cache) {
   const auto order = asked(state.range(1) == 1, static_cast<std::uint64_t>(state.thread_index()));
   Request request;
   std::size_t i = 0;
   std::int64_t hits = 0;
   for (auto _ : state) {
-    const auto hit = cache_->find_bytes("", 1, request.number(order[i++ % kAsked]), kNow);
+    const auto hit = cache.find_bytes("", 1, request.number(order[i++ % kAsked]), kNow);
     hits += hit ? 1 : 0;
   }
   if (hits != state.iterations()) state.SkipWithError("an answer is missing");
 }
+BENCHMARK_DEFINE_F(Lookup, FindBytes)(benchmark::State& state) { find_bytes(state, *cache_); }
+BENCHMARK_DEFINE_F(Trusted, FindBytes)(benchmark::State& state) { find_bytes(state, *cache_); }
 
 BENCHMARK_DEFINE_F(Lookup, Find)(benchmark::State& state) {
   const auto order = asked(state.range(1) == 1, static_cast<std::uint64_t>(state.thread_index()));
@@ -123,6 +145,11 @@ BENCHMARK_REGISTER_F(Lookup, FindBytes)
     ->ArgNames({"lru", "zipf"})
     ->ArgsProduct({{0, 1}, {0, 1}})
     ->ThreadRange(1, 2)
+    ->UseRealTime();
+BENCHMARK_REGISTER_F(Trusted, FindBytes)
+    ->ArgNames({"lru", "zipf"})
+    ->ArgsProduct({{0}, {0, 1}})
+    ->Threads(1)
     ->UseRealTime();
 BENCHMARK_REGISTER_F(Lookup, Find)
     ->ArgNames({"lru", "zipf"})
