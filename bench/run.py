@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 
+import cache
 from machine import Failure, allow_files, say
 from parts import Bench
 
@@ -27,8 +28,8 @@ def arguments():
     parser.add_argument("--build", default=os.path.join(ROOT, "build", "bench"), metavar="DIR",
                         help="where penstock and yardstick were built")
     parser.add_argument("--penstock", metavar="FILE", help="another program to measure")
-    parser.add_argument("--only", default=",".join(PARTS), metavar="PARTS",
-                        help=f"some of: {','.join(PARTS)}")
+    parser.add_argument("--only", metavar="PARTS", help=f"some of: {','.join(PARTS)}; "
+                        f"with --cache, of: {','.join(cache.PARTS)}")
     parser.add_argument("--rounds", type=int, help="of which the median is taken (3)")
     parser.add_argument("--seconds", type=int, help="that each measurement lasts (8)")
     parser.add_argument("--quick", action="store_true",
@@ -36,6 +37,8 @@ def arguments():
     parser.add_argument("--json", metavar="FILE", help="for the figures (DIR/results.json)")
     parser.add_argument("--markdown", nargs="?", const="-", metavar="FILE",
                         help="a table for docs: printed, or put into FILE between its marks")
+    parser.add_argument("--cache", action="store_true",
+                        help="the cache by itself: hit ratios, its bound, what a hit costs")
     parser.add_argument("--micro", action="store_true",
                         help="runs the micro benchmarks, and nothing else; "
                              "what follows -- is given to each")
@@ -121,9 +124,10 @@ def about(rounds, seconds):
 
 
 def check(parser, args, wanted):
-    unknown = [part for part in wanted if part not in PARTS]
+    parts = cache.PARTS if args.cache else PARTS
+    unknown = [part for part in wanted if part not in parts]
     if unknown:
-        parser.error(f"--only: {unknown[0]} is none of {', '.join(PARTS)}")
+        parser.error(f"--only: {unknown[0]} is none of {', '.join(parts)}")
     if len(os.sched_getaffinity(0) & {0, 1}) < 2:
         raise Failure("two cores are needed: one for the server, one for the load")
     penstock = args.penstock or os.path.join(args.build, "penstock")
@@ -152,11 +156,14 @@ def main():
         if args.micro:
             micro(args.build, args.rest)
             return 0
-        wanted = args.only.split(",")
+        wanted = args.only.split(",") if args.only else cache.PARTS if args.cache else PARTS
         penstock, yardstick, relay = check(parser, args, wanted)
         rounds = args.rounds or (1 if args.quick else 3)
         seconds = args.seconds or (2 if args.quick else 8)
-        bench = Bench(penstock, yardstick, relay, args.quick, rounds, seconds)
+        if args.cache:
+            bench = cache.CacheBench(args.build, penstock, args.quick, rounds, seconds)
+        else:
+            bench = Bench(penstock, yardstick, relay, args.quick, rounds, seconds)
         rows, failed = [], []
         try:
             for part in wanted:
@@ -170,7 +177,8 @@ def main():
             bench.close()
         facts = about(rounds, seconds)
         print(table(rows))
-        results = args.json or os.path.join(args.build, "results.json")
+        results = args.json or os.path.join(args.build,
+                                            "cache.json" if args.cache else "results.json")
         os.makedirs(os.path.dirname(os.path.abspath(results)), exist_ok=True)
         with open(results, "w") as f:
             json.dump({"about": facts, "rows": rows, "raw": bench.raw}, f, indent=1)

@@ -5,18 +5,19 @@
 
 #include <algorithm>
 #include <cstring>
-#include <deque>
-#include <unordered_set>
 
+#include "base/adaptive_mutex.h"
 #include "base/uuid.h"
+#include "cache/ghosts.h"
 #include "cache/table.h"
 
 namespace penstock::cache {
 namespace {
 
 constexpr std::size_t kMostShards = 16;
+// Many: a lock that another worker holds, or held last, costs more than a look-up.
+constexpr std::size_t kAliasShards = 256;
 constexpr std::uint64_t kSmallShare = 10;  // percent of a shard for what is new
-constexpr std::uint64_t kGhostBytes = 48;  // what remembering one evicted key costs
 constexpr std::uint64_t kListBytes = 32;   // an item's list of its aliases
 constexpr std::uint64_t kSlotBytes = 48;   // an alias's place in its table, which is half empty
 
@@ -84,7 +85,7 @@ struct MemoryCache::Item {
   Item* older = nullptr;
 };
 
-struct MemoryCache::Shard {
+struct alignas(64) MemoryCache::Shard {
   // A queue in order of arrival, doubly linked.
   struct Line {
     Item* newest = nullptr;
@@ -105,20 +106,16 @@ struct MemoryCache::Shard {
     }
   };
 
-  mutable std::mutex mutex;
+  mutable AdaptiveMutex mutex;
   PointerTable<Item> table;
   Line small;
   Line main;
-  // Keys that left `small` unread, oldest first: who comes back was worth keeping.
-  std::deque<std::uint64_t> ghosts;
-  std::unordered_set<std::uint64_t> ghost_set;
+  Ghosts ghosts;  // of what left `small`
   std::uint64_t capacity = 0;
   std::uint64_t evictions = 0;
 
   Line& line(const Item& item) { return item.queue == Item::Queue::small ? small : main; }
-  std::uint64_t bytes() const {
-    return small.bytes + main.bytes + table.bytes() + ghosts.size() * kGhostBytes;
-  }
+  std::uint64_t bytes() const { return small.bytes + main.bytes + table.bytes() + ghosts.bytes(); }
 
   Item* find(const Key& key) const {
     return table.find(hash_of_key(key), [&](const Item& item) { return item.entry->key == key; });
@@ -129,17 +126,6 @@ struct MemoryCache::Shard {
     line(*item).remove(item);
     table.erase(hash_of_key(item->entry->key), item);
     delete item;
-  }
-
-  void remember_ghost(const Key& key) {
-    const std::uint64_t hash = hash_of_key(key);
-    if (ghost_set.insert(hash).second) ghosts.push_back(hash);
-    // As many as there are entries in main, as the paper has it.
-    const std::size_t most = std::max<std::size_t>(64, table.size());
-    while (ghosts.size() > most) {
-      ghost_set.erase(ghosts.front());
-      ghosts.pop_front();
-    }
   }
 
   // Makes room until the shard is within its capacity.
@@ -160,7 +146,7 @@ struct MemoryCache::Shard {
           item->queue = Item::Queue::main;
           main.push(item);
         } else {
-          remember_ghost(item->entry->key);
+          ghosts.add(hash_of_key(item->entry->key), std::max<std::size_t>(64, table.size()));
           ++evictions;
           remove(item, aliases);
         }
@@ -179,8 +165,9 @@ struct MemoryCache::Shard {
   }
 };
 
-struct MemoryCache::AliasShard {
-  std::mutex mutex;
+// A line of the processor's cache to itself: workers write each one's mutex all the time.
+struct alignas(64) MemoryCache::AliasShard {
+  AdaptiveMutex mutex;
   PointerTable<Alias> table;
 };
 
@@ -191,7 +178,7 @@ MemoryCache::MemoryCache(const MemoryOptions& options)
       shard_count_(std::clamp<std::size_t>(
           options.size / std::max<std::uint64_t>(1, 4 * options.max_entry), 1, kMostShards)),
       shards_(std::make_unique<Shard[]>(shard_count_)),
-      alias_shards_(std::make_unique<AliasShard[]>(kMostShards)) {
+      alias_shards_(std::make_unique<AliasShard[]>(kAliasShards)) {
   for (std::size_t i = 0; i < shard_count_; ++i) shards_[i].capacity = options.size / shard_count_;
 }
 
@@ -203,7 +190,7 @@ MemoryCache::Shard& MemoryCache::shard_of(const Key& key) const {
 }
 
 MemoryCache::AliasShard& MemoryCache::alias_shard_of(std::uint64_t hash) const {
-  return alias_shards_[(hash >> 56) % kMostShards];
+  return alias_shards_[(hash >> 56) % kAliasShards];
 }
 
 std::uint64_t MemoryCache::hash_of(std::string_view scope, std::uint32_t route,
@@ -257,8 +244,7 @@ bool MemoryCache::put(Shard& shard, EntryPtr entry) {
   if (item != nullptr) {
     queue = item->queue;  // a new form or a fresher answer keeps its place
     shard.remove(item, aliases);
-  } else if (!lru && shard.ghost_set.erase(hash_of_key(entry->key)) > 0) {
-    std::erase(shard.ghosts, hash_of_key(entry->key));
+  } else if (!lru && shard.ghosts.take(hash_of_key(entry->key))) {
     queue = Item::Queue::main;
   }
   auto made = std::make_unique<Item>();
@@ -291,8 +277,7 @@ void MemoryCache::clear() {
       const std::lock_guard lock(shard.mutex);
       while (shard.small.oldest != nullptr) shard.remove(shard.small.oldest, aliases);
       while (shard.main.oldest != nullptr) shard.remove(shard.main.oldest, aliases);
-      shard.ghosts.clear();
-      shard.ghost_set.clear();
+      shard.ghosts = {};
       drop_aliases(aliases);
     }
   }

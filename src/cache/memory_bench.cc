@@ -8,6 +8,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "base/uuid.h"
 #include "cache/memory.h"
@@ -65,6 +66,7 @@ class Lookup : public benchmark::Fixture {
   void SetUp(benchmark::State& state) override {
     if (state.thread_index() != 0) return;
     MemoryOptions options;
+    options.trust = trust();
     options.policy =
         state.range(0) == 0 ? settings::CachePolicy::s3fifo : settings::CachePolicy::lru;
     cache_ = std::make_unique<MemoryCache>(options);
@@ -74,6 +76,7 @@ class Lookup : public benchmark::Fixture {
       entry->key = key(i);
       entry->expires = entry->early = entry->kept = kNow + 1h;
       entry->plain = Prepared(std::string(200, 'h'), std::string(kAnswer, 'a'));
+      entry->vouched.set(vouch_);
       cache_->store(entry);
       cache_->remember_bytes("", 1, request.number(i), entry, Form::plain, {1, 0, 0});
     }
@@ -83,20 +86,39 @@ class Lookup : public benchmark::Fixture {
   }
 
  protected:
+  virtual const Trust* trust() { return nullptr; }
+  redis::Vouch vouch_ = 0;
   std::unique_ptr<MemoryCache> cache_;
 };
 
-BENCHMARK_DEFINE_F(Lookup, FindBytes)(benchmark::State& state) {
+// The same where it is asked of each hit whether it may be trusted: two connections to Redis vouch
+// for it, and both are there.
+class Trusted : public Lookup {
+ protected:
+  const Trust* trust() override {
+    trust_ = std::make_unique<Trust>();
+    trust_->purges(trust_->vouchers()->issue());
+    vouch_ = trust_->vouchers()->issue();
+    return trust_.get();
+  }
+
+ private:
+  std::unique_ptr<Trust> trust_;
+};
+
+void find_bytes(benchmark::State& state, MemoryCache& cache) {
   const auto order = asked(state.range(1) == 1, static_cast<std::uint64_t>(state.thread_index()));
   Request request;
   std::size_t i = 0;
   std::int64_t hits = 0;
   for (auto _ : state) {
-    const auto hit = cache_->find_bytes("", 1, request.number(order[i++ % kAsked]), kNow);
+    const auto hit = cache.find_bytes("", 1, request.number(order[i++ % kAsked]), kNow);
     hits += hit ? 1 : 0;
   }
   if (hits != state.iterations()) state.SkipWithError("an answer is missing");
 }
+BENCHMARK_DEFINE_F(Lookup, FindBytes)(benchmark::State& state) { find_bytes(state, *cache_); }
+BENCHMARK_DEFINE_F(Trusted, FindBytes)(benchmark::State& state) { find_bytes(state, *cache_); }
 
 BENCHMARK_DEFINE_F(Lookup, Find)(benchmark::State& state) {
   const auto order = asked(state.range(1) == 1, static_cast<std::uint64_t>(state.thread_index()));
@@ -124,6 +146,11 @@ BENCHMARK_REGISTER_F(Lookup, FindBytes)
     ->ArgsProduct({{0, 1}, {0, 1}})
     ->ThreadRange(1, 2)
     ->UseRealTime();
+BENCHMARK_REGISTER_F(Trusted, FindBytes)
+    ->ArgNames({"lru", "zipf"})
+    ->ArgsProduct({{0}, {0, 1}})
+    ->Threads(1)
+    ->UseRealTime();
 BENCHMARK_REGISTER_F(Lookup, Find)
     ->ArgNames({"lru", "zipf"})
     ->ArgsProduct({{0, 1}, {0, 1}})
@@ -131,26 +158,34 @@ BENCHMARK_REGISTER_F(Lookup, Find)
     ->UseRealTime();
 BENCHMARK_REGISTER_F(Lookup, Nothing)->ArgNames({"lru", "zipf"})->Args({0, 1});
 
-// Storing into a full cache: one goes for one that comes.
+// Storing small answers into a full cache: one goes for one that comes. One in four was let go
+// before, and is a ghost under S3-FIFO.
 void store(benchmark::State& state) {
   MemoryOptions options;
-  options.size = 16 << 20;
-  options.max_entry = 256 << 10;
+  options.size = static_cast<std::uint64_t>(state.range(1)) << 20;
+  options.max_entry = options.size / 64;  // so many shards as there are with the default options
   options.policy = state.range(0) == 0 ? settings::CachePolicy::s3fifo : settings::CachePolicy::lru;
   MemoryCache cache(options);
-  const std::string answer(kAnswer, 'a');
+  const std::string answer(200, 'a');
   std::uint64_t number = 0;
-  for (auto _ : state) {
+  std::uint64_t entries = 0;
+  const auto store_next = [&] {
     auto entry = std::make_shared<Entry>();
-    // One in four comes back: of those some are ghosts.
-    entry->key = key(number % 4 == 3 ? number - 8000 : number);
+    entry->key = key(number % 4 == 3 && number > entries ? number - entries : number);
     ++number;
     entry->expires = entry->early = entry->kept = kNow + 1h;
     entry->plain = Prepared("h", answer);
     cache.store(std::move(entry));
+  };
+  entries = std::numeric_limits<std::uint64_t>::max();  // none comes back yet
+  while (cache.stats().evictions == 0) {
+    for (int i = 0; i < 1000; ++i) store_next();
   }
+  entries = cache.stats().entries;
+  for (std::uint64_t i = 0; i < 3 * entries; ++i) store_next();
+  for (auto _ : state) store_next();
 }
-BENCHMARK(store)->ArgName("lru")->Arg(0)->Arg(1);
+BENCHMARK(store)->ArgNames({"lru", "MiB"})->ArgsProduct({{0, 1}, {16, 256}});
 
 // What could name a request's bytes.
 void name_xxh3_64(benchmark::State& state) {
