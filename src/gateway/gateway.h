@@ -19,6 +19,8 @@
 #include "cache/key.h"
 #include "cache/memory.h"
 #include "cache/purges.h"
+#include "cache/semantic.h"
+#include "cache/semantic_file.h"
 #include "cache/trust.h"
 #include "dialect/question.h"
 #include "engagement/engagement.h"
@@ -27,6 +29,7 @@
 #include "gateway/door.h"
 #include "gateway/metrics.h"
 #include "gateway/second_level.h"
+#include "gateway/semantic.h"
 #include "gateway/standing.h"
 #include "gateway/switch.h"
 #include "http/inflate.h"
@@ -45,12 +48,15 @@ struct House {
   House(const settings::Settings& settings, observe::Registry& metrics, observe::Log& logs);
   // What was kept by what is turned off now, as the settings have it or the admin API.
   void forget_what_is_off(const settings::Features& configured);
+  void begin_semantic(const settings::Cache::Semantic& settings);
 
   observe::Registry& registry;
   observe::Log& log;
   cache::Trust trust;
   cache::PurgeBook purges;
   cache::MemoryCache cache;
+  cache::SemanticIndex semantic;
+  std::unique_ptr<cache::SemanticKeeper> semantic_keeper;  // null: nothing outlives the program
   cache::FlightTable flights;
   engine::Shared engines;
   limit::Limiter limiter;
@@ -144,7 +150,7 @@ class Gateway final : public http::Handler {
   bool answer_options(http::Request& request, http::Reply& reply);
   void send_entry(http::Reply& reply, const cache::Prepared& form, std::string_view request_id,
                   std::string_view origin, const limit::Ticket& ticket, cache::EntryPtr entry,
-                  Time received, Time now, std::string_view cache);
+                  Time received, Time now, std::string_view cache, float similarity);
   void book_stranger(Endpoint endpoint, int status, Duration took);
   void book_hit(const Standing& who, const cache::Entry& entry, store::Level level, Time received,
                 Time now);
@@ -171,8 +177,14 @@ class Gateway final : public http::Handler {
   // second_level.cc
   bool second_level(const Snapshot& with) const;
   Task<void> look_in_redis(Exchange& x, cache::EntryPtr doubted);
-  Task<Result<cache::EntryPtr>> read_from_redis(Exchange& x, SecondLevel& second,
+  Task<Result<cache::EntryPtr>> read_from_redis(Exchange& x, cache::Key key, SecondLevel& second,
                                                 Deadline& patience);
+
+  // semantic.cc
+  std::optional<std::string> words_of(Exchange& x, const route::Plan& model);
+  Task<void> look_alike(Exchange& x);
+  Task<void> take_alike(Exchange& x);
+  Task<Result<cache::EntryPtr>> kept_under(Exchange& x, cache::Key key);
 
   // identify.cc
   StandingPtr standing_of(std::string_view credential, const Snapshot& with, Time now);
@@ -233,6 +245,7 @@ class Gateway final : public http::Handler {
   std::array<const Served*, kEndpoints> nothing_{};  // what answered those who were refused
   std::unique_ptr<redis::Client> redis_;
   std::shared_ptr<SecondLevel> second_;  // null: there is no Redis
+  Embedder embedder_{loop_};
   Turns decoding_{loop_};
   std::uint64_t in_flight_ = 0;
 };

@@ -90,6 +90,7 @@ Result<Wishes, Refusal> wishes_of(const http::RequestHead& head) {
 }
 
 std::string_view cache_header(const Look& look) {
+  if (look.level == store::Level::semantic) return "hit; level=semantic";
   if (look.level == store::Level::redis) {
     return look.stale ? "stale; level=redis" : "hit; level=redis";
   }
@@ -140,7 +141,8 @@ void Gateway::make_key(Exchange& x) {
   // What answers: the engine as it is configured, the model, the version of what it knows; and what
   // is asked beside the body.
   const http::RequestHead& head = x.request.head;
-  std::string answers = x.with->identities[x.plan.engine];
+  std::string& answers = x.look.answers;
+  answers = x.with->identities[x.plan.engine];
   answers += x.plan.model;
   answers += '\n';
   answers += x.plan.upstream_model;

@@ -28,6 +28,7 @@ House::House(const settings::Settings& settings, observe::Registry& metrics, obs
              .policy = settings.cache.memory.policy,
              .max_entry = settings.cache.memory.max_entry.count,
              .trust = &trust}),
+      semantic({.size = settings.cache.semantic.size}),
       flights(settings.cache.memory.max_entry.count),
       engines(metrics, logs),
       workers(static_cast<unsigned>(metrics.shards() - 1)),
@@ -47,11 +48,13 @@ House::House(const settings::Settings& settings, observe::Registry& metrics, obs
                 "Answers that were changed or purged elsewhere, as Redis told.",
                 {{"level", "memory"}},
                 [this] { return static_cast<double>(invalidations.load()); });
+  begin_semantic(settings.cache.semantic);
 }
 
 void House::forget_what_is_off(const settings::Features& configured) {
   if (!caching.on(configured.caching)) {
     cache.clear();
+    semantic.clear();
   } else if (!redis_caching.on(configured.redis_caching)) {
     cache.erase_if([](const cache::Entry& entry) { return entry.shared; });
   }
@@ -194,7 +197,7 @@ bool Gateway::answer_same_bytes(http::Request& request, http::Reply& reply) {
   book_hit(*who, entry, store::Level::memory, request.received, now);
   count_question(*who, seen.session, hit->tag.user, hit->tag.text);
   send_entry(reply, prepared(entry, hit->form), id, seen.origin, ticket, std::move(hit->entry),
-             request.received, now, {});
+             request.received, now, {}, 0);
   metrics_.auth(snapshot_->anonymous ? AuthMethod::none : house_.method, AuthResult::success);
   metrics_.cache_get.observe(seconds(now - looked));
   metrics_.cache_hits.add();
@@ -299,9 +302,10 @@ void Gateway::send_kept(Exchange& x) {
   const cache::EntryPtr& entry = look.entry;
   const cache::Form form = form_for(x.question, *entry);
   const bool redis = look.level == store::Level::redis;
+  const bool alike = look.level == store::Level::semantic;
   x.recorder.cache = look.stale ? CacheResult::stale : CacheResult::hit;
   metrics_.saved_tokens.add(static_cast<double>(entry->usage.input + entry->usage.output));
-  if (redis) x.recorder.level = "redis";
+  if (redis || alike) x.recorder.level = label_of(look.level);
   const Time now = Clock::now();
   // A call of an engine has a row of its own: who caused it pays for it.
   x.recorder.called = look.called;
@@ -309,10 +313,11 @@ void Gateway::send_kept(Exchange& x) {
     book_hit(*x.who, *entry, look.level, x.request.received, now);
     x.recorder.booked();
   }
-  const bool as_kept = !redis && !look.stale;
+  const bool as_kept = !redis && !alike && !look.stale;
   send_entry(x.reply, prepared(*entry, form), x.recorder.request_id(),
              x.request.head.find("origin"), x.recorder.bill->ticket, entry, x.request.received, now,
-             as_kept ? std::string_view() : cache_header(look));
+             as_kept ? std::string_view() : cache_header(look), look.similarity);
+  if (alike) return;  // these bytes mean another question
   if (glance(x.request.head).plain && x.request.head.query.empty()) {
     house_.cache.remember_bytes(x.who->caller->cache_scope,
                                 static_cast<std::uint32_t>(x.question.endpoint), x.request.body,

@@ -62,6 +62,7 @@ struct Order {
   bool anew = false;                                       // what is kept is not wanted
   std::optional<cache::Leases::Lead> lead = std::nullopt;  // this node asks for all
   cache::EntryPtr entry = nullptr;                         // what came of it
+  Meaning meaning = {};                                    // of the question
 };
 
 bool fresh(const cache::Entry& entry, Time now) { return entry.expires > now; }
@@ -181,6 +182,9 @@ Task<Result<void>> drive_to_end(Order& order, Deadline& deadline) {
     order.house.cache.erase(entry->key);
     co_return Result<void>();
   }
+  if (!order.meaning.vector.empty() && entry->status == 200) {
+    order.house.semantic.add(entry->scope, order.meaning.place, entry->key, order.meaning.vector);
+  }
   order.cache_set.observe(seconds(Clock::now() - now));
   order.entry = entry;
   co_return Result<void>();
@@ -247,6 +251,7 @@ void Gateway::lead(Exchange& x, const cache::FlightPtr& flight) {
                                        {},
                                        second_level(*x.with) ? second_ : nullptr,
                                        metrics_.redis});
+  order->meaning = x.look.meaning;
   order->making.tags = x.look.wishes.tags;
   order->making.purge = x.look.purge;
   order->making.ttl = x.with->cache_rules[x.plan.metrics].ttl;

@@ -177,6 +177,7 @@ cache:
   stale: {while_revalidate: 29s, if_error: 30s}
   early_refresh: 3.1
   coalesce: false
+  semantic: {enabled: true, embedding_model: big, threshold: 0.9, size: 34, max_turns: 35, path: /s}
 features: {caching: false, redis_caching: false}
 auth: {mode: none, allow_anonymous: true}
 metrics: {path: /m, max_label_values: 27}
@@ -219,7 +220,8 @@ logging: {level: debug, format: json, access: all}
                             .early_refresh = 3.1,
                             .coalesce = false,
                             .scope = Scope::tenant,
-                            .redis = redis}));
+                            .redis = redis,
+                            .semantic = {true, "big", 0.9, 34, 35, "/s"}}));
   EXPECT_EQ(s.features, (Features{false, false}));
   EXPECT_TRUE(s.auth.allow_anonymous);
   EXPECT_EQ(s.metrics, (Metrics{"/m", 27}));
