@@ -16,7 +16,9 @@ constexpr Duration kPatience = 300ms;        // of a request, all in all
 constexpr std::size_t kMostTexts = 64;       // in one call
 constexpr std::size_t kMostText = 8 * 1024;  // bytes; models read no more of a longer one
 constexpr std::uint64_t kMostAnswer = 16 * 1024 * 1024;
-constexpr int kTries = 3;  // keys whose entries are gone
+constexpr int kFailures = 5;    // in a row, and the model is left alone
+constexpr Duration kRest = 5s;  // for so long
+constexpr int kTries = 3;       // keys whose entries are gone
 
 }  // namespace
 
@@ -32,6 +34,12 @@ struct Embedder::Batch {
   bool done = false;
   Result<std::vector<std::vector<float>>> vectors = Error{};
 };
+
+void Embedder::failed(Time now) {
+  if (++failures_ < kFailures) return;
+  failures_ = 0;
+  rests_until_ = now + kRest;
+}
 
 Task<Result<std::vector<float>>> Embedder::embed(std::shared_ptr<const Snapshot> with,
                                                  route::Plan model, std::string text,
@@ -164,6 +172,10 @@ Task<void> Gateway::look_alike(Exchange& x) {
   std::optional<std::string> text = words_of(x, *model);
   if (!text) co_return;
   const Time begun = Clock::now();
+  if (!embedder_.available(begun)) {
+    metrics_.semantic.errors.add();
+    co_return;
+  }
   Result<std::vector<float>> vector = Error{};
   {
     Deadline patience(x.deadline, begun + kPatience);
@@ -174,8 +186,8 @@ Task<void> Gateway::look_alike(Exchange& x) {
   x.recorder.waited_for_engine(Clock::now() - begun);
   if (!vector) {
     metrics_.semantic.errors.add();
-    const Kind kind = vector.error().kind;
-    if (kind != Kind::cancelled) {
+    if (vector.error().kind != Kind::cancelled) {  // by a client that left
+      embedder_.failed(Clock::now());
       house_.log.warning("a question's embedding could not be had: it is asked as it is",
                          {{"request_id", x.recorder.request_id()},
                           {"model", x.settings().cache.semantic.embedding_model},
@@ -183,6 +195,7 @@ Task<void> Gateway::look_alike(Exchange& x) {
     }
     co_return;
   }
+  embedder_.succeeded();
   x.look.meaning.vector = *std::move(vector);
   co_await take_alike(x);
   metrics_.semantic.get.observe(seconds(Clock::now() - begun));

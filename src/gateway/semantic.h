@@ -35,6 +35,13 @@ class Embedder {
   Embedder(const Embedder&) = delete;
   Embedder& operator=(const Embedder&) = delete;
 
+  // After failures in a row it is left alone for a while: no question waits for a model that is
+  // away.
+  bool available(Time now) const { return now >= rests_until_; }
+  // How it went for a question.
+  void succeeded() { failures_ = 0; }
+  void failed(Time now);
+
   // The text's unit vector, by the model of this plan.
   Task<Result<std::vector<float>>> embed(std::shared_ptr<const Snapshot> with, route::Plan model,
                                          std::string text, Deadline& deadline);
@@ -45,6 +52,8 @@ class Embedder {
 
   Loop& loop_;
   std::shared_ptr<Batch> open_;
+  int failures_ = 0;  // in a row
+  Time rests_until_{};
 };
 
 }  // namespace penstock::gateway

@@ -186,6 +186,14 @@ class WithoutItsModel(Semantic):
             self.assertEqual(self.counted(gateway, "error"), 1)
             self.end(gateway)
 
+    def test_one_that_is_away_is_left_alone(self):
+        config, vectors = self.broken(answering(lambda _: plain(b'{"error":{}}', status="500 Oh")))
+        gateway = self.gateway(config, {"listen": {"workers": 1}})
+        for number in range(1, 13):
+            self.look(gateway.ask(f"question {number}"), "miss", f"answer {number}")
+        self.assertLess(len(vectors.calls), 12)
+        self.assertEqual(self.counted(gateway, "error"), 12)
+
     def test_a_model_that_is_not_configured_is_refused(self):
         file = self.folder / "bad.yaml"
         file.write_text(json.dumps(self.settings(embedding_model="smal-embed")))
