@@ -12,7 +12,7 @@
 // HNSW: Malkov and Yashunin, "Efficient and robust approximate nearest neighbor search using
 // hierarchical navigable small world graphs", 2018 (arXiv 1603.09320), by hnswlib. A small place
 // has no graph: it is searched exactly. Graphs are made, filled and made anew by a thread of their
-// own: whoever searches waits at most for one vector that is put in.
+// own: whoever searches waits for one vector that is put in, and 5 ms at most.
 #pragma once
 
 #include <atomic>

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/clock.h"
+
 namespace penstock::cache {
 namespace {
 
@@ -12,6 +14,7 @@ namespace {
 constexpr std::size_t kLinks = 16;
 constexpr std::size_t kLookedAtBuilding = 200;
 constexpr std::size_t kLookedAtSearching = 64;
+constexpr Duration kWait = 5ms;  // for a vector that is put in
 // Of the first node, the highest there will be: more of them would take 16^10 nodes.
 constexpr int kTopLevel = 10;
 constexpr std::size_t kBatch = 256;       // labels judged under one lock
@@ -92,8 +95,14 @@ std::vector<SemanticIndex::Place::Candidate> SemanticIndex::Place::search(
     std::span<const float> vector) const {
   std::vector<Candidate> found;
   if (const std::optional<Candidate> newest = scan(vector)) found.push_back(*newest);
-  const std::shared_lock lock(graph_mutex_);
-  if (!graph_) return found;
+  // The builder may have lost its core with the lock in its hands, and a loop must not wait for it:
+  // what is in the tail will do then.
+  std::shared_lock lock(graph_mutex_, std::try_to_lock);
+  for (const Time end = Clock::now() + kWait; !lock && Clock::now() < end;) {
+    std::this_thread::yield();
+    (void)lock.try_lock();
+  }
+  if (!lock || !graph_) return found;
   auto near = graph_->nodes.searchKnn(vector.data(), kCandidates);
   for (; !near.empty(); near.pop()) {
     found.push_back({1.0F - near.top().first, near.top().second});
