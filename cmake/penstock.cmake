@@ -29,6 +29,12 @@ find_path(ZSTD_INCLUDE_DIR zstd.h REQUIRED)
 add_library(zstd::zstd UNKNOWN IMPORTED)
 set_target_properties(zstd::zstd PROPERTIES
   IMPORTED_LOCATION ${ZSTD_LIBRARY} INTERFACE_INCLUDE_DIRECTORIES ${ZSTD_INCLUDE_DIR})
+find_path(HNSWLIB_INCLUDE_DIR hnswlib/hnswlib.h)   # headers only, without a file for CMake
+if(NOT HNSWLIB_INCLUDE_DIR)
+  message(FATAL_ERROR "hnswlib/hnswlib.h is not there: install Debian's libhnswlib-dev (./dev does)")
+endif()
+add_library(hnswlib::hnswlib INTERFACE IMPORTED)
+target_include_directories(hnswlib::hnswlib SYSTEM INTERFACE ${HNSWLIB_INCLUDE_DIR})
 
 find_library(BROTLI_LIBRARY brotlienc REQUIRED)   # likewise
 find_path(BROTLI_INCLUDE_DIR brotli/encode.h REQUIRED)

@@ -117,7 +117,7 @@ void Admin::Desk::cache(http::Request&, http::Reply& reply) {
   json.begin_object().member("entries", stats.entries).member("bytes", stats.bytes);
   json.member("capacity", stats.capacity).member("evictions", stats.evictions);
   json.key("requests").begin_object();
-  for (const std::string_view level : {"memory", "redis"}) {
+  for (const std::string_view level : {"memory", "redis", "semantic"}) {
     json.key(level).begin_object();
     for (const std::string_view result : {"hit", "stale", "miss", "error"}) {
       json.member(result, static_cast<std::uint64_t>(registry_.sum(

@@ -20,7 +20,8 @@ namespace {
 
 constexpr const char* kName = "penstock cache";
 constexpr Duration kPatience = 15s;
-constexpr std::array<std::string_view, 6> kVerbs = {"stats", "list", "purge", "warm", "on", "off"};
+constexpr std::array<std::string_view, 7> kVerbs = {"stats", "list", "purge",   "warm",
+                                                    "on",    "off",  "semantic"};
 constexpr std::string_view kFeatures = "/admin/v1/features";
 constexpr std::string_view kJson = "application/json";
 
@@ -108,7 +109,7 @@ std::string stats_text(simdjson::dom::element stats, simdjson::dom::element feat
   std::vector<std::vector<std::string>> rows = {
       {"LEVEL", "HIT", "STALE", "MISS", "ERROR", "HIT RATIO"}};
   std::uint64_t given = 0, asked = 0;
-  for (const std::string_view level : {"memory", "redis"}) {
+  for (const std::string_view level : {"memory", "redis", "semantic"}) {
     const auto counts = stats["requests"][level];
     const std::uint64_t hit = number(counts["hit"]), stale = number(counts["stale"]),
                         miss = number(counts["miss"]);
@@ -256,7 +257,9 @@ int check(const CacheOptions& options) {
     ++named;
     const bool of_list = one.name != "key" && one.name != "entry";
     const bool of_warm = one.name == "model" || one.name == "tenant";
-    if (verb != "purge" && !(verb == "list" && of_list) && !(verb == "warm" && of_warm)) {
+    const bool of_semantic = one.name == "model";
+    if (verb != "purge" && !(verb == "list" && of_list) && !(verb == "warm" && of_warm) &&
+        !(verb == "semantic" && of_semantic)) {
       return bad_usage(kName, fmt::format("`{}` takes no --{}", verb, one.name));
     }
     if ((*one.value)->empty()) return bad_usage(kName, fmt::format("--{} is empty", one.name));
@@ -269,7 +272,11 @@ int check(const CacheOptions& options) {
   }
   const bool warms = verb == "warm";
   if (warms && options.file.empty() && !options.stop) return bad_usage(kName, "FILE is missing");
-  if (!options.file.empty() && (!warms || options.stop)) {
+  const bool measures = verb == "semantic";
+  if (measures && !options.model) {
+    return bad_usage(kName, "`semantic` needs --model, the embedding model");
+  }
+  if (!options.file.empty() && !measures && (!warms || options.stop)) {
     return bad_usage(kName, fmt::format("`{}{}` takes no FILE", verb, warms ? " --stop" : ""));
   }
   if (options.stop && !warms) return bad_usage(kName, fmt::format("`{}` takes no --stop", verb));
@@ -299,14 +306,19 @@ void add_cache_options(CLI::App& app, CacheOptions& options) {
       "         OpenAI's Batch API, or a question in words for --model\n"
       "  on     turns the cache of this node on; with --redis its level in Redis alone\n"
       "  off    turns it off: no answer is lost, every question goes to an engine\n"
+      "  semantic\n"
+      "         how well the embedding model --model tells questions apart, at which threshold:\n"
+      "         by the pairs of FILE, or by 384 that come with the program\n"
       "\n"
       "Examples:\n"
       "  penstock cache stats\n"
       "  penstock cache purge --tag prices\n"
       "  penstock cache warm questions.txt --model handbook --rate 20\n"
-      "  penstock cache off --redis\n");
+      "  penstock cache off --redis\n"
+      "  penstock cache semantic --model small-embed\n");
   app.add_option("VERB", options.verb, "What to do")->required();
-  app.add_option("FILE", options.file, "Of `warm`: the questions; - for standard input");
+  app.add_option("FILE", options.file,
+                 "Of `warm`: the questions; - for standard input. Of `semantic`: pairs of them");
   app.add_option("--admin", options.admin, "The admin listener of the gateway")
       ->type_name("URL")
       ->capture_default_str();
@@ -337,6 +349,12 @@ void add_cache_options(CLI::App& app, CacheOptions& options) {
       ->type_name("N")
       ->default_str("0");
   app.add_flag("--stop", options.stop, "Of `warm`: ends the one under way");
+  app.add_option("--url", options.url, "Of `semantic`: the gateway itself")
+      ->type_name("URL")
+      ->capture_default_str();
+  app.add_option("--api-key", options.api_key, "Of `semantic`: a key of its clients")
+      ->type_name("KEY")
+      ->envname("PENSTOCK_API_KEY");
   app.add_flag("--redis", options.redis, "Of `on` and `off`: the level in Redis alone");
   app.add_option("--format", options.format, "How it is written: table or json")
       ->type_name("FORMAT")
@@ -346,6 +364,11 @@ void add_cache_options(CLI::App& app, CacheOptions& options) {
 int cache_command(const CacheOptions& options) {
   if (const int code = check(options); code != kGood) return code;
   int code = kGood;
+  if (options.verb == "semantic") {
+    const std::unique_ptr<Client> client =
+        Client::make(kName, options.url, options.api_key, "--api-key", code);
+    return client ? report_semantic_pairs(*client, options) : code;
+  }
   const std::unique_ptr<Client> client =
       Client::make(kName, options.admin, options.token, "--token", code);
   if (!client) return code;

@@ -12,7 +12,7 @@ namespace penstock::app {
 
 struct CacheOptions {
   std::string verb;
-  std::string file;  // of `warm`: "-" is standard input
+  std::string file;  // of `warm`, where "-" is standard input, and of `semantic`
   std::string admin = "http://127.0.0.1:8081";
   std::string token;  // empty: none is sent
   std::string format = "table";
@@ -23,6 +23,8 @@ struct CacheOptions {
   bool redis = false;                         // of `on` and `off`: the level in Redis alone
   std::string concurrency = "4", rate = "0";  // of `warm`
   bool stop = false;                          // likewise
+  std::string url = "http://127.0.0.1:8080";  // of `semantic`: the gateway itself
+  std::string api_key;                        // likewise; empty: none is sent
 };
 
 // 1 where the gateway cannot be reached or refuses, or other nodes could not be told of a purge; 2
@@ -34,5 +36,8 @@ void add_cache_options(CLI::App& app, CacheOptions& options);
 class Client;
 int warm_cache(Client& client, const CacheOptions& options);
 int stop_warming(Client& client);
+
+// semantic_command.cc; the client of the gateway itself.
+int report_semantic_pairs(Client& client, const CacheOptions& options);
 
 }  // namespace penstock::app

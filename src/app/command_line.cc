@@ -139,7 +139,7 @@ void CommandLine::add_usage() {
 void CommandLine::add_cache() {
   cache = add(kRunning, "cache", "Shows what a running gateway keeps; purges it, turns it off.");
   add_cache_options(*cache, cache_options);
-  choices[cache->get_option("VERB")] = {"stats", "list", "purge", "warm", "on", "off"};
+  choices[cache->get_option("VERB")] = {"stats", "list", "purge", "warm", "on", "off", "semantic"};
   choices[cache->get_option("--format")] = {"table", "json"};
 }
 

@@ -39,6 +39,9 @@ std::string needs_restart(const settings::Settings& now, const settings::Setting
   if (now.listen.workers != wanted.listen.workers) return changed("listen.workers");
   if (now.admin != wanted.admin) return changed("admin");
   if (now.cache.memory != wanted.cache.memory) return changed("cache.memory");
+  const settings::Cache::Semantic& semantic = now.cache.semantic;
+  if (semantic.size != wanted.cache.semantic.size) return changed("cache.semantic.size");
+  if (semantic.path != wanted.cache.semantic.path) return changed("cache.semantic.path");
   if (now.auth.mode != wanted.auth.mode) return changed("auth.mode");
   if (now.auth.jwt != wanted.auth.jwt) return changed("auth.jwt");
   if (now.secret != wanted.secret) return changed("secret");

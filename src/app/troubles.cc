@@ -168,6 +168,18 @@ constexpr std::array kRunning = {
             "what it has within 5 s.",
             "As for an engine that did not answer; or name the models in the configuration."},
     Trouble{
+        "A question has no embedding",
+        "a question's embedding could not be had: it is asked as it is",
+        "The engine of `cache.semantic.embedding_model` failed, or took longer than 300 ms. The "
+        "question went to its own engine, as without the semantic level.",
+        "Look at `reason`; ask the model yourself: `curl URL/embeddings`."},
+    Trouble{
+        "A semantic index is of no use", "the semantic index's file is of no use",
+        "The file in `cache.semantic.path` is damaged, of another version or of another program, "
+        "or cannot be written; `reason` says which. The index begins empty, and fills again.",
+        "If it cannot be written, mend the folder's permissions. Else nothing: a good file "
+        "takes its place."},
+    Trouble{
         "Redis is away", "Redis is away",
         "Five commands or connections in a row failed; `reason` is the last, `seconds` how long "
         "nobody asks it now. Limits go on, each node with its share of them; budgets that nodes "

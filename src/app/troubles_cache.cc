@@ -19,20 +19,31 @@ constexpr std::array kTroubles = {
             "or says in the message what it will not do.",
             "Look the message up above, among those for clients. The token is `admin.token`: give "
             "`--token`, or PENSTOCK_ADMIN_TOKEN."},
-    Trouble{"`penstock cache` was asked wrongly",
-            "penstock cache: VERB cannot be \"<word>\"; it can be <words>\n"
-            "penstock cache: `<verb>` takes no <argument>\n"
-            "penstock cache: `purge` takes one of --tag, --model, --tenant, --key, --entry and "
-            "--all\n"
-            "penstock cache: --<option> is empty\n"
-            "penstock cache: --format takes table or json, not \"<word>\"\n"
-            "penstock cache: --rate takes questions a second up to 1000000, or 0 for no bound, not "
-            "\"<word>\"\n"
-            "penstock cache: --token has a character that no key can have\n"
-            "penstock cache: FILE is missing\n"
-            "penstock cache: <file> cannot be read, or is empty",
-            "An option means nothing, or does not go together with the verb. Exit code 2.",
-            "`penstock cache --help` lists the verbs and what each takes."},
+    Trouble{
+        "`penstock cache` was asked wrongly",
+        "penstock cache: VERB cannot be \"<word>\"; it can be <words>\n"
+        "penstock cache: `<verb>` takes no <argument>\n"
+        "penstock cache: `purge` takes one of --tag, --model, --tenant, --key, --entry and "
+        "--all\n"
+        "penstock cache: --<option> is empty\n"
+        "penstock cache: --format takes table or json, not \"<word>\"\n"
+        "penstock cache: --rate takes questions a second up to 1000000, or 0 for no bound, not "
+        "\"<word>\"\n"
+        "penstock cache: <option> has a character that no key can have\n"
+        "penstock cache: FILE is missing\n"
+        "penstock cache: `semantic` needs --model, the embedding model\n"
+        "penstock cache: <file>: line <number> is not {\"a\": TEXT, \"b\": TEXT, \"same\": true or "
+        "false}\n"
+        "penstock cache: <file> cannot be read, or is empty",
+        "An option means nothing, or does not go together with the verb. Exit code 2.",
+        "`penstock cache --help` lists the verbs and what each takes."},
+    Trouble{
+        "A model whose embeddings cannot be measured",
+        "penstock cache: <url>: an answer to embeddings <fault>\n"
+        "penstock cache: <url>: a vector <fault>",
+        "The model of `penstock cache semantic` answered something else than one vector, of one "
+        "length and with a direction, for each text.",
+        "Give `--model` the name of an embedding model, as `models` of the configuration has it."},
     Trouble{"A purge that other nodes do not know of yet",
             "penstock cache: the other nodes could not be told: <reason>",
             "Redis did not take the purge. This node has forgotten the answers; the others go on "

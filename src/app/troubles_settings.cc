@@ -113,9 +113,17 @@ constexpr std::array kTroubles = {
             "keys from nobody else.",
             "Set `auth.jwt.issuer`, `audience` and `jwks_url`, as the provider's "
             "`/.well-known/openid-configuration` says."},
-    Trouble{"A model that nothing answers as", "there is no model <name>",
-            "`limits.models` or the `models` of a tenant name one that `models` does not have.",
-            "Take the name that is proposed; an alias does not count in `limits.models`."},
+    Trouble{
+        "A model that nothing answers as", "there is no model <name>",
+        "`limits.models`, the `models` of a tenant or `cache.semantic.embedding_model` name one "
+        "that `models` does not have.",
+        "Take the name that is proposed; an alias does not count in `limits.models`."},
+    Trouble{"Questions that mean the same, without a model",
+            "the semantic level needs cache.semantic.embedding_model",
+            "`cache.semantic.enabled` is true, and nothing says which model makes vectors of "
+            "questions.",
+            "Set `cache.semantic.embedding_model` to one of `models` that answers "
+            "`/v1/embeddings`."},
     Trouble{"A name that cannot be", "this name cannot be",
             "A model's name is visible ASCII, up to 256 characters.", "Write it as clients do."},
     Trouble{"A replica that is none",

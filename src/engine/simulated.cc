@@ -1,17 +1,14 @@
 #include "engine/simulated.h"
 
-#include <simdjson.h>
-
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <ctime>
 #include <numbers>
-#include <span>
 
 #include "base/sleep.h"
 #include "dialect/answer.h"
 #include "dialect/json.h"
+#include "engine/simulated_embeddings.h"
 #include "engine/simulated_form.h"
 
 namespace penstock::engine {
@@ -23,7 +20,6 @@ constexpr std::array<std::string_view, 48> kWords = {
     "holds",  "its",   "place",  "while", "rivers", "rise",  "after",   "rain",  "then",  "fall",
     "again",  "under", "bright", "clear", "skies",  "over",  "fields",  "where", "mills", "grind",
     "grain",  "into",  "flour",  "for",   "bread",  "every", "single",  "day"};
-constexpr std::size_t kDimensions = 64;
 
 // FNV-1a; only to seed the generator by the body.
 std::uint64_t hash_of(std::string_view text, std::uint64_t seed) {
@@ -158,81 +154,14 @@ class SimulatedFlow final : public Flow {
   bool ended_ = false;
 };
 
-// RFC 4648, with padding.
-std::string base64(std::span<const float> values) {
-  constexpr std::string_view kDigits =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string bytes(values.size_bytes(), '\0');
-  std::memcpy(bytes.data(), values.data(), bytes.size());  // little-endian, as all have it
-  std::string text;
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    std::uint32_t group = 0;
-    for (std::size_t j = 0; j < 3; ++j) {
-      group = group << 8 | (i + j < bytes.size() ? static_cast<unsigned char>(bytes[i + j]) : 0U);
-    }
-    for (std::size_t j = 0; j < 4; ++j) {
-      text += i + j <= bytes.size() ? kDigits[group >> (18 - 6 * j) & 63] : '=';
-    }
-  }
-  return text;
-}
-
-// One unit vector for each input; equal inputs, equal vectors.
+// One unit vector for each input.
 Answer embeddings(const Question& question, std::uint64_t seed) {
-  simdjson::dom::parser parser;
-  simdjson::dom::element body;
-  if (parser.parse(question.body.data(), question.body.size()).get(body) != simdjson::SUCCESS) {
+  std::optional<std::string> body = simulated_embeddings(question, seed);
+  if (!body) {
     return refusal(400, "invalid_request_error", "The body is not JSON.", "invalid_json");
   }
-  std::vector<std::string> inputs;
-  simdjson::dom::array list;
-  simdjson::dom::element input;
-  if (body["input"].get(input) == simdjson::SUCCESS) {
-    const bool several = input.get(list) == simdjson::SUCCESS && list.size() > 0 &&
-                         (list.at(0).is_string() || list.at(0).is_array());
-    if (several) {
-      for (const auto one : list) inputs.push_back(simdjson::minify(one));
-    } else {
-      inputs.push_back(simdjson::minify(input));
-    }
-  }
-  std::uint64_t dimensions = kDimensions;
-  if (body["dimensions"].get(dimensions) != simdjson::SUCCESS || dimensions == 0 ||
-      dimensions > 4096) {
-    dimensions = kDimensions;
-  }
-  std::string_view encoding;
-  const bool packed = body["encoding_format"].get(encoding) == simdjson::SUCCESS &&
-                      encoding == "base64";  // what OpenAI's SDKs ask for unasked
   Answer answer;
-  dialect::JsonWriter json(answer.body);
-  json.begin_object().member("object", "list").key("data").begin_array();
-  std::uint64_t tokens = 0;
-  for (std::size_t i = 0; i < inputs.size(); ++i) {
-    tokens += tokens_of(inputs[i]);
-    Random random(hash_of(inputs[i], seed));
-    std::vector<double> vector(dimensions);
-    double square = 0;
-    for (double& value : vector) {
-      value = normal(random);
-      square += value * value;
-    }
-    json.begin_object().member("object", "embedding").member("index", i);
-    std::vector<float> unit;
-    unit.reserve(vector.size());
-    for (const double value : vector) unit.push_back(static_cast<float>(value / std::sqrt(square)));
-    json.key("embedding");
-    if (packed) {
-      json.value(std::string_view(base64(unit)));
-    } else {
-      json.begin_array();
-      for (const float value : unit) json.value(static_cast<double>(value));
-      json.end_array();
-    }
-    json.end_object();
-  }
-  json.end_array().member("model", question.model).key("usage").begin_object();
-  json.member("prompt_tokens", tokens).member("total_tokens", tokens).end_object().end_object();
+  answer.body = *std::move(body);
   return answer;
 }
 

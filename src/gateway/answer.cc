@@ -86,6 +86,7 @@ Task<Result<Answer, Refusal>> Gateway::answer(Exchange& x) {
     if (!x.look.entry && !x.look.passed_by && second_level(*x.with)) {
       co_await look_in_redis(x, doubted);
     }
+    if (!x.look.entry && x.settings().cache.semantic.enabled) co_await look_alike(x);
     if (x.look.entry && !x.look.renew) co_return Answer{};
   }
   if (x.look.wishes.only_if_cached && !x.look.entry) co_return not_cached();

@@ -19,6 +19,8 @@
 #include "cache/key.h"
 #include "cache/memory.h"
 #include "cache/purges.h"
+#include "cache/semantic.h"
+#include "cache/semantic_file.h"
 #include "cache/trust.h"
 #include "dialect/question.h"
 #include "engagement/engagement.h"
@@ -28,6 +30,7 @@
 #include "gateway/metrics.h"
 #include "gateway/pack.h"
 #include "gateway/second_level.h"
+#include "gateway/semantic.h"
 #include "gateway/standing.h"
 #include "gateway/switch.h"
 #include "gateway/warmer.h"
@@ -47,12 +50,15 @@ struct House {
   House(const settings::Settings& settings, observe::Registry& metrics, observe::Log& logs);
   // What was kept by what is turned off now, as the settings have it or the admin API.
   void forget_what_is_off(const settings::Features& configured);
+  void begin_semantic(const settings::Cache::Semantic& settings);
 
   observe::Registry& registry;
   observe::Log& log;
   cache::Trust trust;
   cache::PurgeBook purges;
   cache::MemoryCache cache;
+  cache::SemanticIndex semantic;
+  std::unique_ptr<cache::SemanticKeeper> semantic_keeper;  // null: nothing outlives the program
   cache::FlightTable flights;
   engine::Shared engines;
   limit::Limiter limiter;
@@ -154,7 +160,7 @@ class Gateway final : public http::Handler {
   struct Taken;
   void send_entry(http::Reply& reply, const cache::Entry& entry, Taken taken,
                   std::string_view request_id, std::string_view origin, const limit::Ticket& ticket,
-                  Time received, Time now, std::string_view cache);
+                  Time received, Time now, std::string_view cache, float similarity = 0);
   void book_stranger(Endpoint endpoint, int status, Duration took);
   void book_hit(const Standing& who, const cache::Entry& entry, store::Level level, Time received,
                 Time now);
@@ -187,8 +193,18 @@ class Gateway final : public http::Handler {
   // second_level.cc
   bool second_level(const Snapshot& with) const;
   Task<void> look_in_redis(Exchange& x, cache::EntryPtr doubted);
-  Task<Result<cache::EntryPtr>> read_from_redis(Exchange& x, SecondLevel& second,
+  Task<Result<cache::EntryPtr>> read_from_redis(Exchange& x, cache::Key key, SecondLevel& second,
                                                 Deadline& patience);
+
+  // semantic.cc
+  std::optional<std::string> words_of(const Question& question, const Snapshot& with,
+                                      const route::Plan& model, Look& look);
+  Task<Result<bool>> learn_meaning(const Question& question,
+                                   const std::shared_ptr<const Snapshot>& with, Look& look,
+                                   std::string_view request_id, Deadline& deadline);
+  Task<void> look_alike(Exchange& x);
+  Task<void> take_alike(Exchange& x);
+  Task<Result<cache::EntryPtr>> kept_under(Exchange& x, cache::Key key);
 
   // identify.cc
   StandingPtr standing_of(std::string_view credential, const Snapshot& with, Time now);
@@ -262,6 +278,7 @@ class Gateway final : public http::Handler {
   std::array<const Served*, kEndpoints> nothing_{};  // what answered those who were refused
   std::unique_ptr<redis::Client> redis_;
   std::shared_ptr<SecondLevel> second_;  // null: there is no Redis
+  Embedder embedder_{loop_};
   Turns decoding_{loop_};
   std::uint64_t in_flight_ = 0;
 };

@@ -96,6 +96,7 @@ Result<Wishes, Refusal> wishes_of(const http::RequestHead& head) {
 }
 
 std::string_view cache_header(const Look& look) {
+  if (look.level == store::Level::semantic) return "hit; level=semantic";
   if (look.level == store::Level::redis) {
     return look.stale ? "stale; level=redis" : "hit; level=redis";
   }
@@ -159,7 +160,8 @@ void Gateway::make_key(Look& look, const http::RequestHead& head, const Question
                        const route::Plan& plan, const Snapshot& with, std::string_view scope) {
   // What answers: the engine as it is configured, the model, the version of what it knows; and what
   // is asked beside the body.
-  std::string answers = with.identities[plan.engine];
+  std::string& answers = look.answers;
+  answers = with.identities[plan.engine];
   answers += plan.model;
   answers += '\n';
   answers += plan.upstream_model;

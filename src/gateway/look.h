@@ -10,6 +10,7 @@
 #include "cache/entry.h"
 #include "cache/value.h"
 #include "exchange/exchange.h"
+#include "gateway/semantic.h"
 #include "http/head.h"
 #include "settings/settings.h"
 #include "store/book.h"
@@ -48,6 +49,9 @@ struct Look {
   bool called = false;  // an engine was called for it all the same
   bool redis_failed = false;
   cache::EntryPtr fallback;  // past its time, for where the engine fails
+  std::string answers;  // what would answer: the engine, the model, what is asked beside the body
+  Meaning meaning;
+  float similarity = 0;  // of the question that the answer was given to
 };
 
 // "hit; level=memory", "stale; level=redis"

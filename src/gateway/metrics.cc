@@ -152,6 +152,9 @@ Metrics::Metrics(observe::Shard& shard)
       redis{cache_requests(shard, "hit", "redis"),   cache_requests(shard, "miss", "redis"),
             cache_requests(shard, "stale", "redis"), cache_requests(shard, "error", "redis"),
             cache_operation(shard, "get", "redis"),  cache_operation(shard, "set", "redis")},
+      semantic{cache_requests(shard, "hit", "semantic"), cache_requests(shard, "miss", "semantic"),
+               cache_requests(shard, "error", "semantic"),
+               cache_operation(shard, "get", "semantic")},
       shard_(shard) {
   for (std::size_t p = 0; p < http::kPackings; ++p) {
     const std::string coding(http::name_of(static_cast<http::Packing>(p)));

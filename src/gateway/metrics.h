@@ -136,6 +136,10 @@ struct Metrics {
     observe::Counter hits, misses, stale, errors;
     observe::Histogram get, set;
   } redis;
+  struct Semantic {
+    observe::Counter hits, misses, errors;
+    observe::Histogram get;  // the embedding included
+  } semantic;
 
  private:
   // The codes that the gateway answers with by itself; what an engine may say beside them is

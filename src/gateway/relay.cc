@@ -31,6 +31,11 @@ std::string_view server_timing(std::array<char, 64>& out, Duration gateway, Dura
   return {out.data(), static_cast<std::size_t>(end - out.data())};
 }
 
+// Of the question that the answer was given to: 0.97.
+void say_similarity(http::Reply& reply, float similarity) {
+  reply.field("x-penstock-similarity", fmt::format("{:.2f}", similarity));
+}
+
 bool ends_stream(std::string_view piece) {
   return piece.substr(piece.size() - std::min<std::size_t>(piece.size(), 24)).find("[DONE]") !=
          piece.npos;
@@ -41,7 +46,7 @@ bool ends_stream(std::string_view piece) {
 void Gateway::send_entry(http::Reply& reply, const cache::Entry& entry, Taken taken,
                          std::string_view request_id, std::string_view origin,
                          const limit::Ticket& ticket, Time received, Time now,
-                         std::string_view cache) {
+                         std::string_view cache, float similarity) {
   std::array<char, 64> text;
   if (cache.empty()) {
     reply.prepared(entry.status, taken.form.head());
@@ -49,6 +54,7 @@ void Gateway::send_entry(http::Reply& reply, const cache::Entry& entry, Taken ta
     reply.prepared(entry.status, head_without_cache(taken.form.head()));
     reply.field("x-penstock-cache", cache);
   }
+  if (similarity > 0) say_similarity(reply, similarity);
   if (!origin.empty()) let_read(snapshot_->settings->listen.cors, origin, reply);
   reply.field("x-request-id", request_id);
   say_limits(reply, ticket);
@@ -77,6 +83,7 @@ void Gateway::begin_head(Exchange& x, const Answer& answer) {
     case CacheResult::coalesced: reply.field("x-penstock-cache", label_of(x.recorder.cache)); break;
     case CacheResult::bypass: reply.field("x-penstock-cache", x.recorder.bypass_header()); break;
   }
+  if (x.look.similarity > 0) say_similarity(reply, x.look.similarity);
   say_limits(reply, x.recorder.bill->ticket);
   const Duration spent = Clock::now() - x.recorder.begun();
   reply.field("server-timing",

@@ -55,7 +55,7 @@ Task<void> Gateway::look_in_redis(Exchange& x, cache::EntryPtr doubted) {
   Result<cache::EntryPtr> found = Error{};
   {
     Deadline patience(x.deadline, begun + x.settings().cache.redis.timeout);
-    Result<cache::EntryPtr> looked = co_await read_from_redis(x, *second, patience);
+    Result<cache::EntryPtr> looked = co_await read_from_redis(x, x.look.key, *second, patience);
     found = std::move(looked);
   }
   metrics_.redis.get.observe(seconds(Clock::now() - begun));
@@ -80,12 +80,11 @@ Task<void> Gateway::look_in_redis(Exchange& x, cache::EntryPtr doubted) {
 }
 
 // The answer as it lies in Redis, which memory has from now on; null: there is none.
-Task<Result<cache::EntryPtr>> Gateway::read_from_redis(Exchange& x, SecondLevel& second,
-                                                       Deadline& patience) {
+Task<Result<cache::EntryPtr>> Gateway::read_from_redis(Exchange& x, cache::Key key,
+                                                       SecondLevel& second, Deadline& patience) {
   if (!second.client->available()) {
     co_return Error{Kind::unreachable, Source::store, true, "Redis is away"};
   }
-  const cache::Key key = x.look.key;
   const std::string& scope = x.who->caller->cache_scope;
   cache::RedisLevel::Look turn(*second.level, key);
   if (!turn.first()) {

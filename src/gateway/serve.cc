@@ -28,6 +28,7 @@ House::House(const settings::Settings& settings, observe::Registry& metrics, obs
              .policy = settings.cache.memory.policy,
              .max_entry = settings.cache.memory.max_entry.count,
              .trust = &trust}),
+      semantic({.size = settings.cache.semantic.size}),
       flights(settings.cache.memory.max_entry.count),
       engines(metrics, logs),
       workers(static_cast<unsigned>(metrics.shards() - 1)),
@@ -47,11 +48,13 @@ House::House(const settings::Settings& settings, observe::Registry& metrics, obs
                 "Answers that were changed or purged elsewhere, as Redis told.",
                 {{"level", "memory"}},
                 [this] { return static_cast<double>(invalidations.load()); });
+  begin_semantic(settings.cache.semantic);
 }
 
 void House::forget_what_is_off(const settings::Features& configured) {
   if (!caching.on(configured.caching)) {
     cache.clear();
+    semantic.clear();
   } else if (!redis_caching.on(configured.redis_caching)) {
     cache.erase_if([](const cache::Entry& entry) { return entry.shared; });
   }
@@ -308,7 +311,7 @@ void Gateway::book_kept(Exchange& x, Time now) {
   const cache::EntryPtr& entry = look.entry;
   x.recorder.cache = look.stale ? CacheResult::stale : CacheResult::hit;
   metrics_.saved_tokens.add(static_cast<double>(entry->usage.input + entry->usage.output));
-  if (look.level == store::Level::redis) x.recorder.level = "redis";
+  if (look.level != store::Level::memory) x.recorder.level = label_of(look.level);
   // A call of an engine has a row of its own: who caused it pays for it.
   x.recorder.called = look.called;
   if (book_ != nullptr && entry->served != nullptr && !look.called) {
@@ -324,10 +327,12 @@ void Gateway::send_kept(Exchange& x) {
   const cache::Form form = form_for(x.question, *entry);
   const Time now = Clock::now();
   book_kept(x, now);
-  const bool as_kept = look.level != store::Level::redis && !look.stale;
+  const bool as_kept = look.level == store::Level::memory && !look.stale;
   send_entry(x.reply, *entry, form_taken(entry, form, x.request.head.find("accept-encoding")),
              x.recorder.request_id(), x.request.head.find("origin"), x.recorder.bill->ticket,
-             x.request.received, now, as_kept ? std::string_view() : cache_header(look));
+             x.request.received, now, as_kept ? std::string_view() : cache_header(look),
+             look.similarity);
+  if (look.level == store::Level::semantic) return;  // these bytes mean another question
   if (glance(x.request.head).plain && x.request.head.query.empty()) {
     house_.cache.remember_bytes(x.who->caller->cache_scope,
                                 static_cast<std::uint32_t>(x.question.endpoint), x.request.body,

@@ -63,6 +63,7 @@ struct Order {
   std::shared_ptr<Ahead> ahead = nullptr;                  // null: a request asked for it
   std::optional<cache::Leases::Lead> lead = std::nullopt;  // this node asks for all
   cache::EntryPtr entry = nullptr;                         // what came of it
+  Meaning meaning = {};                                    // of the question
 };
 
 bool fresh(const cache::Entry& entry, Time now) { return entry.expires > now; }
@@ -185,6 +186,9 @@ Task<Result<void>> drive_to_end(Order& order, Deadline& deadline) {
     order.house.cache.erase(entry->key);
     co_return Result<void>();
   }
+  if (!order.meaning.vector.empty() && entry->status == 200) {
+    order.house.semantic.add(entry->scope, order.meaning.place, entry->key, order.meaning.vector);
+  }
   order.cache_set.observe(seconds(Clock::now() - now));
   order.entry = entry;
   if (order.ahead) order.ahead->in_memory = stored;
@@ -269,6 +273,7 @@ void Gateway::lead(const Asked& asked, const cache::FlightPtr& flight) {
                                        {},
                                        second_level(*asked.with) ? second_ : nullptr,
                                        metrics_.redis});
+  order->meaning = look.meaning;
   order->making.tags = look.wishes.tags;
   order->making.purge = look.purge;
   order->making.ttl = asked.with->cache_rules[plan.metrics].ttl;

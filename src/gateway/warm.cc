@@ -63,11 +63,16 @@ Task<WarmResult> Gateway::warm(const WarmQuestion& asked, Deadline& deadline) {
   Look look;
   look.wishes.tags = asked.tags;
   make_key(look, head, question, *plan, *with, *scope);
+  Uuid own;
+  const std::string_view request_id = request_id_of({}, random_, own);
+  // Without its vector it is kept all the same, for who asks it in these words.
+  if (with->settings->cache.semantic.enabled) {
+    Result<bool> learned = co_await learn_meaning(question, with, look, request_id, deadline);
+    if (!learned) look.meaning = {};
+  }
   const cache::FlightPtr flight = house_.flights.begin(look.key);
   if (!flight) co_return WarmResult{Warmed::known};  // somebody asks it this moment
 
-  Uuid own;
-  const std::string_view request_id = request_id_of({}, random_, own);
   const auto bill = std::make_shared<Bill>(book_);
   UsageRow& row = bill->row;
   const auto wall = std::chrono::system_clock::now().time_since_epoch();
@@ -88,6 +93,9 @@ Task<WarmResult> Gateway::warm(const WarmQuestion& asked, Deadline& deadline) {
   row.status = ahead->status != 0 ? ahead->status : 502;
   if (ahead->known) {
     bill->forget();
+    if (!look.meaning.vector.empty()) {
+      house_.semantic.add(*scope, look.meaning.place, look.key, look.meaning.vector);
+    }
     co_return WarmResult{Warmed::known};
   }
   bill->close();

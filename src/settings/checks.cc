@@ -219,6 +219,28 @@ void check_models(const Settings& settings, Report& report) {
   }
 }
 
+void check_semantic(const Settings& settings, Report& report) {
+  const Cache::Semantic& semantic = settings.cache.semantic;
+  const std::string at = "cache.semantic.embedding_model";
+  if (!semantic.enabled || report.faulty(at) || report.faulty("models")) return;
+  if (semantic.embedding_model.empty()) {
+    report.add_at_value(report.given(at) ? at : "cache.semantic.enabled",
+                        {"the semantic level needs cache.semantic.embedding_model",
+                         "the name of a model that makes embeddings"});
+    return;
+  }
+  std::vector<std::string_view> names;
+  for (const ModelSettings& model : settings.models) {
+    if (model.name == kEveryName) return;  // its engine is asked for every name
+    names.push_back(model.name);
+    names.insert(names.end(), model.aliases.begin(), model.aliases.end());
+  }
+  if (std::find(names.begin(), names.end(), semantic.embedding_model) != names.end()) return;
+  report.add_at_value(
+      at, {fmt::format("there is no model {}", report.named(at, semantic.embedding_model)),
+           either(names), std::string(nearest(semantic.embedding_model, names).value_or(""))});
+}
+
 }  // namespace
 
 void complete(Settings& settings, bool entry_given) {
@@ -263,6 +285,7 @@ void check(const Settings& settings, Report& report) {
                                   "they answer as"});
   }
   check_access(settings, report);
+  check_semantic(settings, report);
   if (settings.cache.memory.max_entry > settings.cache.memory.size &&
       !report.faulty("cache.memory")) {
     report.add_at_value("cache.memory.max_entry", {"is larger than cache.memory.size"});

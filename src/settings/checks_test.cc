@@ -230,5 +230,22 @@ TEST(Checks, OneMistakeIsToldOnce) {
                           HasSubstr("engines[0].url")));
 }
 
+TEST(Checks, TheSemanticLevelNeedsAModelThatIsConfigured) {
+  const auto with = [](std::string_view semantic) {
+    return problems_of(
+        "engines: [{name: a, kind: simulated}]\n"
+        "models: [{name: small, engines: [a], aliases: [tiny]}]\n"
+        "cache: {semantic: {" +
+        std::string(semantic) + "}}");
+  };
+  EXPECT_THAT(with("enabled: true, embedding_model: tiny"), IsEmpty());
+  EXPECT_THAT(with("enabled: false, embedding_model: nothing"), IsEmpty());
+  EXPECT_THAT(with("enabled: true, embedding_model: smal"),
+              ElementsAre(HasSubstr("cache.semantic.embedding_model: there is no model \"smal\"")));
+  EXPECT_THAT(with("enabled: true"),
+              ElementsAre(HasSubstr("needs cache.semantic.embedding_model")));
+  EXPECT_THAT(with("enabled: true, embedding_model: tiny, threshold: 1.5"), testing::SizeIs(1));
+}
+
 }  // namespace
 }  // namespace penstock::settings

@@ -221,6 +221,15 @@ struct Cache {
     std::uint32_t concurrency = 4;
     friend bool operator==(const Warm&, const Warm&) = default;
   } warm;
+  struct Semantic {  // answers to questions that mean the same
+    bool enabled = false;
+    std::string embedding_model;   // a configured one's name or alias
+    double threshold = 0.95;       // the least cosine
+    std::uint32_t size = 100'000;  // vectors, of all tenants
+    std::uint32_t max_turns = 1;   // of the user, in a conversation that is looked at
+    std::string path;              // a folder; empty: nothing outlives the program
+    friend bool operator==(const Semantic&, const Semantic&) = default;
+  } semantic;
   friend bool operator==(const Cache&, const Cache&) = default;
 };
 

@@ -155,6 +155,41 @@ class OneNode(CacheCommand, Counting):
         self.look(node.ask("ahead"), "hit; level=memory")
 
 
+class Pairs(CacheCommand, Counting):
+    """The simulated engine's vectors know words and nothing of their meaning."""
+
+    def setUp(self):
+        super().setUp()
+        self.node = self.gateway({
+            "engines": [{"name": "vectors", "kind": "simulated", "simulated": {"first_token": "0s"}}],
+            "models": [{"name": "small-embed", "engines": ["vectors"]}]})
+
+    def report(self, *args, code=0):
+        ended, output = run("cache", "semantic", *args, "--model", "small-embed", "--url",
+                            f"http://127.0.0.1:{self.node.port}", cwd=self.folder)
+        self.assertEqual(ended, code, output)
+        return output
+
+    def test_that_come_with_the_program_show_what_each_threshold_would_do(self):
+        output = self.report()
+        self.assertRegex(output, r"^384 pairs, of which 190 mean the same\n")
+        rows = [line.split() for line in output.splitlines() if line.startswith("0.") and "%" in line or " - " in line]
+        self.assertEqual([row[0] for row in rows], [f"{n / 100:.2f}" for n in range(80, 100)])
+        false_hits = [int(row[2]) for row in rows]
+        self.assertEqual(false_hits, sorted(false_hits, reverse=True))
+        self.assertGreater(false_hits[0], false_hits[-1])
+        self.assertIn("Most alike of those that do not mean the same:", output)
+
+    def test_of_ones_own(self):
+        (self.folder / "ours.jsonl").write_text("".join(json.dumps(pair) + "\n" for pair in (
+            {"a": "the same words", "b": "the same words", "same": True},
+            {"a": "before 2020", "b": "before 2020", "same": False})))
+        said = json.loads(self.report("ours.jsonl", "--format", "json"))
+        self.assertEqual((said["pairs"], said["same"], said["thresholds"][-1]),
+                         (2, 1, {"threshold": 0.99, "true_hits": 1, "false_hits": 1}))
+        self.assertEqual(said["most_alike"][0], {"similarity": 1, "a": "before 2020", "b": "before 2020"})
+
+
 class TwoNodes(CacheCommand, OnRedis):
     def test_what_is_purged_on_one_the_other_forgets(self):
         a, b = self.nodes()
@@ -194,7 +229,9 @@ class CacheErrors(CacheCommand, Counting):
         for args in (("nothing",), ("stats", "--tag", "a"), ("purge",), ("purge", "--all", "--tag", "x"),
                      ("purge", "--tag", ""), ("stats", "--format", "xml"), ("warm", "x", "--rate", "-1"),
                      ("stats", "--token", "a b"), ("warm",), ("warm", folder / "empty"), ("stats", "x"),
-                     ("stats", "--redis"), ("stats", "--all"), ("stats", "--stop")):
+                     ("stats", "--redis"), ("stats", "--all"), ("stats", "--stop"), ("semantic",),
+                     ("semantic", "--model", "m", "--api-key", "a b"), ("semantic", folder / "long", "--model", "m"),
+                     ("semantic", folder / "empty", "--model", "m")):
             with self.subTest(args):
                 code, output = run("cache", *args)
                 self.assertEqual(code, 2, output)
@@ -211,6 +248,11 @@ class CacheErrors(CacheCommand, Counting):
         for answer in (plain(b"", "500 Broken"), plain(b"{}"), plain(b'{"error":{"message":"no"}}', "400 No")):
             other = self.engine(answering(lambda _, answer=answer: answer))
             fails("purge", "--all", "--admin", other.url.removesuffix("/v1"))
+
+        (folder / "pairs").write_text('{"a": "x", "b": "y", "same": true}\n')
+        for data in (b"{}", b'{"data":[{"index":0,"embedding":[0]},{"index":1,"embedding":[1]}]}'):
+            other = self.engine(answering(lambda _, data=data: plain(data)))
+            fails("semantic", folder / "pairs", "--model", "m", "--url", other.url.removesuffix("/v1"))
 
         node = self.gateway(self.to(behind), {"cache": {"warm": {"file": "/nowhere/q.jsonl"}}})
         at = ("--admin", f"http://127.0.0.1:{node.admin_port}")

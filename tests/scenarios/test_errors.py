@@ -528,7 +528,7 @@ BAD_SETTINGS = [
     "cache: {answers: sometimes}", "listen: {limits: {body: fast}}", "listen: {limits: {body: 32}}",
     "listen: {limits: {body_bytes: '${SPACED}'}}", "admin: {token: 'a b'}",
     "engines: [{name: e, kind: openai, url: http://a, api_key: \"a\\nb\"}]",
-    "cache: {semantic: {}}", "engines: [{name: e, kind: anthropic}]",
+    "cache: {semantic: {enabled: true}}", "cache: {warm: {}}", "engines: [{name: e, kind: anthropic}]",
     "admin: {token: '${NOT_SET_AT_ALL}'}", "admin: {token: '${BAD_TEXT}'}", "admin: {token: '${a b}'}",
     "admin: {token: '${A'}", "admin: {token: '${file:/nowhere}'}", "listen: {address: '${SPACED}'}",
     "listen: {compression: {encodings: [deflate]}}",
@@ -721,8 +721,8 @@ class TheDatabase(Scenario):
 class WhileItRuns(Scenario):
     def test_each_complaint_of_the_log_comes_as_it_is_written(self):
         told = Told(self, "For operators: while it runs")
-        for part in (self.bad_engines, self.bad_admin, self.bad_redis, self.drain, self.folder_that_goes,
-                     self.variables):
+        for part in (self.bad_engines, self.bad_admin, self.bad_redis, self.bad_semantic, self.drain,
+                     self.folder_that_goes, self.variables):
             gateways = part()
             for gateway in gateways:
                 for record in records(gateway.output):
@@ -733,6 +733,20 @@ class WhileItRuns(Scenario):
             "the documents cannot be indexed",  # a full disk
             "changes of a folder are not announced: it is looked at every 5 s",  # no watches left
         })
+
+    def bad_semantic(self):
+        """An index that is none, and an embedding model that is not there."""
+        index = self.folder / "index"
+        index.mkdir()
+        (index / "semantic.index").write_text("nothing that an index would be")
+        engines = self.to(self.engine())
+        gateway = self.gateway(engines, {
+            "engines": [*engines["engines"], {"name": "v", "kind": "openai", "url": "http://127.0.0.1:1/v1",
+                                              "health": "off"}],
+            "models": [*engines["models"], {"name": "vectors", "engines": ["v"]}],
+            "cache": {"semantic": {"enabled": True, "embedding_model": "vectors", "path": str(index)}}})
+        self.assertEqual(gateway.ask().status, 200)
+        return [gateway]
 
     def bad_engines(self):
         documents = self.documents(a="# A\n\ntext\n")
