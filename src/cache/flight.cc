@@ -163,6 +163,15 @@ FlightTable::Joined FlightTable::join(const Key& key, Loop& loop) {
   return join(key, loop, nullptr);
 }
 
+std::unique_ptr<Reader> FlightTable::watch(const FlightPtr& flight, Loop& loop) {
+  const std::lock_guard lock(flight->mutex_);
+  // One that nobody reads may be about to end, and one beyond its window begins anywhere.
+  if (!flight->joinable_ || flight->ended_) return nullptr;
+  auto reader = std::make_unique<Reader>(flight, loop);
+  flight->seats_.push_back(&reader->seat_);
+  return reader;
+}
+
 FlightTable::Joined FlightTable::succeed(Flight& failed, Loop& loop) {
   const std::lock_guard lock(failed.succession_);
   if (const FlightPtr& flight = failed.successor_) {

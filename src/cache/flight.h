@@ -124,6 +124,8 @@ class FlightTable {
   // One that nobody reads yet, and that comes to its end also where nobody does; null if there is
   // one under way already.
   FlightPtr begin(const Key& key);
+  // One more who reads a flight from its beginning; null where that is gone.
+  std::unique_ptr<Reader> watch(const FlightPtr& flight, Loop& loop);
   // A flight of one's own, that nobody else joins.
   Joined alone(const Key& key, Loop& loop);
 

@@ -10,11 +10,10 @@ namespace penstock::cache {
 namespace {
 
 constexpr Duration kPatience = 1s;  // of what nobody waits for
+constexpr Duration kFirstLook = 20ms;
 
-std::string lease_of(const Key& key) { return "penstock:lease:{" + hex(key) + "}"; }
-
-// KEYS: the value, the lease. ARGV: who, milliseconds, the head of a value that will not do, its
-// end.
+// KEYS: the value, the lease. ARGV: the lease's id, milliseconds, the head of a value that will not
+// do, its end.
 const redis::Script& take_script() {
   static const redis::Script kScript(R"(
 if redis.call('TYPE', KEYS[1]).ok == 'string' then
@@ -27,12 +26,14 @@ return 0
   return kScript;
 }
 
-// KEYS: the lease. ARGV: who, milliseconds; 0 gives it back.
+// KEYS: the lease, the wish of others. ARGV: the lease's id, milliseconds; 0 gives it back. 2: it
+// is held, and others want the answer.
 const redis::Script& keep_script() {
   static const redis::Script kScript(R"(
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 if ARGV[2] == '0' then return redis.call('DEL', KEYS[1]) end
-return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return 1 + redis.call('EXISTS', KEYS[2])
 )");
   return kScript;
 }
@@ -43,51 +44,104 @@ std::string ms(Duration duration) {
 
 }  // namespace
 
+std::string Leases::lease_name(const Key& key) { return "penstock:lease:{" + hex(key) + "}"; }
+std::string Leases::wanted_name(const Key& key) { return "penstock:wanted:{" + hex(key) + "}"; }
+
 // Outlives its leader while the lease is renewed or given back.
 struct Leases::Lead::State {
   std::shared_ptr<Leases> leases;
   std::string lease;
+  std::string id;  // what stands in it
+  std::string wish;
+  Wanted wanted;
   Deadline until;  // called off with the call
-  State(std::shared_ptr<Leases> of, const Key& key)
-      : leases(std::move(of)), lease(lease_of(key)), until(leases->loop_, Time::max()) {}
+  std::shared_ptr<bool> still_wanted = nullptr;
+  State(std::shared_ptr<Leases> of, const Key& key, std::string which, Wanted tell)
+      : leases(std::move(of)),
+        lease(lease_name(key)),
+        id(std::move(which)),
+        wish(wanted_name(key)),
+        wanted(std::move(tell)),
+        until(leases->loop_, Time::max()) {}
+
+  // `others`: whether another node wants the answer.
+  void look(bool others) {
+    if (still_wanted) {
+      *still_wanted = others;
+    } else if (others && !until.over()) {
+      still_wanted = std::make_shared<bool>(true);
+      wanted(still_wanted);
+    }
+  }
 };
 
-Leases::Leases(Loop& loop, std::shared_ptr<redis::Client> client, bool tracking, std::string owner)
-    : loop_(loop), client_(std::move(client)), tracking_(tracking), owner_(std::move(owner)) {}
+Leases::Leases(Loop& loop, std::shared_ptr<redis::Client> client, bool tracking)
+    : loop_(loop), client_(std::move(client)), tracking_(tracking) {}
 
-Leases::Lead::Lead(std::shared_ptr<Leases> leases, const Key& key)
-    : state_(std::make_shared<State>(std::move(leases), key)) {
+Leases::Lead::Lead(std::shared_ptr<Leases> leases, const Key& key, const std::string& id,
+                   Wanted wanted)
+    : state_(std::make_shared<State>(std::move(leases), key, id, std::move(wanted))) {
   state_->leases->loop_.spawn(hold(state_));
 }
 
 Leases::Lead::~Lead() { state_->until.call_off(Why::left); }
 
+// Whether others want the answer; from now on it is told when they do.
+Task<bool> Leases::wanted(std::shared_ptr<Lead::State> state) {
+  const std::array<std::string_view, 2> words = {"EXISTS", state->wish};
+  const std::array<redis::Words, 1> commands = {words};
+  Deadline patience(state->leases->loop_, Clock::now() + kPatience);
+  Result<redis::Read> read = co_await state->leases->client_->read(commands, state->wish, patience);
+  co_return read && (read->changed || read->values[0].integer == 1);
+}
+
 Task<void> Leases::hold(std::shared_ptr<Lead::State> state) {
   Leases& leases = *state->leases;
-  const std::array<std::string_view, 1> keys = {state->lease};
+  const std::array<std::string_view, 2> keys = {state->lease, state->wish};
   const std::string longer = ms(kLease);
-  for (;;) {
-    co_await sleep_until(Clock::now() + kRenew, state->until);
+  Signal signal(leases.loop_);
+  const Watch watch(leases, state->wish, signal);
+  // What is answered at once is not worth a look.
+  co_await sleep_until(Clock::now() + kFirstLook, state->until);
+  Time renew = Clock::now() + kRenew;
+  if (!state->until.over()) {
+    const bool others = co_await wanted(state);
+    state->look(others);
+  }
+  while (!state->until.over()) {
+    {
+      Deadline pause(state->until, renew);
+      Result<void> woken = co_await signal.wait(pause);
+      if (woken && !state->until.over()) {
+        if (state->still_wanted) continue;  // it is looked at each second
+        const bool others = co_await wanted(state);
+        state->look(others);
+        if (Clock::now() < renew) continue;
+      }
+    }
     if (state->until.over()) break;
-    const std::array<std::string_view, 2> words = {leases.owner_, longer};
+    const std::array<std::string_view, 2> words = {state->id, longer};
     Deadline patience(leases.loop_, Clock::now() + kPatience);
     Result<redis::Value> kept = co_await leases.client_->eval(keep_script(), keys, words, patience);
     // Lost, or Redis is away: then others may lead beside this one.
     if (!kept || kept->integer == 0) co_return;
+    state->look(kept->integer == 2);
+    renew = Clock::now() + kRenew;
   }
-  const std::array<std::string_view, 2> words = {leases.owner_, "0"};
+  const std::array<std::string_view, 2> words = {state->id, "0"};
   Deadline patience(leases.loop_, Clock::now() + kPatience);
   Result<redis::Value> given = co_await leases.client_->eval(keep_script(), keys, words, patience);
   static_cast<void>(given);  // it runs out by itself
 }
 
-Task<Result<Leases::Turn>> Leases::take(Key key, std::string unwanted, Deadline& patience) {
+Task<Result<Leases::Turn>> Leases::take(Key key, std::string id, std::string unwanted,
+                                        Deadline& patience) {
   const std::string value = name_of(key);
-  const std::string lease = lease_of(key);
+  const std::string lease = lease_name(key);
   const std::string longer = ms(kLease);
   const std::string end = std::to_string(kValueHead - 1);
   const std::array<std::string_view, 2> keys = {value, lease};
-  const std::array<std::string_view, 4> words = {owner_, longer, unwanted, end};
+  const std::array<std::string_view, 4> words = {id, longer, unwanted, end};
   Result<redis::Value> taken = co_await client_->eval(take_script(), keys, words, patience);
   if (!taken) co_return std::move(taken).error();
   switch (taken->integer) {
@@ -95,39 +149,6 @@ Task<Result<Leases::Turn>> Leases::take(Key key, std::string unwanted, Deadline&
     case 2: co_return Turn::stored;
     default: co_return Turn::follow;
   }
-}
-
-// Listens while it lives.
-class Leases::Watch {
- public:
-  Watch(Leases& leases, const std::string& lease, const Signal& signal)
-      : leases_(leases), at_(leases.watchers_.emplace(lease, &signal)) {}
-  Watch(const Watch&) = delete;
-  Watch& operator=(const Watch&) = delete;
-  ~Watch() { leases_.watchers_.erase(at_); }
-
- private:
-  Leases& leases_;
-  const std::unordered_multimap<std::string, const Signal*>::iterator at_;
-};
-
-Task<void> Leases::wait(Key key, Deadline& deadline) {
-  const std::string lease = lease_of(key);
-  Signal signal(loop_);
-  const Watch watch(*this, lease, signal);
-  bool there = false;
-  {
-    // Read through a tracked connection, so that its end is told.
-    const std::array<std::string_view, 2> words = {"EXISTS", lease};
-    const std::array<redis::Words, 1> commands = {words};
-    Deadline patience(deadline, Clock::now() + kPatience);
-    Result<redis::Read> read = co_await client_->read(commands, lease, patience);
-    there = read && !read->changed && read->values[0].integer == 1;
-  }
-  if (!there) co_return;
-  Deadline look(deadline, Clock::now() + (tracking_ ? kLook : kPoll));
-  Result<void> woken = co_await signal.wait(look);
-  static_cast<void>(woken);
 }
 
 void Leases::changed(std::string_view name) {

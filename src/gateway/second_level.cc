@@ -36,10 +36,7 @@ std::shared_ptr<SecondLevel> SecondLevel::make(Loop& loop, const redis::Options&
   if (!client) return nullptr;
   level->client = *std::move(client);
   level->level = std::make_unique<cache::RedisLevel>(loop, *level->client);
-  Random random;
-  const Uuid owner = make_uuid7(0, random);
-  level->leases = std::make_shared<cache::Leases>(loop, level->client, house.tracking,
-                                                  std::string(text(owner)));
+  level->leases = std::make_shared<cache::Leases>(loop, level->client, house.tracking);
   return level;
 }
 

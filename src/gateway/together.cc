@@ -1,6 +1,7 @@
 // One call to an engine for all who ask the same at the same time.
 
 #include "base/buffer.h"
+#include "cache/live.h"
 #include "gateway/call.h"
 #include "gateway/exchange.h"
 #include "gateway/form.h"
@@ -95,9 +96,24 @@ Task<Result<cache::EntryPtr>> read_stored(Order& order, std::string& head, Deadl
   co_return entry;
 }
 
+Error follower_lost() {
+  return {Kind::broken, Source::store, true,
+          "the gateway that asked for all, or Redis between the two, has failed"};
+}
+
+// Other nodes want the answer that this one is having made.
+void tell_others(const Order& order, const std::string& id,
+                 std::shared_ptr<const bool> still_wanted, Time until) {
+  std::unique_ptr<cache::Reader> reader = order.house.flights.watch(order.flight, order.loop);
+  if (!reader) return;
+  order.loop.spawn(
+      cache::tell_live(order.loop, {order.second->client, order.key, id, order.scope,
+                                    std::move(reader), std::move(still_wanted), until}));
+}
+
 // Whether no engine need be asked: the flight has its answer then. Else this node leads, or nobody
-// can tell who does.
-Task<bool> answered_elsewhere(Order& order, Deadline& deadline) {
+// can tell who does. An Error: the flight has a part of it, and the rest will not come.
+Task<Result<bool>> answered_elsewhere(Order& order, Deadline& deadline) {
   if (order.anew) co_return false;
   // Between the look into the cache and the seat another call may have ended.
   const cache::EntryPtr known = order.house.cache.find(order.key, order.scope, Clock::now());
@@ -107,13 +123,15 @@ Task<bool> answered_elsewhere(Order& order, Deadline& deadline) {
   }
   if (!order.second) co_return false;
   std::string unwanted;
+  Random random;
+  const std::string id = cache::new_live_id(random);
   while (!deadline.over()) {
     Result<cache::Leases::Turn> turn = cache::Leases::Turn::follow;
     cache::EntryPtr stored;
     {
       Deadline patience(deadline, Clock::now() + order.with->settings->cache.redis.timeout);
       Result<cache::Leases::Turn> taken =
-          co_await order.second->leases->take(order.key, unwanted, patience);
+          co_await order.second->leases->take(order.key, id, unwanted, patience);
       turn = std::move(taken);
       if (turn && *turn == cache::Leases::Turn::stored) {
         Result<cache::EntryPtr> read = co_await read_stored(order, unwanted, patience);
@@ -124,13 +142,27 @@ Task<bool> answered_elsewhere(Order& order, Deadline& deadline) {
     if (!turn) co_return false;
     switch (*turn) {
       case cache::Leases::Turn::lead:
-        order.lead.emplace(order.second->leases, order.key);
+        order.lead.emplace(order.second->leases, order.key, id,
+                           [&order, id, until = deadline.at()](std::shared_ptr<const bool> wanted) {
+                             tell_others(order, id, std::move(wanted), until);
+                           });
         co_return false;
       case cache::Leases::Turn::stored:
         if (!stored) break;  // it will not do: who leads is asked again
         publish(order, *stored);
         co_return true;
-      case cache::Leases::Turn::follow: co_await order.second->leases->wait(order.key, deadline);
+      case cache::Leases::Turn::follow: {
+        using Followed = cache::Leases::Followed;
+        const Followed followed =
+            co_await order.second->leases->follow(order.key, order.scope, order.flight, deadline);
+        if (followed == Followed::broken) {
+          if (deadline.over()) co_return deadline.error("wait for the answer", Source::engine);
+          co_return follower_lost();
+        }
+        if (followed == Followed::nothing) break;
+        order.bill->call_ended();
+        co_return true;
+      }
     }
   }
   co_return false;
@@ -201,8 +233,10 @@ Task<void> drive(std::unique_ptr<Order> order) {
   Deadline deadline(order->loop, begun + engine.timeout.total);
   order->flight->drive(order->loop, [&deadline] { deadline.call_off(Why::left); });
   Result<void> done;
-  const bool elsewhere = co_await answered_elsewhere(*order, deadline);
+  Result<bool> elsewhere = co_await answered_elsewhere(*order, deadline);
   if (!elsewhere) {
+    done = std::move(elsewhere).error();
+  } else if (!*elsewhere) {
     Result<void> driven = co_await drive_to_end(*order, deadline);
     done = std::move(driven);
   }
@@ -220,7 +254,7 @@ Task<void> drive(std::unique_ptr<Order> order) {
                           order->redis.errors, order->loop);
   }
   if (!order->ahead) co_return;
-  order->ahead->known = elsewhere;
+  order->ahead->known = elsewhere && *elsewhere;
   order->ahead->kept = order->entry != nullptr;
   order->ahead->in_redis = order->second != nullptr;
   order->ahead->ended.wake();

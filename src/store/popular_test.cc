@@ -1,0 +1,106 @@
+#include "store/popular.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "store/servers_testing.h"
+
+namespace penstock::store {
+namespace {
+
+constexpr std::int64_t kDay = 86'400'000'000;
+constexpr std::int64_t kNow = 20'784 * kDay;  // 2026-11-27
+
+class PopularQuestions : public testing::TestWithParam<std::string_view> {
+ protected:
+  PopularQuestions() {
+    Options options;
+    if (GetParam() == "sqlite") {
+      folder_ = temporary_folder("popular");
+      options.url = "sqlite:" + folder_ + "/a.db";
+    } else {
+      Servers& servers = Servers::get();
+      options.url = servers.primary->url(servers.fresh_database());
+    }
+    database_ = house_.open(options);
+    must_migrate(*database_);
+  }
+  ~PopularQuestions() override {
+    database_.reset();
+    if (!folder_.empty()) std::filesystem::remove_all(folder_);
+  }
+
+  void add(std::vector<PopularQuestion> questions, std::int64_t now = kNow) {
+    const Result<void> added = wait(10s, [&](Deadline& deadline) {
+      return add_popular(*database_, std::move(questions), now, deadline);
+    });
+    ASSERT_TRUE(added.ok()) << added.error().detail;
+  }
+  void forget(std::int64_t now, std::int64_t keep) {
+    const Result<void> done = wait(
+        10s, [&](Deadline& deadline) { return forget_unpopular(*database_, now, keep, deadline); });
+    ASSERT_TRUE(done.ok()) << done.error().detail;
+  }
+  std::vector<PopularQuestion> list(std::int64_t most = 100) {
+    Result<std::vector<PopularQuestion>> had =
+        wait(10s, [&](Deadline& deadline) { return list_popular(*database_, most, deadline); });
+    EXPECT_TRUE(had.ok());
+    return had ? *std::move(had) : std::vector<PopularQuestion>();
+  }
+  // "a 3 b 2"
+  std::string order(std::int64_t most = 100) {
+    std::string text;
+    for (const PopularQuestion& one : list(most)) {
+      text += (text.empty() ? "" : " ") + one.key + " " + std::to_string(one.asked);
+    }
+    return text;
+  }
+  static PopularQuestion question(std::string key, std::int64_t asked) {
+    return {std::move(key), "/v1/embeddings", R"({"input":"ä \"'"})", "acme", "t:acme", "a,b",
+            asked};
+  }
+
+  std::string folder_;
+  House house_;
+  std::unique_ptr<Database> database_;
+};
+
+TEST_P(PopularQuestions, AreAddedUpAndListedByHowOftenTheyWereAsked) {
+  add({});
+  add({question("a", 1), question("b", 5), question("c", 2)});
+  add({question("a", 9)});
+  EXPECT_EQ(order(), "a 10 b 5 c 2");
+  EXPECT_EQ(order(2), "a 10 b 5");
+  const PopularQuestion one = list(1).at(0);
+  EXPECT_EQ(one.path, "/v1/embeddings");
+  EXPECT_EQ(one.body, R"({"input":"ä \"'"})");
+  EXPECT_EQ(one.tenant, "acme");
+  EXPECT_EQ(one.scope, "t:acme");
+  EXPECT_EQ(one.tags, "a,b");
+}
+
+TEST_P(PopularQuestions, CountHalfBehindADayWithoutThem) {
+  add({question("a", 10), question("b", 10)});
+  add({question("a", 1)}, kNow + kDay);
+  add({question("b", 1)}, kNow + kDay + 1);
+  EXPECT_EQ(order(), "a 11 b 6");
+}
+
+TEST_P(PopularQuestions, AreForgottenWhenTheyAreOldOrRare) {
+  add({question("a", 10), question("b", 9), question("c", 8), question("d", 7)});
+  forget(kNow, 100);
+  EXPECT_EQ(order(), "a 10 b 9 c 8 d 7");
+  forget(kNow, 1);
+  EXPECT_EQ(order(), "a 10 b 9");
+  add({question("b", 1)}, kNow + 6 * kDay);
+  forget(kNow + 8 * kDay, 100);
+  EXPECT_EQ(order(), "b 5");
+}
+
+INSTANTIATE_TEST_SUITE_P(Both, PopularQuestions,
+                         testing::Values(std::string_view("sqlite"), std::string_view("postgres")),
+                         [](const auto& about) { return std::string(about.param); });
+
+}  // namespace
+}  // namespace penstock::store
