@@ -119,7 +119,7 @@ Result<void> Program::start() {
   log_.info("listening on " + url_of(api_), {{"workers", static_cast<int>(workers_.size())}});
   log_.info("admin on " + url_of(*bound), {});
   tell_engines();
-  warming_.begin(*settings());
+  warming_.begin(*settings(), stores_.database());
   return {};
 }
 

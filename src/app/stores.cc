@@ -110,6 +110,11 @@ Result<void> Stores::open(const settings::Settings& settings, unsigned workers) 
     return spent_by(*database_, owner, std::move(name), period, wall, deadline);
   };
   keeper_ = std::make_unique<store::Keeper>(*database_, settings.store.usage.keep, log_);
+  if (const std::uint32_t most = settings.cache.warm.popular; most > 0) {
+    popular_ = std::make_unique<gateway::Popular>(most);
+    popularity_ = std::make_unique<Popularity>(*popular_, *database_, log_);
+    house_.popular = popular_.get();
+  }
   Result<void> opened_door = open_door(settings);
   if (!opened_door) return opened_door;
   return join_company(settings);
@@ -286,6 +291,7 @@ void Stores::close(Time until) {
   house_.door.reset();
   tokens_.reset();
   keys_.reset();
+  if (popularity_) popularity_->end(until);
   if (ledger_) ledger_->stop(until);
   keeper_.reset();
 }

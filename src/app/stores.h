@@ -17,6 +17,7 @@
 #include "access/access.h"
 #include "admin/records.h"
 #include "app/company.h"
+#include "app/popularity.h"
 #include "gateway/gateway.h"
 #include "settings/settings.h"
 #include "store/keeper.h"
@@ -64,6 +65,8 @@ class Stores {
   std::unique_ptr<store::Database> database_;
   std::unique_ptr<store::Ledger> ledger_;
   std::unique_ptr<store::Keeper> keeper_;
+  std::unique_ptr<gateway::Popular> popular_;  // where cache.warm.popular is set
+  std::unique_ptr<Popularity> popularity_;
   std::unique_ptr<engagement::Engagement> engagement_;
   std::unique_ptr<access::KeyBook> keys_;
   std::unique_ptr<access::Tokens> tokens_;  // where auth.mode is jwt

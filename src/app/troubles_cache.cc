@@ -60,6 +60,12 @@ constexpr std::array kTroubles = {
             "Not every question was answered and kept. The table says how many; the first reasons "
             "stand below it. Exit code 1.",
             "Raise `cache.memory.size`, or warm again: what is kept is not asked for twice."},
+    Trouble{"What was asked most is not known",
+            "the cache is not warmed: the database does not say what was asked most\n"
+            "what was asked most could not be written down",
+            "The database did not answer at the start, or at the end, of a gateway with "
+            "`cache.warm.popular`; `reason` says why. It answers questions all the same.",
+            "Look at the database. What is warmed then is what was written down before."},
     Trouble{"The file of `cache.warm`",
             "the cache is not warmed: the file cannot be read\n"
             "a line of the file to warm the cache from cannot be read",

@@ -1,8 +1,10 @@
 #include "app/warming.h"
 
+#include <algorithm>
 #include <fstream>
 
 #include "base/give_way.h"
+#include "store/popular.h"
 
 namespace penstock::app {
 namespace {
@@ -10,26 +12,43 @@ namespace {
 constexpr std::size_t kBatch = 500;      // lines
 constexpr std::uint64_t kMostTold = 10;  // lines that cannot be read
 constexpr Duration kAgain = 100ms;       // where there is no memory for more questions
+constexpr Duration kRecall = 20s;        // of the database
 
 }  // namespace
 
-void Warming::begin(const settings::Settings& settings) {
+void Warming::begin(const settings::Settings& settings, store::Database& database) {
   const settings::Cache::Warm& warm = settings.cache.warm;
-  if (warm.file.empty()) return;
+  if (warm.file.empty() && warm.popular == 0) return;
   // Questions in words are for the first model that has a name.
   std::string model;
   for (const settings::ModelSettings& one : settings.models) {
     if (model.empty() && one.name != "*") model = one.name;
   }
-  const auto id = house_.warmer.begin({.source = warm.file, .concurrency = warm.concurrency});
+  const auto id =
+      house_.warmer.begin({.source = warm.file.empty() ? "what was asked most" : warm.file,
+                           .concurrency = warm.concurrency});
   if (!id) return;
-  reader_ = std::thread([this, file = warm.file, id = *id, model] {
+  reader_ = std::thread([this, &database, warm, id = *id, model] {
     give_way();
-    read(file, id, model);
+    if (!warm.file.empty() && !read(warm.file, id, model, warm.popular > 0)) return;
+    if (warm.popular > 0) recall(database, warm.popular, id);
   });
 }
 
-void Warming::read(const std::string& file, const std::string& id, const std::string& model) {
+// False: nothing more is wanted.
+bool Warming::add(const std::string& id, const std::vector<gateway::WarmQuestion>& questions,
+                  const std::vector<std::string>& unreadable, bool more) {
+  for (;;) {
+    const auto added = house_.warmer.add(id, questions, unreadable, more);
+    if (added == gateway::Warmer::Added::gone || ending_) return false;
+    if (added == gateway::Warmer::Added::added) return true;
+    std::this_thread::sleep_for(kAgain);
+  }
+}
+
+// `more`: others come behind them.
+bool Warming::read(const std::string& file, const std::string& id, const std::string& model,
+                   bool more) {
   std::ifstream in(file);
   if (!in) {
     log_.warning("the cache is not warmed: the file cannot be read",
@@ -37,11 +56,11 @@ void Warming::read(const std::string& file, const std::string& id, const std::st
   }
   std::uint64_t number = 0, wrong = 0;
   std::string line;
-  bool more = bool(in);
+  bool lines = bool(in);
   do {
     std::vector<gateway::WarmQuestion> batch;
     std::vector<std::string> unreadable;
-    while (batch.size() < kBatch && (more = bool(std::getline(in, line)))) {
+    while (batch.size() < kBatch && (lines = bool(std::getline(in, line)))) {
       ++number;
       if (line.find_first_not_of(" \t\r") == line.npos) continue;
       Result<gateway::WarmQuestion> question = gateway::read_warm_line(line, {model, {}});
@@ -57,13 +76,34 @@ void Warming::read(const std::string& file, const std::string& id, const std::st
       }
       unreadable.push_back(question.error().detail);
     }
-    for (;;) {
-      const auto added = house_.warmer.add(id, batch, unreadable, more);
-      if (added == gateway::Warmer::Added::gone || ending_) return;
-      if (added == gateway::Warmer::Added::added) break;
-      std::this_thread::sleep_for(kAgain);
+    if (!add(id, batch, unreadable, lines || more)) return false;
+  } while (lines);
+  return true;
+}
+
+// What was asked most, the first first.
+void Warming::recall(store::Database& database, std::uint32_t most, const std::string& id) {
+  const Result<std::vector<store::PopularQuestion>> known = store::wait(
+      kRecall, [&](Deadline& deadline) { return store::list_popular(database, most, deadline); });
+  if (!known) {
+    log_.warning("the cache is not warmed: the database does not say what was asked most",
+                 {{"setting", "cache.warm.popular"}, {"reason", known.error().detail}});
+  }
+  std::vector<gateway::WarmQuestion> questions;
+  for (const store::PopularQuestion& one : known ? *known : std::vector<store::PopularQuestion>()) {
+    gateway::WarmQuestion question{one.path, one.body, one.tenant, one.scope, {}};
+    for (std::size_t at = 0; at < one.tags.size();) {
+      const std::size_t end = std::min(one.tags.find(',', at), one.tags.size());
+      question.tags.push_back(one.tags.substr(at, end - at));
+      at = end + 1;
     }
-  } while (more);
+    questions.push_back(std::move(question));
+    if (questions.size() == kBatch) {
+      if (!add(id, questions, {}, true)) return;
+      questions.clear();
+    }
+  }
+  static_cast<void>(add(id, questions, {}, false));
 }
 
 void Warming::end() {

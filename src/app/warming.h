@@ -1,4 +1,5 @@
-// Warming at the start: the questions of `cache.warm.file` are answered in the background.
+// Warming at the start: the questions of `cache.warm.file`, and those that were asked most, are
+// answered in the background.
 #pragma once
 
 #include <atomic>
@@ -8,6 +9,7 @@
 #include "gateway/gateway.h"
 #include "observe/log.h"
 #include "settings/settings.h"
+#include "store/database.h"
 
 namespace penstock::app {
 
@@ -20,12 +22,15 @@ class Warming {
 
   // Once the workers run. A file that cannot be read is a warning: who starts a gateway wants it to
   // answer.
-  void begin(const settings::Settings& settings);
+  void begin(const settings::Settings& settings, store::Database& database);
   // Before the workers end.
   void end();
 
  private:
-  void read(const std::string& file, const std::string& id, const std::string& model);
+  bool read(const std::string& file, const std::string& id, const std::string& model, bool more);
+  void recall(store::Database& database, std::uint32_t most, const std::string& id);
+  bool add(const std::string& id, const std::vector<gateway::WarmQuestion>& questions,
+           const std::vector<std::string>& unreadable, bool more);
 
   gateway::House& house_;
   observe::Log& log_;

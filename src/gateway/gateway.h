@@ -29,6 +29,7 @@
 #include "gateway/door.h"
 #include "gateway/metrics.h"
 #include "gateway/pack.h"
+#include "gateway/popular.h"
 #include "gateway/second_level.h"
 #include "gateway/semantic.h"
 #include "gateway/standing.h"
@@ -87,6 +88,7 @@ struct House {
   engagement::Engagement* engagement = nullptr;  // null: nobody is counted
   std::optional<redis::Options> redis;           // where limits are counted together
   bool tracking = false;                         // Redis tells of changes
+  Popular* popular = nullptr;                    // null: what is asked most is not looked at
   cache::Purges* purger = nullptr;               // null: what is purged is this process's own
   // What an owner has spent in the period under way, by the ledger; empty: nothing is known of it.
   limit::Limiter::Spent spent;
@@ -196,6 +198,10 @@ class Gateway final : public http::Handler {
   Task<Result<cache::EntryPtr>> read_from_redis(Exchange& x, cache::Key key, SecondLevel& second,
                                                 Deadline& patience);
 
+  // popular.cc
+  void count_popular(const Standing& who, const cache::Entry& entry, const http::Request& request);
+  void count_popular(const Exchange& x);
+
   // semantic.cc
   std::optional<std::string> words_of(const Question& question, const Snapshot& with,
                                       const route::Plan& model, Look& look);
@@ -279,6 +285,7 @@ class Gateway final : public http::Handler {
   std::unique_ptr<redis::Client> redis_;
   std::shared_ptr<SecondLevel> second_;  // null: there is no Redis
   Embedder embedder_{loop_};
+  Popular::Pace popular_pace_;
   Turns decoding_{loop_};
   std::uint64_t in_flight_ = 0;
 };

@@ -202,6 +202,7 @@ bool Gateway::answer_same_bytes(http::Request& request, http::Reply& reply) {
   const cache::Entry& entry = *hit->entry;  // kept by the reply until it is sent
   book_hit(*who, entry, store::Level::memory, request.received, now);
   count_question(*who, seen.session, hit->tag.user, hit->tag.text);
+  count_popular(*who, entry, request);
   send_entry(reply, entry, form_taken(std::move(hit->entry), hit->form, seen.accept_encoding), id,
              seen.origin, ticket, request.received, now, {});
   metrics_.auth(snapshot_->anonymous ? AuthMethod::none : house_.method, AuthResult::success);
@@ -292,6 +293,7 @@ Task<void> Gateway::serve(http::Request& request, http::Reply& reply, Deadline& 
   if (house_.memory.level() >= http::MemoryGate::Level::close) reply.close_after();
   Exchange x(*this, request, reply, deadline);
   Result<Answer, Refusal> answer = co_await this->answer(x);
+  if (answer && (x.look.entry || answer->status == 200)) count_popular(x);
   if (!answer) {
     send_refusal(x, answer.error());
   } else if (x.look.entry && x.look.wishes.paced &&

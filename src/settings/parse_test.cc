@@ -180,7 +180,7 @@ cache:
   stale: {while_revalidate: 29s, if_error: 30s}
   early_refresh: 3.1
   coalesce: false
-  warm: {file: q.jsonl, concurrency: 31}
+  warm: {file: q.jsonl, popular: 36, concurrency: 31}
   semantic: {enabled: true, embedding_model: big, threshold: 0.9, size: 34, max_turns: 35, path: /s}
 features: {caching: false, redis_caching: false}
 auth: {mode: none, allow_anonymous: true}
@@ -226,7 +226,7 @@ logging: {level: debug, format: json, access: all}
                             .coalesce = false,
                             .scope = Scope::tenant,
                             .redis = redis,
-                            .warm = {"q.jsonl", 31},
+                            .warm = {"q.jsonl", 36, 31},
                             .semantic = {true, "big", 0.9, 34, 35, "/s"}}));
   EXPECT_EQ(s.features, (Features{false, false}));
   EXPECT_TRUE(s.auth.allow_anonymous);

@@ -218,6 +218,7 @@ struct Cache {
   } redis;
   struct Warm {  // questions that are answered ahead
     std::string file;
+    std::uint32_t popular = 0;  // so many of what was asked most
     std::uint32_t concurrency = 4;
     friend bool operator==(const Warm&, const Warm&) = default;
   } warm;

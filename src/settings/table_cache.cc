@@ -210,8 +210,13 @@ std::vector<Key> cache_keys() {
       {.path = "cache.warm.popular",
        .type = Type::integer,
        .standard = "0",
-       .later = "warming with what was asked most is still to come",
-       .help = "So many of last run's most frequent questions."},
+       .least = "0",
+       .most = "100000",
+       .unit = "questions",
+       .help =
+           "So many of those that were asked most before, of all gateways on one database. Their "
+           "texts are kept there, in `popular_questions`, where it is more than 0.",
+       .field = at<Settings>([](auto& s) { return &s.cache.warm.popular; })},
       {.path = "cache.warm.concurrency",
        .type = Type::integer,
        .standard = "4",

@@ -36,6 +36,7 @@ std::int64_t now_us() {
 std::span<const Version> versions() {
   static const std::array all = {
       Version{1, first_version_of_sqlite(), first_version_of_postgres()},
+      Version{2, second_version_of_sqlite(), second_version_of_postgres()},
   };
   return all;
 }

@@ -23,5 +23,7 @@ Part migration_statements();
 // migrations_sqlite.cc, migrations_postgres.cc
 std::span<const std::string_view> first_version_of_sqlite();
 std::span<const std::string_view> first_version_of_postgres();
+std::span<const std::string_view> second_version_of_sqlite();
+std::span<const std::string_view> second_version_of_postgres();
 
 }  // namespace penstock::store

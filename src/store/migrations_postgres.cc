@@ -129,8 +129,18 @@ END $$)",
 
 #undef PENSTOCK_USAGE_COLUMNS
 
+constexpr std::array<std::string_view, 3> kSecond = {
+    "CREATE TABLE popular_questions (key text PRIMARY KEY, seen_us bigint NOT NULL, asked bigint "
+    "NOT NULL, "
+    "tenant text NOT NULL, scope text NOT NULL, path text NOT NULL, tags text NOT NULL, body text "
+    "NOT NULL)",
+    "CREATE INDEX popular_asked ON popular_questions (asked)",
+    "CREATE INDEX popular_seen ON popular_questions (seen_us)",
+};
+
 }  // namespace
 
 std::span<const std::string_view> first_version_of_postgres() { return kFirst; }
+std::span<const std::string_view> second_version_of_postgres() { return kSecond; }
 
 }  // namespace penstock::store

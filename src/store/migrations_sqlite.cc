@@ -68,8 +68,18 @@ constexpr std::array<std::string_view, 20> kFirst = {
     "connections INTEGER NOT NULL, version TEXT NOT NULL) WITHOUT ROWID",
 };
 
+constexpr std::array<std::string_view, 3> kSecond = {
+    "CREATE TABLE popular_questions (key TEXT PRIMARY KEY, seen_us INTEGER NOT NULL, asked INTEGER "
+    "NOT NULL, "
+    "tenant TEXT NOT NULL, scope TEXT NOT NULL, path TEXT NOT NULL, tags TEXT NOT NULL, body TEXT "
+    "NOT NULL)",
+    "CREATE INDEX popular_asked ON popular_questions (asked)",
+    "CREATE INDEX popular_seen ON popular_questions (seen_us)",
+};
+
 }  // namespace
 
 std::span<const std::string_view> first_version_of_sqlite() { return kFirst; }
+std::span<const std::string_view> second_version_of_sqlite() { return kSecond; }
 
 }  // namespace penstock::store

@@ -17,11 +17,15 @@ namespace {
 constexpr std::int64_t kDay = 86'400'000'000;
 constexpr std::int64_t kStart = 20'514 * kDay;  // 2026-03-02
 // Of which each has so many rows that to read them all would be noticed.
-constexpr std::array<std::string_view, 6> kBig = {"usage",    "usage_days", "usage_staging",
-                                                  "api_keys", "audit",      "feedback"};
+constexpr std::array<std::string_view, 7> kBig = {
+    "usage", "usage_days", "usage_staging", "api_keys", "audit", "feedback", "popular_questions"};
 // They end after a bounded number of rows of the table's own order, which SQLite calls a scan.
-constexpr std::array<std::string_view, 1> kInOrder = {
-    "SELECT time_us FROM usage ORDER BY time_us LIMIT 1 OFFSET $1"};
+constexpr std::array<std::string_view, 3> kInOrder = {
+    "SELECT time_us FROM usage ORDER BY time_us LIMIT 1 OFFSET $1",
+    "SELECT key, path, body, tenant, scope, tags, asked FROM popular_questions ORDER BY asked DESC "
+    "LIMIT $1",
+    "DELETE FROM popular_questions WHERE asked < (SELECT asked FROM popular_questions ORDER BY "
+    "asked DESC LIMIT 1 OFFSET $1)"};
 
 const std::vector<std::string> kFill = {
     "SELECT usage_month(" + std::to_string(kStart) + ")",
@@ -48,6 +52,8 @@ const std::vector<std::string> kFill = {
     "INSERT INTO audit SELECT 'a' || i, i, 'me', 'made', 'o', '{}', 'n' FROM generate_series(1, "
     "100000) "
     "AS i",
+    "INSERT INTO popular_questions SELECT 'k' || i, i, i, 't', 's', '/v1/chat/completions', '', "
+    "'{}' FROM generate_series(1, 100000) AS i",
     "INSERT INTO feedback SELECT 'f' || i, i, 'r', 't', 'k', 'up', '', 'm' FROM generate_series(1, "
     "100000) AS i",
 };

@@ -6,6 +6,7 @@
 #include "store/keeper.h"
 #include "store/keys.h"
 #include "store/migrations.h"
+#include "store/popular.h"
 #include "store/postgres_statements.h"
 #include "store/tenants.h"
 #include "store/usage.h"
@@ -18,7 +19,7 @@ std::vector<const Statement*> statements() {
   for (const Part part :
        {migration_statements(), usage_write_statements(), usage_statements(), keeper_statements(),
         postgres_statements(), key_statements(), tenant_statements(), audit_statements(),
-        feedback_statements(), engagement_statements()}) {
+        feedback_statements(), engagement_statements(), popular_statements()}) {
     all.insert(all.end(), part.begin(), part.end());
   }
   return all;

@@ -272,6 +272,9 @@ class CacheErrors(CacheCommand, Counting):
             "penstock cache: the other nodes could not be told: <reason>",
             "penstock cache: the memory of the cache is full, and nothing is driven out for what is warmed",
             "penstock cache: the warming was stopped",
+            # Seen in scenarios.popular.
+            "the cache is not warmed: the database does not say what was asked most",
+            "what was asked most could not be written down",
             # Somebody else's warming in the quarter of a second between two looks.
             "penstock cache: <url>: another warming has begun meanwhile",
         })

@@ -528,7 +528,7 @@ BAD_SETTINGS = [
     "cache: {answers: sometimes}", "listen: {limits: {body: fast}}", "listen: {limits: {body: 32}}",
     "listen: {limits: {body_bytes: '${SPACED}'}}", "admin: {token: 'a b'}",
     "engines: [{name: e, kind: openai, url: http://a, api_key: \"a\\nb\"}]",
-    "cache: {semantic: {enabled: true}}", "cache: {warm: {}}", "engines: [{name: e, kind: anthropic}]",
+    "cache: {semantic: {enabled: true}}", "batching: {}", "engines: [{name: e, kind: anthropic}]",
     "admin: {token: '${NOT_SET_AT_ALL}'}", "admin: {token: '${BAD_TEXT}'}", "admin: {token: '${a b}'}",
     "admin: {token: '${A'}", "admin: {token: '${file:/nowhere}'}", "listen: {address: '${SPACED}'}",
     "listen: {compression: {encodings: [deflate]}}",

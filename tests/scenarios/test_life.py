@@ -34,7 +34,7 @@ class Start(Scenario):
         self.refused("listen:\n  adress: 127.0.0.1:0\n", 2, "bad.yaml:2:3", "adress", "address")
 
     def test_a_feature_to_come_is_refused_by_name(self):
-        self.refused("cache:\n  warm:\n    popular: 10\n", 2, "warm")
+        self.refused("batching:\n  enabled: true\n", 2, "batching")
         self.refused("features:\n  prometheus_metrics: false\n", 2, "features.prometheus_metrics")
 
     def test_what_is_no_yaml_is_told_with_its_place(self):

@@ -38,13 +38,14 @@ class Popular(Counting):
         self.assertEqual(self.warmed(gateway)["kept"], 2)
         self.assertEqual(len(self.behind.calls), 5)
         self.look(gateway.ask("often"), "hit; level=memory")
-        self.look(gateway.ask("sometimes"), "hit; level=memory")
+        for _ in range(2):
+            self.look(gateway.ask("sometimes"), "hit; level=memory")
         self.look(gateway.ask("seldom"), "miss")
         # With its tags.
         gateway.admin("/admin/v1/cache/purge", method="POST", body={"tag": "tag-often"})
         self.look(gateway.ask("often"), "miss")
         self.end(gateway)
-        self.assertEqual([asked for asked, _ in self.rows()], [7, 4])
+        self.assertEqual([asked for asked, _ in self.rows()], [7, 5])
 
     def test_what_is_not_kept_is_not_counted(self):
         self.behind = self.counting()
