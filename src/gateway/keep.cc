@@ -75,6 +75,10 @@ void set_ends(cache::Entry& entry, const settings::Cache& settings) {
 
 }  // namespace
 
+bool kept_status(const settings::Cache& settings, int status) {
+  return status == 200 || (settings.ttl.negative > Duration::zero() && refusal(status));
+}
+
 Keeper::Keeper(const settings::Cache& settings, const Question& question, const Answer& answer,
                std::string_view scope)
     : settings_(settings),
@@ -82,10 +86,9 @@ Keeper::Keeper(const settings::Cache& settings, const Question& question, const 
       endpoint_(question.endpoint),
       status_(answer.status),
       stream_(answer.event_stream()),
-      wanted_(answer.status == 200
-                  ? stream_ || answer.content_type.starts_with("application/json")
-                  : settings.ttl.negative > Duration::zero() && refusal(answer.status) &&
-                        answer.content_type.starts_with("application/json")) {}
+      wanted_(kept_status(settings, answer.status) &&
+              ((stream_ && answer.status == 200) ||
+               answer.content_type.starts_with("application/json"))) {}
 
 void Keeper::add(std::string_view bytes) {
   if (!wanted_) return;

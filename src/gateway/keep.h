@@ -25,6 +25,10 @@ struct Making {
   Time first{};  // when a stream's first piece came
 };
 
+// Whether an engine's answer with this status may be kept: a 200; or, where that is wanted, a
+// refusal of what was asked, which the same question would meet again.
+bool kept_status(const settings::Cache& settings, int status);
+
 // Collects an answer while it passes, and judges at its end whether it may be kept: a whole 200
 // with a finish reason, not filtered, within max_entry (reliability: cache safety); or, where that
 // is wanted, an engine's refusal of what was asked.

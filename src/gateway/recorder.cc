@@ -106,6 +106,7 @@ std::string_view Recorder::bypass_header() const {
   if (bypass_reason == "no-store") return "bypass; reason=no-store";
   if (bypass_reason == "size") return "bypass; reason=size";
   if (bypass_reason == "tools") return "bypass; reason=tools";
+  if (bypass_reason == "error") return "bypass; reason=error";
   return "bypass; reason=sampled";
 }
 

@@ -80,7 +80,13 @@ void Gateway::begin_head(Exchange& x, const Answer& answer) {
     case CacheResult::hit:
     case CacheResult::stale: reply.field("x-penstock-cache", cache_header(x.look)); break;
     case CacheResult::miss:
-    case CacheResult::coalesced: reply.field("x-penstock-cache", label_of(x.recorder.cache)); break;
+      if (!kept_status(x.settings().cache, answer.status) && !x.look.wishes.only_if_cached) {
+        x.recorder.bypass_reason = "error";
+      }
+      reply.field("x-penstock-cache",
+                  x.recorder.bypass_reason.empty() ? "miss" : x.recorder.bypass_header());
+      break;
+    case CacheResult::coalesced: reply.field("x-penstock-cache", "coalesced"); break;
     case CacheResult::bypass: reply.field("x-penstock-cache", x.recorder.bypass_header()); break;
   }
   if (x.look.similarity > 0) say_similarity(reply, x.look.similarity);

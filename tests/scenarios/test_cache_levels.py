@@ -5,7 +5,7 @@ import threading
 import time
 
 from harness.penstock import Scenario, answering, completion, plain, run, wait_until
-from harness.redis_server import RedisCluster, RedisSentinel, RedisServer
+from harness.redis_server import RedisServer
 
 
 class Counting(Scenario):
@@ -359,52 +359,6 @@ class Switches(OnRedis):
         self.assertEqual(self.values(), [])
 
 
-class ManyServers(OnRedis):
-    """The same over a cluster, and over a service that sentinels watch."""
-
-    def setUp(self):
-        Counting.setUp(self)
-
-    def over(self, redis):
-        self.behind = self.counting()
-        made = [self.gateway(self.to(self.behind), {"cache": {"redis": {"timeout": "1s", **redis}},
-                                                    "limits": {"requests": "1000/s"}}) for _ in range(2)]
-        for gateway in made:
-            wait_until(lambda g=gateway: g.metric("penstock_redis_up") == 1, "Redis is reached", 20)
-        return made
-
-    def test_a_cluster(self):
-        cluster = RedisCluster(3)
-        self.addCleanup(cluster.close)
-        a, b = self.over({"urls": cluster.urls[:1]})
-        texts = [f"question {i}" for i in range(12)]
-        for text in texts:
-            self.look(a.ask(text), "miss")
-        for text in texts:
-            wait_until(lambda t=text: b.ask(t).headers["x-penstock-cache"].startswith("hit"), "it is there for both")
-        self.assertEqual(len(self.behind.calls), len(texts))
-        done = a.admin("/admin/v1/cache/purge", method="POST", body={"model": "m"}).json
-        self.assertTrue(done["told"], done)
-        wait_until(lambda: b.metric("penstock_cache_entries", level="memory") == 0, "the other one forgets")
-        self.look(b.ask(texts[0]), "miss", "answer 13")
-
-    def test_a_failover_by_sentinels(self):
-        service = RedisSentinel()
-        self.addCleanup(service.close)
-        a, b = self.over({"urls": service.urls, "sentinel": service.name})
-        a.ask("one")
-        wait_until(lambda: b.ask("one").headers["x-penstock-cache"].startswith("hit"), "it is there for both")
-        service.kill(0)
-        end = time.monotonic() + 30
-        while True:
-            text = f"question {time.monotonic()}"
-            self.assertEqual(a.ask(text).status, 200)
-            time.sleep(0.1)
-            if b.ask(text).headers["x-penstock-cache"] == "hit; level=redis":
-                break
-            self.assertLess(time.monotonic(), end, "the new master is not used")
-
-
 class Freshness(Counting):
     def aged(self, script=None, **cache):
         cache = {"ttl": {"default": "1s", "jitter": "0"}, "early_refresh": 0, **cache}
@@ -468,6 +422,12 @@ class Freshness(Counting):
         time.sleep(1.1)
         self.look(gateway.ask(model="n", temperature=1), "miss")
         self.assertIn("answers are not cached", gateway.output)
+
+    def test_errors_are_not_kept(self):
+        script = lambda *_: plain(b'{"error":{"message":"no"}}', status=400)  # noqa: E731
+        gateway = self.aged(script)
+        for _ in range(2):
+            self.look(gateway.ask(), "bypass; reason=error", status=400)
 
     def test_refusals_are_kept_where_that_is_wanted(self):
         def script(_, number):
