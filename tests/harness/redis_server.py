@@ -1,4 +1,4 @@
-"""redis-servers of Debian's, on free ports, in folders of their own.
+"""redis-servers, and valkey-servers, of Debian's, on free ports, in folders of their own.
 
     server = RedisServer()
     server.kill(); server.start()        # the same port again
@@ -31,8 +31,9 @@ def free_port():
 
 
 class RedisServer:
-    def __init__(self, *arguments, config=None):
+    def __init__(self, *arguments, config=None, program="redis-server"):
         """`config`: the text of a file that the server rewrites, as a sentinel does."""
+        self.program = program
         self.arguments = arguments
         self.folder = tempfile.TemporaryDirectory(prefix="penstock-redis-")
         self.config = ()
@@ -46,7 +47,7 @@ class RedisServer:
             self.start()
             if self.process.poll() is None:
                 return
-        raise AssertionError("redis-server does not start")
+        raise AssertionError(f"{program} does not start")
 
     @property
     def url(self):
@@ -54,10 +55,10 @@ class RedisServer:
 
     def start(self):
         self.process = subprocess.Popen(
-            ["redis-server", *self.config, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "",
+            [self.program, *self.config, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "",
              "--dir", self.folder.name, "--logfile", f"{self.folder.name}/log", *self.arguments],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_until(lambda: self.process.poll() is not None or self._answers(), "redis-server answers")
+        wait_until(lambda: self.process.poll() is not None or self._answers(), f"{self.program} answers")
 
     def _answers(self):
         try:
