@@ -116,6 +116,8 @@ void Admin::Desk::cache(http::Request&, http::Reply& reply) {
   dialect::JsonWriter json(scratch_);
   json.begin_object().member("entries", stats.entries).member("bytes", stats.bytes);
   json.member("capacity", stats.capacity).member("evictions", stats.evictions);
+  json.member("redis", house_.redis.has_value());
+  json.member("semantic_entries", house_.semantic.stats().entries);
   json.key("requests").begin_object();
   for (const std::string_view level : {"memory", "redis", "semantic"}) {
     json.key(level).begin_object();

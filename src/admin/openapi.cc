@@ -46,6 +46,8 @@ constexpr std::string_view kSchemas = R"({
   "bytes":{"type":"integer"},
   "capacity":{"type":"integer","description":"In bytes."},
   "evictions":{"type":"integer"},
+  "redis":{"type":"boolean","description":"There is a level in Redis (cache.redis.urls)."},
+  "semantic_entries":{"type":"integer","description":"Questions that others are compared with."},
   "requests":{"type":"object","description":"By level, how they ended.","additionalProperties":{
     "type":"object","additionalProperties":{"type":"integer"}}},
   "coalesced":{"type":"integer"},

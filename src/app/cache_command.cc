@@ -82,7 +82,8 @@ std::string share(std::uint64_t part, std::uint64_t whole) {
   return fmt::format("{:.1f} %", 100.0 * static_cast<double>(part) / static_cast<double>(whole));
 }
 
-std::string switches_text(simdjson::dom::element features) {
+// `redis`: there is such a level.
+std::string switches_text(simdjson::dom::element features, bool redis = true) {
   std::string out;
   const auto one = [&](std::string_view name, std::string_view shown) {
     const auto feature = features["features"][name];
@@ -93,16 +94,25 @@ std::string switches_text(simdjson::dom::element features) {
                        forced ? ", set at run time" : "");
   };
   one("caching", "caching");
-  one("redis_caching", "redis level");
+  if (redis) {
+    one("redis_caching", "redis level");
+  } else {
+    out += fmt::format("{:<11} none (cache.redis.urls)\n", "redis level");
+  }
   return out;
 }
 
 std::string stats_text(simdjson::dom::element stats, simdjson::dom::element features) {
   const std::uint64_t bytes = number(stats["bytes"]), capacity = number(stats["capacity"]);
-  std::string out = switches_text(features);
+  bool redis = true;
+  const bool said = stats["redis"].get(redis) == simdjson::SUCCESS;
+  std::string out = switches_text(features, redis || !said);
   out += fmt::format("in memory   {} answers, {} of {} ({}); {} made room for others\n",
                      number(stats["entries"]), size_text(bytes), size_text(capacity),
                      share(bytes, capacity), number(stats["evictions"]));
+  if (const std::uint64_t alike = number(stats["semantic_entries"]); alike > 0) {
+    out += fmt::format("semantic    {} questions\n", alike);
+  }
   out += fmt::format("coalesced   {}\nbypassed    {}\nsaved       {} tokens\n",
                      number(stats["coalesced"]), number(stats["bypassed"]),
                      number(stats["saved_tokens"]));

@@ -15,7 +15,8 @@ constexpr std::string_view kChannel = "penstock:keys";
 
 Company::Company(Parts parts, observe::Log& log)
     : parts_(std::move(parts)),
-      purges_(loop_, parts_.house->purges, parts_.house->cache, parts_.house->trust, log) {}
+      purges_(loop_, parts_.house->purges, parts_.house->cache, parts_.house->trust, log,
+              [house = parts_.house](const auto& meant) { house->semantic.erase_scopes(meant); }) {}
 
 Result<std::unique_ptr<Company>> Company::make(const std::optional<redis::Options>& options,
                                                Parts parts, observe::Log& log) {

@@ -269,6 +269,12 @@ void Stores::look_at_memory() {
   if (excess > 0) {
     const std::uint64_t used = house_.cache.stats().bytes;
     house_.cache.set_room(used > excess ? used - excess : 0);
+    // Vectors leave a graph only when it is made anew, which takes as much again: all or none.
+    if (used <= excess && house_.semantic.stats().entries > 0) {
+      log_.warning("the semantic index is given up: memory is short",
+                   {{"setting", "memory.limit"}});
+      house_.semantic.clear();
+    }
     observe::trim_memory();
     shrunk_ = true;
   } else if (shrunk_) {

@@ -173,6 +173,14 @@ constexpr std::array kRunning = {
         "The engine of `cache.semantic.embedding_model` failed, or took longer than 300 ms. The "
         "question went to its own engine, as without the semantic level.",
         "Look at `reason`; ask the model yourself: `curl URL/embeddings`."},
+    Trouble{"Memory is too short for the semantic index",
+            "the semantic index is given up: memory is short",
+            "The program came near `memory.limit`, the answers' room was used up, and the index "
+            "was what "
+            "could go. It begins empty, and fills again.",
+            "Lower `cache.semantic.size`, or raise `memory.limit`: a vector of 1,536 numbers takes "
+            "6 KiB, "
+            "and as much again while its graph is made."},
     Trouble{
         "A semantic index is of no use", "the semantic index's file is of no use",
         "The file in `cache.semantic.path` is damaged, of another version or of another program, "

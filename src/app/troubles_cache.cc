@@ -20,7 +20,7 @@ constexpr std::array kTroubles = {
             "Look the message up above, among those for clients. The token is `admin.token`: give "
             "`--token`, or PENSTOCK_ADMIN_TOKEN."},
     Trouble{
-        "`penstock cache` was asked wrongly",
+        "A command on the cache that means nothing",
         "penstock cache: VERB cannot be \"<word>\"; it can be <words>\n"
         "penstock cache: `<verb>` takes no <argument>\n"
         "penstock cache: `purge` takes one of --tag, --model, --tenant, --key, --entry and "

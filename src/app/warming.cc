@@ -4,7 +4,6 @@
 #include <fstream>
 
 #include "base/give_way.h"
-#include "store/popular.h"
 
 namespace penstock::app {
 namespace {
@@ -12,7 +11,9 @@ namespace {
 constexpr std::size_t kBatch = 500;      // lines
 constexpr std::uint64_t kMostTold = 10;  // lines that cannot be read
 constexpr Duration kAgain = 100ms;       // where there is no memory for more questions
-constexpr Duration kRecall = 20s;        // of the database
+constexpr Duration kRecall = 20s;        // for the database, in all
+constexpr Duration kSlice = 2s;
+constexpr std::uint32_t kPage = 100;  // questions, of up to 64 KiB
 
 }  // namespace
 
@@ -83,27 +84,49 @@ bool Warming::read(const std::string& file, const std::string& id, const std::st
 
 // What was asked most, the first first.
 void Warming::recall(store::Database& database, std::uint32_t most, const std::string& id) {
-  const Result<std::vector<store::PopularQuestion>> known = store::wait(
-      kRecall, [&](Deadline& deadline) { return store::list_popular(database, most, deadline); });
-  if (!known) {
-    log_.warning("the cache is not warmed: the database does not say what was asked most",
-                 {{"setting", "cache.warm.popular"}, {"reason", known.error().detail}});
-  }
-  std::vector<gateway::WarmQuestion> questions;
-  for (const store::PopularQuestion& one : known ? *known : std::vector<store::PopularQuestion>()) {
-    gateway::WarmQuestion question{one.path, one.body, one.tenant, one.scope, {}};
-    for (std::size_t at = 0; at < one.tags.size();) {
-      const std::size_t end = std::min(one.tags.find(',', at), one.tags.size());
-      question.tags.push_back(one.tags.substr(at, end - at));
-      at = end + 1;
+  std::uint32_t told = 0;
+  bool more = true;
+  while (more) {
+    const std::uint32_t page = std::min<std::uint32_t>(kPage, most - told);
+    Result<std::vector<store::PopularQuestion>> known = list(database, page, told);
+    if (ending_) return;
+    if (!known) {
+      log_.warning("the cache is not warmed: the database does not say what was asked most",
+                   {{"setting", "cache.warm.popular"}, {"reason", known.error().detail}});
+      known = std::vector<store::PopularQuestion>();
     }
-    questions.push_back(std::move(question));
-    if (questions.size() == kBatch) {
-      if (!add(id, questions, {}, true)) return;
-      questions.clear();
+    std::vector<gateway::WarmQuestion> questions;
+    for (store::PopularQuestion& one : *known) {
+      gateway::WarmQuestion question{std::move(one.path),
+                                     std::move(one.body),
+                                     std::move(one.tenant),
+                                     std::move(one.scope),
+                                     {}};
+      for (std::size_t at = 0; at < one.tags.size();) {
+        const std::size_t end = std::min(one.tags.find(',', at), one.tags.size());
+        question.tags.push_back(one.tags.substr(at, end - at));
+        at = end + 1;
+      }
+      questions.push_back(std::move(question));
     }
+    told += page;
+    more = questions.size() == page && told < most;
+    if (!add(id, questions, {}, more)) return;
   }
-  static_cast<void>(add(id, questions, {}, false));
+}
+
+// Waits for a database that is slow or away, in slices: the program may be about to end.
+Result<std::vector<store::PopularQuestion>> Warming::list(store::Database& database,
+                                                          std::uint32_t most,
+                                                          std::uint32_t behind) {
+  const Time until = Clock::now() + kRecall;
+  for (;;) {
+    Result<std::vector<store::PopularQuestion>> known = store::wait(
+        kSlice,
+        [&](Deadline& deadline) { return store::list_popular(database, most, behind, deadline); });
+    if (known || !known.error().retry || ending_ || Clock::now() >= until) return known;
+    std::this_thread::sleep_for(kAgain);
+  }
 }
 
 void Warming::end() {

@@ -9,7 +9,7 @@
 #include "gateway/gateway.h"
 #include "observe/log.h"
 #include "settings/settings.h"
-#include "store/database.h"
+#include "store/popular.h"
 
 namespace penstock::app {
 
@@ -29,6 +29,8 @@ class Warming {
  private:
   bool read(const std::string& file, const std::string& id, const std::string& model, bool more);
   void recall(store::Database& database, std::uint32_t most, const std::string& id);
+  Result<std::vector<store::PopularQuestion>> list(store::Database& database, std::uint32_t most,
+                                                   std::uint32_t behind);
   bool add(const std::string& id, const std::vector<gateway::WarmQuestion>& questions,
            const std::vector<std::string>& unreadable, bool more);
 

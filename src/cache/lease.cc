@@ -3,6 +3,7 @@
 #include <array>
 
 #include "base/sleep.h"
+#include "cache/live.h"
 #include "cache/redis_level.h"
 #include "redis/script.h"
 
@@ -11,6 +12,7 @@ namespace {
 
 constexpr Duration kPatience = 1s;  // of what nobody waits for
 constexpr Duration kFirstLook = 20ms;
+constexpr Duration kRenewAgain = 250ms;  // where Redis did not answer
 
 // KEYS: the value, the lease. ARGV: the lease's id, milliseconds, the head of a value that will not
 // do, its end.
@@ -27,12 +29,16 @@ return 0
 }
 
 // KEYS: the lease, the wish of others. ARGV: the lease's id, milliseconds; 0 gives it back. 2: it
-// is held, and others want the answer.
+// is held, and others want the answer. One that ran out is taken again; 0: another has it.
 const redis::Script& keep_script() {
   static const redis::Script kScript(R"(
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-if ARGV[2] == '0' then return redis.call('DEL', KEYS[1]) end
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
+local held = redis.call('GET', KEYS[1])
+if ARGV[2] == '0' then
+  if held == ARGV[1] then redis.call('DEL', KEYS[1]) end
+  return 0
+end
+if held and held ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1 + redis.call('EXISTS', KEYS[2])
 )");
   return kScript;
@@ -55,7 +61,7 @@ struct Leases::Lead::State {
   std::string wish;
   Wanted wanted;
   Deadline until;  // called off with the call
-  std::shared_ptr<bool> still_wanted = nullptr;
+  std::shared_ptr<LiveWish> others = nullptr;
   State(std::shared_ptr<Leases> of, const Key& key, std::string which, Wanted tell)
       : leases(std::move(of)),
         lease(lease_name(key)),
@@ -64,13 +70,15 @@ struct Leases::Lead::State {
         wanted(std::move(tell)),
         until(leases->loop_, Time::max()) {}
 
-  // `others`: whether another node wants the answer.
-  void look(bool others) {
-    if (still_wanted) {
-      *still_wanted = others;
-    } else if (others && !until.over()) {
-      still_wanted = std::make_shared<bool>(true);
-      wanted(still_wanted);
+  // `now`: whether another node wants the answer.
+  void look(bool now) {
+    // Who told has let go of it, because nobody wanted it any more: it may be told again.
+    if (others && others.use_count() == 1 && !others->over) others = nullptr;
+    if (others) {
+      others->wanted = now;
+    } else if (now && !until.over()) {
+      others = std::make_shared<LiveWish>();
+      wanted(others);
     }
   }
 };
@@ -104,29 +112,26 @@ Task<void> Leases::hold(std::shared_ptr<Lead::State> state) {
   // What is answered at once is not worth a look.
   co_await sleep_until(Clock::now() + kFirstLook, state->until);
   Time renew = Clock::now() + kRenew;
-  if (!state->until.over()) {
-    const bool others = co_await wanted(state);
-    state->look(others);
-  }
+  bool look = true;  // the wish has not been read since it changed
   while (!state->until.over()) {
+    if (look && !state->others) {
+      const bool others = co_await wanted(state);
+      state->look(others);
+    }
     {
       Deadline pause(state->until, renew);
       Result<void> woken = co_await signal.wait(pause);
-      if (woken && !state->until.over()) {
-        if (state->still_wanted) continue;  // it is looked at each second
-        const bool others = co_await wanted(state);
-        state->look(others);
-        if (Clock::now() < renew) continue;
-      }
+      look = woken.ok();
     }
     if (state->until.over()) break;
+    if (Clock::now() < renew) continue;
     const std::array<std::string_view, 2> words = {state->id, longer};
     Deadline patience(leases.loop_, Clock::now() + kPatience);
     Result<redis::Value> kept = co_await leases.client_->eval(keep_script(), keys, words, patience);
-    // Lost, or Redis is away: then others may lead beside this one.
-    if (!kept || kept->integer == 0) co_return;
+    renew = Clock::now() + (kept ? kRenew : kRenewAgain);
+    if (!kept) continue;                // Redis is slow, or away
+    if (kept->integer == 0) co_return;  // another node leads beside this one
     state->look(kept->integer == 2);
-    renew = Clock::now() + kRenew;
   }
   const std::array<std::string_view, 2> words = {state->id, "0"};
   Deadline patience(leases.loop_, Clock::now() + kPatience);

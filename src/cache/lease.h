@@ -23,6 +23,8 @@
 
 namespace penstock::cache {
 
+struct LiveWish;
+
 // One a worker; belongs to its loop. The client must tell `changed` of what it hears.
 class Leases : public std::enable_shared_from_this<Leases> {
  public:
@@ -37,11 +39,12 @@ class Leases : public std::enable_shared_from_this<Leases> {
   Leases(const Leases&) = delete;
   Leases& operator=(const Leases&) = delete;
 
-  // What a leader holds. Its end gives the lease back. `wanted` is called once, while it lives,
-  // when another node wants the answer; `still_wanted` goes on to say so.
+  // What a leader holds. Its end gives the lease back. `wanted` is called while it lives when
+  // another node wants the answer, with the wish that goes on to say so; again when that was let go
+  // of.
   class Lead {
    public:
-    using Wanted = std::function<void(std::shared_ptr<const bool> still_wanted)>;
+    using Wanted = std::function<void(std::shared_ptr<LiveWish> wish)>;
     Lead(std::shared_ptr<Leases> leases, const Key& key, const std::string& id, Wanted wanted);
     Lead(const Lead&) = delete;
     Lead& operator=(const Lead&) = delete;
@@ -64,6 +67,8 @@ class Leases : public std::enable_shared_from_this<Leases> {
   };
   Task<Followed> follow(Key key, std::string scope, FlightPtr flight, Deadline& deadline);
 
+  static std::string lease_name(const Key& key);
+
   // Of any key, as its connection tells; empty: of all.
   void changed(std::string_view name);
 
@@ -81,7 +86,6 @@ class Leases : public std::enable_shared_from_this<Leases> {
     const std::unordered_multimap<std::string, const Signal*>::iterator at_;
   };
 
-  static std::string lease_name(const Key& key);
   static std::string wanted_name(const Key& key);
   static Task<bool> wanted(std::shared_ptr<Lead::State> state);
   static Task<void> hold(std::shared_ptr<Lead::State> state);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/sleep.h"
 #include "cache/lease.h"
 #include "redis/script.h"
 
@@ -17,7 +18,9 @@ constexpr std::uint64_t kMostLive = 16 * 1024 * 1024;  // in Redis, of one answe
 constexpr Duration kLives = 10s;                       // behind its last change
 constexpr Duration kLook = 1s;
 constexpr Duration kPatience = 1s;  // of what nobody waits for
-constexpr Duration kSilence = 3s;   // of a leader that has no lease any more
+constexpr Duration kSilence = 3s;   // of a leader that has no lease any more, or of Redis
+constexpr Duration kAgain = 2s;     // for so long a Redis that fails is written to again
+constexpr Duration kPause = 100ms;  // each
 constexpr std::uint64_t kNotKnown = ~std::uint64_t{0};
 
 template <class Integer>
@@ -64,14 +67,38 @@ class Fields {
   bool good_ = true;
 };
 
-// KEYS: the answer. ARGV: more of it, milliseconds, its start. 0: it is not there any more, or not
-// ours.
+// KEYS: the answer, the lease. ARGV: its beginning, milliseconds, the lease's id.
+const redis::Script& begin_script() {
+  static const redis::Script kScript(R"(
+if redis.call('GET', KEYS[2]) ~= ARGV[3] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+)");
+  return kScript;
+}
+
+// KEYS: the answer. ARGV: more of it, milliseconds, its start, how long it was before. 0: it is not
+// there whole any more, or not ours. Done twice it does the same.
 const redis::Script& append_script() {
   static const redis::Script kScript(R"(
 if redis.call('GETRANGE', KEYS[1], 0, #ARGV[3] - 1) ~= ARGV[3] then return 0 end
-if ARGV[1] ~= '' then redis.call('APPEND', KEYS[1], ARGV[1]) end
+local length, before = redis.call('STRLEN', KEYS[1]), tonumber(ARGV[4])
+if length == before then
+  if ARGV[1] ~= '' then redis.call('APPEND', KEYS[1], ARGV[1]) end
+elseif length ~= before + #ARGV[1] then
+  return 0
+end
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return 1
+)");
+  return kScript;
+}
+
+// KEYS: the answer. ARGV: its start.
+const redis::Script& drop_script() {
+  static const redis::Script kScript(R"(
+if redis.call('GETRANGE', KEYS[1], 0, #ARGV[1] - 1) ~= ARGV[1] then return 0 end
+return redis.call('DEL', KEYS[1])
 )");
   return kScript;
 }
@@ -80,22 +107,59 @@ std::string ms(Duration duration) {
   return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count());
 }
 
-// False: it cannot be told any more.
-Task<bool> write_live(LiveTelling& telling, const std::string& name, const std::string& frames,
-                      const std::string& start, bool first, Deadline& deadline) {
-  const std::string lives = ms(kLives);
-  Deadline patience(deadline, Clock::now() + kPatience);
-  if (first) {
-    const std::array<std::string_view, 5> words = {"SET", name, frames, "PX", lives};
-    Result<redis::Value> set = co_await telling.client->call(words, patience);
-    co_return set && !set->is_error();
+// What is told of one answer, as Redis has it.
+class Told {
+ public:
+  Told(LiveTelling& telling, const std::string& start)
+      : telling_(telling), name_(live_name(telling.key)), start_(start) {}
+
+  std::uint64_t size() const { return size_; }
+
+  // False: it cannot be told any more.
+  Task<bool> write(const std::string& frames, Deadline& deadline) {
+    const Time until = Clock::now() + kAgain;
+    for (;;) {
+      Result<redis::Value> written = co_await write_once(frames, deadline);
+      if (written) {
+        size_ += frames.size();
+        co_return written->integer == 1;
+      }
+      if (deadline.over() || Clock::now() >= until) co_return false;
+      co_await sleep_until(Clock::now() + kPause, deadline);
+    }
   }
-  const std::array<std::string_view, 1> keys = {name};
-  const std::array<std::string_view, 3> words = {frames, lives, start};
-  Result<redis::Value> appended =
-      co_await telling.client->eval(append_script(), keys, words, patience);
-  co_return appended && appended->integer == 1;
-}
+  Task<void> drop(Deadline& deadline) {
+    const std::array<std::string_view, 1> keys = {name_}, words = {start_};
+    Deadline patience(deadline, Clock::now() + kPatience);
+    Result<redis::Value> gone =
+        co_await telling_.client->eval(drop_script(), keys, words, patience);
+    static_cast<void>(gone);  // else it runs out by itself
+  }
+
+ private:
+  Task<Result<redis::Value>> write_once(const std::string& frames, Deadline& deadline) {
+    const std::string lives = ms(kLives);
+    Deadline patience(deadline, Clock::now() + kPatience);
+    if (size_ == 0) {
+      const std::array<std::string_view, 2> keys = {name_, telling_.lease};
+      const std::array<std::string_view, 3> words = {frames, lives, telling_.id};
+      Result<redis::Value> begun =
+          co_await telling_.client->eval(begin_script(), keys, words, patience);
+      co_return begun;
+    }
+    const std::string before = std::to_string(size_);
+    const std::array<std::string_view, 1> keys = {name_};
+    const std::array<std::string_view, 4> words = {frames, lives, start_, before};
+    Result<redis::Value> appended =
+        co_await telling_.client->eval(append_script(), keys, words, patience);
+    co_return appended;
+  }
+
+  LiveTelling& telling_;
+  const std::string name_;
+  const std::string start_;
+  std::uint64_t size_ = 0;
+};
 
 // What has come meanwhile, as frames; true: that was the last.
 bool take_pieces(Reader& reader, std::string& frames) {
@@ -179,30 +243,54 @@ std::optional<LiveFrames::Frame> LiveFrames::next() {
   return Frame{bytes[0], bytes.substr(kFrameHead, static_cast<std::size_t>(size))};
 }
 
+namespace {
+
+// The head, while others want it; nothing: it is not to be told.
+Task<std::optional<Flight::Head>> head_to_tell(LiveTelling& telling, Deadline& deadline) {
+  for (;;) {
+    Deadline slice(deadline, Clock::now() + kLook);
+    Result<Flight::Head> head = co_await telling.reader->head(slice);
+    if (head) {
+      // What only failed is not everybody's answer; and what another node tells, it tells to all.
+      const bool failed = head->status == 429 || head->status >= 500;
+      telling.wish->over = failed || head->elsewhere || head->length.value_or(0) > kMostLive;
+      if (telling.wish->over) co_return std::nullopt;
+      co_return *std::move(head);
+    }
+    if (!slice.over() || deadline.over()) {
+      telling.wish->over = true;
+      co_return std::nullopt;
+    }
+    if (!telling.wish->wanted) co_return std::nullopt;
+  }
+}
+
+}  // namespace
+
 Task<void> tell_live(Loop& loop, LiveTelling telling) {
   Deadline deadline(loop, telling.until);
-  Result<Flight::Head> head = co_await telling.reader->head(deadline);
-  // What only failed is not everybody's answer; and what another node tells, it tells to all.
-  if (!head || head->elsewhere || head->status == 429 || head->status >= 500) co_return;
-  const std::string name = live_name(telling.key);
+  std::optional<Flight::Head> head = co_await head_to_tell(telling, deadline);
+  if (!head) co_return;
   std::string frames = live_head(telling.id, telling.scope, *head);
-  const std::string start = frames.substr(0, kLiveStart);
-  bool first = true;
-  std::uint64_t told = 0;
+  Told told(telling, frames.substr(0, kLiveStart));
   Time due = Clock::now();
   for (;;) {
-    const bool ended = take_pieces(*telling.reader, frames);
-    told += frames.size();
-    const bool wanted = *telling.wanted && told <= kMostLive;
-    if (!wanted && !ended) {
-      const std::array<std::string_view, 2> words = {"DEL", name};
-      telling.client->tell(words);
+    bool ended = take_pieces(*telling.reader, frames);
+    if (told.size() + frames.size() > kMostLive) {
+      frames.clear();
+      add_live_frame(frames, 'x', {});
+      ended = true;
+    }
+    if (!telling.wish->wanted && !ended) {
+      co_await told.drop(deadline);
       co_return;
     }
     if (!frames.empty() || Clock::now() >= due) {
-      const bool good = co_await write_live(telling, name, frames, start, first, deadline);
-      if (!good || ended) co_return;
-      first = false;
+      const bool good = co_await told.write(frames, deadline);
+      if (!good || ended) {
+        telling.wish->over = true;
+        co_return;
+      }
       frames.clear();
       due = Clock::now() + kLook;
       continue;
@@ -240,6 +328,8 @@ class Following {
       return;
     }
     if (more.empty()) return;
+    // Between the two looks another may have begun.
+    if (at_ == 0 && !more.starts_with(start)) return;
     start_ = start;
     at_ += more.size();
     frames_.add(more);
@@ -295,54 +385,63 @@ class Following {
 Task<Leases::Followed> Leases::follow(Key key, std::string scope, FlightPtr flight,
                                       Deadline& deadline) {
   const std::string lease = lease_name(key), live = live_name(key), wanted = wanted_name(key);
-  const std::string want_ms = ms(kWanted), start_end = std::to_string(kLiveStart - 1);
+  const std::string wish_ms = ms(kWanted), start_end = std::to_string(kLiveStart - 1);
   Signal signal(loop_);
   const Watch lease_watch(*this, lease, signal);
   const Watch live_watch(*this, live, signal);
   Following following(scope, *flight);
-  Time heard = Clock::now();
-  Time want = heard;
+  Time heard = Clock::now();  // when Redis was last read, or, without a lease, something new
+  Time wish = heard;
+  const auto want = [&] {
+    if (Clock::now() < wish) return;
+    const std::array<std::string_view, 5> words = {"SET", wanted, "1", "PX", wish_ms};
+    client_->tell(words);
+    wish = Clock::now() + kLook;
+  };
   for (;;) {
     const std::string at = std::to_string(following.at());
-    const std::array<std::string_view, 4> start_words = {"GETRANGE", live, "0", start_end};
-    const std::array<std::string_view, 4> more_words = {"GETRANGE", live, at, "-1"};
-    const std::array<std::string_view, 2> lease_words = {"GET", lease};
-    const std::array<std::string_view, 5> want_words = {"SET", wanted, "1", "PX", want_ms};
+    const std::string end = std::to_string(following.at() + kMostPiece - 1);
     // What is read last tells whose the rest was.
-    const std::array<redis::Words, 4> commands = {more_words, start_words, lease_words, want_words};
-    const bool wants = Clock::now() >= want;
-    bool again = false, led = true;
+    const std::array<std::string_view, 4> more_words = {"GETRANGE", live, at, end};
+    const std::array<std::string_view, 4> start_words = {"GETRANGE", live, "0", start_end};
+    const std::array<std::string_view, 2> lease_words = {"GET", lease};
+    const std::array<redis::Words, 3> commands = {more_words, start_words, lease_words};
+    bool again = false, led = true, good = false;
     {
       Deadline patience(deadline, Clock::now() + kPatience);
-      Result<redis::Read> read =
-          co_await client_->read(std::span(commands).first(wants ? 4U : 3U), live, patience);
-      const bool good = read && read->values[0].is_text() && read->values[1].is_text();
+      Result<redis::Read> read = co_await client_->read(commands, live, patience);
+      good = read && read->values[0].is_text() && read->values[1].is_text();
       if (good) {
-        if (wants) want = Clock::now() + kLook;
-        if (!read->values[0].text.empty()) heard = Clock::now();
-        const std::string_view start = read->values[1].text, id = read->values[2].text;
+        const std::string_view more = read->values[0].text, start = read->values[1].text;
         led = read->values[2].is_text();
-        if (following.begun() || (led && id_of(start) == id)) {
-          following.take(start, read->values[0].text);
+        if (led || !more.empty()) heard = Clock::now();
+        if (following.begun() || (led && id_of(start) == read->values[2].text)) {
+          following.take(start, more);
         }
-        again = read->changed;
-      } else if (!following.begun()) {
-        co_return Followed::nothing;  // the next look at the lease finds out
+        again = read->changed || more.size() == kMostPiece;
       }
     }
     if (following.ended()) co_return Followed::whole;
     if (following.failed()) co_return Followed::broken;
-    if (!following.begun() && (!led || deadline.over())) co_return Followed::nothing;
-    if (deadline.over()) co_return Followed::broken;
-    if (Clock::now() - heard > kSilence && (!led || !client_->available())) {
-      co_return following.begun() ? Followed::broken : Followed::nothing;
+    if (!following.begun()) {
+      // Where Redis does not answer, the next look at the lease finds out.
+      if (!good || !led || deadline.over()) co_return Followed::nothing;
+    } else if (deadline.over() || Clock::now() - heard > kSilence) {
+      co_return Followed::broken;
     }
-    if (following.begun()) {
-      Result<void> room = co_await flight->room(deadline);
-      if (!room) co_return Followed::broken;
+    want();
+    while (following.begun()) {
+      Deadline slice(deadline, wish);
+      Result<void> room = co_await flight->room(slice);
+      if (room) break;
+      if (deadline.over()) co_return Followed::broken;
+      heard = Clock::now();  // it was not looked for
+      want();
     }
     if (again) continue;
-    Deadline pause(deadline, tracking_ ? want : Clock::now() + kPoll);
+    Deadline pause(deadline, !good       ? Clock::now() + kPause
+                             : tracking_ ? wish
+                                         : Clock::now() + kPoll);
     Result<void> woken = co_await signal.wait(pause);
     static_cast<void>(woken);
   }

@@ -46,9 +46,13 @@ class LiveFrames {
 
   struct Frame {
     char type = 0;
-    std::string_view content;  // until the next call
+    std::string_view content;  // until more is added
   };
-  void add(std::string_view bytes) { bytes_.append(bytes); }
+  void add(std::string_view bytes) {
+    bytes_.erase(0, read_);
+    read_ = 0;
+    bytes_.append(bytes);
+  }
   // Nothing: it is not there whole.
   std::optional<Frame> next();
   bool broken() const { return broken_; }  // what came is no frame
@@ -62,16 +66,24 @@ class LiveFrames {
 // Of an 'h' frame's content. Nothing: it is of another version or scope, or has no meaning.
 std::optional<Flight::Head> read_live_head(std::string_view content, std::string_view scope);
 
-// Tells of the flight that `reader` reads until it ends, nobody wants it any more, or Redis fails;
-// nothing of what only failed, since others then ask themselves. The reader keeps the flight going.
-// `wanted` is looked at each second.
+// Whether others want an answer, between who holds its lease and who tells of it.
+struct LiveWish {
+  bool wanted = true;
+  bool over = false;  // it cannot be told, or has been told whole
+};
+
+// Tells of the flight that `reader` reads until it ends, nobody wants it any more, or the lease is
+// another's; nothing of what only failed, since others then ask themselves. The reader keeps the
+// flight going. A Redis that does not answer is asked again for a while. May be done again from the
+// beginning for the same lease: it tells the same.
 struct LiveTelling {
   std::shared_ptr<redis::Client> client;
   Key key;
-  std::string id;  // of the lease: new_live_id()
+  std::string lease;  // its name
+  std::string id;     // of the lease: new_live_id()
   std::string scope;
   std::unique_ptr<Reader> reader;
-  std::shared_ptr<const bool> wanted;
+  std::shared_ptr<LiveWish> wish;
   Time until;
 };
 Task<void> tell_live(Loop& loop, LiveTelling telling);

@@ -169,8 +169,14 @@ struct Purges::Ask {
   std::optional<Purged> answer;
 };
 
-Purges::Purges(Loop& loop, PurgeBook& book, MemoryCache& memory, Trust& trust, observe::Log& log)
-    : loop_(loop), book_(book), memory_(memory), trust_(trust), log_(log) {}
+Purges::Purges(Loop& loop, PurgeBook& book, MemoryCache& memory, Trust& trust, observe::Log& log,
+               Forget forget)
+    : loop_(loop),
+      book_(book),
+      memory_(memory),
+      trust_(trust),
+      log_(log),
+      forget_(std::move(forget)) {}
 
 void Purges::changed(std::string_view key) {
   if (!key.empty() && key != kLog) return;
@@ -260,6 +266,17 @@ Task<Result<void>> Purges::read(Deadline& deadline) {
 // Whatever is in memory has outlived the purges before these.
 std::uint64_t Purges::drop(const std::vector<Numbered>& purges) {
   if (purges.empty()) return 0;
+  const auto whole = [](const Numbered& one) {
+    return one.purge.what == PurgeOf::all || one.purge.what == PurgeOf::tenant ||
+           one.purge.what == PurgeOf::key;
+  };
+  if (forget_ && std::any_of(purges.begin(), purges.end(), whole)) {
+    forget_([&](std::string_view scope) {
+      return std::any_of(purges.begin(), purges.end(), [&](const Numbered& one) {
+        return whole(one) && means(one.purge, Subject{Key{}, scope, {}, {}});
+      });
+    });
+  }
   return memory_.erase_if([&](const Entry& entry) {
     const Subject subject{entry.key, entry.scope, entry.model, entry.tags};
     return std::any_of(purges.begin(), purges.end(), [&](const Numbered& one) {

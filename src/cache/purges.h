@@ -16,6 +16,7 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -82,7 +83,10 @@ struct Purged {
 class Purges {
  public:
   // All must outlive it. Without Redis `client` is null.
-  Purges(Loop& loop, PurgeBook& book, MemoryCache& memory, Trust& trust, observe::Log& log);
+  // `forget`: of purges that mean whole scopes, beside what memory has.
+  using Forget = std::function<void(const std::function<bool(std::string_view scope)>& meant)>;
+  Purges(Loop& loop, PurgeBook& book, MemoryCache& memory, Trust& trust, observe::Log& log,
+         Forget forget = {});
   Purges(const Purges&) = delete;
   Purges& operator=(const Purges&) = delete;
 
@@ -115,6 +119,7 @@ class Purges {
   MemoryCache& memory_;
   Trust& trust_;
   observe::Log& log_;
+  const Forget forget_;
   redis::Client* client_ = nullptr;  // while it is kept
   bool polling_ = false;             // nobody tells of changes
   std::uint64_t read_ = 0;           // the log's last number that was read

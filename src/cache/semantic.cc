@@ -95,6 +95,10 @@ void SemanticIndex::add(std::string_view scope, std::string_view place, const Ke
       continue;
     }
     record(in, key);
+    if (in->closed()) {  // meanwhile: who closed it has not seen the record
+      erase(key);
+      return;
+    }
     evict();
     if (added == Place::Added::known) return;
     changes_.fetch_add(1, std::memory_order_relaxed);

@@ -178,6 +178,11 @@ bool SemanticIndex::Place::empty() const {
   return slots_.empty();
 }
 
+bool SemanticIndex::Place::closed() const {
+  const std::shared_lock lock(mutex_);
+  return closed_;
+}
+
 std::vector<Key> SemanticIndex::Place::close() {
   const std::lock_guard lock(mutex_);
   closed_ = true;

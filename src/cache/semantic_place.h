@@ -49,6 +49,7 @@ class SemanticIndex::Place {
   Added add(const Key& key, std::span<const float> vector, std::uint64_t now);
   bool erase(const Key& key);
   bool empty() const;
+  bool closed() const;
   // Nothing is added from then on. The keys that it had.
   std::vector<Key> close();
   // Likewise, unless there is something in it.

@@ -210,7 +210,7 @@ class Gateway final : public http::Handler {
                                    std::string_view request_id, Deadline& deadline);
   Task<void> look_alike(Exchange& x);
   Task<void> take_alike(Exchange& x);
-  Task<Result<cache::EntryPtr>> kept_under(Exchange& x, cache::Key key);
+  Task<Result<cache::EntryPtr>> kept_under(Exchange& x, cache::Key key, Deadline& patience);
 
   // identify.cc
   StandingPtr standing_of(std::string_view credential, const Snapshot& with, Time now);

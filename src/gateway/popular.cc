@@ -21,7 +21,9 @@ std::size_t Popular::KeyHash::operator()(const cache::Key& key) const {
 
 void Popular::count(const Asked& asked, std::uint64_t times) {
   if (times == 0 || asked.body.size() > kMostBody) return;
-  const std::lock_guard lock(mutex_);
+  // A worker does not wait for another, or for who takes: a few that are not counted do no harm.
+  const std::unique_lock lock(mutex_, std::try_to_lock);
+  if (!lock) return;
   const auto known = questions_.find(asked.key);
   if (known != questions_.end()) {
     known->second.asked += times;
@@ -75,18 +77,18 @@ void Popular::erase(const cache::Key& key) {
 std::vector<store::PopularQuestion> Popular::take() {
   const std::lock_guard lock(mutex_);
   std::vector<std::pair<const cache::Key*, Question*>> all;
-  all.reserve(questions_.size());
-  for (auto& [key, question] : questions_) all.emplace_back(&key, &question);
+  for (auto& [key, question] : questions_) {
+    if (question.asked > question.told) all.emplace_back(&key, &question);
+  }
   const auto end = all.begin() + static_cast<std::ptrdiff_t>(std::min(most_, all.size()));
+  const auto news = [](const auto& one) { return one.second->asked - one.second->told; };
   std::partial_sort(all.begin(), end, all.end(),
-                    [](const auto& a, const auto& b) { return a.second->asked > b.second->asked; });
+                    [&](const auto& a, const auto& b) { return news(a) > news(b); });
   std::vector<store::PopularQuestion> taken;
   for (auto at = all.begin(); at != end; ++at) {
     auto& [key, question] = *at;
-    if (question->asked == question->told) continue;
     taken.push_back({cache::hex(*key), question->path, question->body, question->tenant,
-                     question->scope, question->tags,
-                     static_cast<std::int64_t>(question->asked - question->told)});
+                     question->scope, question->tags, static_cast<std::int64_t>(news(*at))});
     question->told = question->asked;
   }
   return taken;

@@ -36,6 +36,7 @@ TEST(PopularTest, TellsWhatWasAskedMostAndHowOftenSinceThen) {
   EXPECT_EQ(taken[0].tenant, "acme");
   EXPECT_EQ(taken[0].scope, "t:acme");
   EXPECT_EQ(taken[1].key, cache::hex(key_of(3)));
+  EXPECT_EQ(popular.take().size(), 1U);  // the third, while the others were not asked again
   EXPECT_TRUE(popular.take().empty());
   count(popular, 3, 7);
   taken = popular.take();
@@ -91,7 +92,9 @@ TEST(PopularTest, MayBeCountedByMany) {
     thread.join();
   }
   for (const auto& one : popular.take()) asked += one.asked;
-  EXPECT_EQ(asked, 40'000);
+  // Who finds it taken goes on without counting.
+  EXPECT_LE(asked, 40'000);
+  EXPECT_GT(asked, 1'000);
 }
 
 TEST(PopularTest, OfManyOneInSixteenCountsForAll) {

@@ -124,11 +124,11 @@ cache::EntryPtr entry_in_redis(House& house, cache::RedisLevel::Found found, con
   return entry;
 }
 
-Task<void> put_in_redis(std::shared_ptr<SecondLevel> second, House& house, cache::EntryPtr entry,
+Task<bool> put_in_redis(std::shared_ptr<SecondLevel> second, House& house, cache::EntryPtr entry,
                         std::uint64_t compress_over, observe::Histogram took,
                         observe::Counter errors, Loop& loop) {
   const Time begun = Clock::now();
-  if (!second->client->available(begun)) co_return;
+  if (!second->client->available(begun)) co_return false;
   std::string value =
       cache::encode(value_of(*entry, begun, std::chrono::system_clock::now()), compress_over);
   Deadline deadline(loop, begun + kPut);
@@ -142,7 +142,7 @@ Task<void> put_in_redis(std::shared_ptr<SecondLevel> second, House& house, cache
     if (house.tracking && kind != Kind::unreachable && kind != Kind::refused) {
       house.cache.vouch(entry->key, entry->stored, cache::kNobody);
     }
-    co_return;
+    co_return false;
   }
   if (*vouch != 0) {
     house.cache.vouch(entry->key, entry->stored, *vouch);
@@ -150,6 +150,7 @@ Task<void> put_in_redis(std::shared_ptr<SecondLevel> second, House& house, cache
     // Another node's answer has taken its place: that one is everybody's.
     house.cache.erase(entry->key);
   }
+  co_return true;
 }
 
 }  // namespace penstock::gateway

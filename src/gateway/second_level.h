@@ -29,8 +29,8 @@ cache::EntryPtr entry_in_redis(House& house, cache::RedisLevel::Found found, con
                                std::string_view scope, const Served* served,
                                const settings::Cache& settings);
 
-// Nobody waits for it.
-Task<void> put_in_redis(std::shared_ptr<SecondLevel> second, House& house, cache::EntryPtr entry,
+// Whether it lies there now. No client waits for it.
+Task<bool> put_in_redis(std::shared_ptr<SecondLevel> second, House& house, cache::EntryPtr entry,
                         std::uint64_t compress_over, observe::Histogram took,
                         observe::Counter errors, Loop& loop);
 

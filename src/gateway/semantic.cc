@@ -11,10 +11,12 @@
 namespace penstock::gateway {
 namespace {
 
-constexpr Duration kGather = 2ms;            // for others to come
-constexpr Duration kPatience = 300ms;        // of a request, all in all
-constexpr std::size_t kMostTexts = 64;       // in one call
-constexpr std::size_t kMostText = 8 * 1024;  // bytes; models read no more of a longer one
+constexpr Duration kGather = 2ms;       // for others to come
+constexpr Duration kPatience = 300ms;   // of a request, all in all
+constexpr std::size_t kMostTexts = 64;  // in one call
+// In bytes. Common models read 256 tokens and cut off the rest without a word: texts that begin
+// alike would be one.
+constexpr std::size_t kMostText = 1024;
 constexpr std::uint64_t kMostAnswer = 16 * 1024 * 1024;
 constexpr int kFailures = 5;    // in a row, and the model is left alone
 constexpr Duration kRest = 5s;  // for so long
@@ -32,7 +34,7 @@ struct Embedder::Batch {
   std::vector<Signal> waiting;
   bool closed = false;  // on its way
   bool done = false;
-  Result<std::vector<std::vector<float>>> vectors = Error{};
+  std::vector<Result<std::vector<float>>> vectors = {};  // of each text
 };
 
 void Embedder::failed(Time now) {
@@ -44,11 +46,12 @@ void Embedder::failed(Time now) {
 Task<Result<std::vector<float>>> Embedder::embed(std::shared_ptr<const Snapshot> with,
                                                  route::Plan model, std::string text,
                                                  Deadline& deadline) {
-  if (!open_ || open_->closed || open_->with != with || open_->texts.size() >= kMostTexts) {
-    open_ = std::shared_ptr<Batch>(new Batch{loop_, with, std::move(model), {}, {}});
-    loop_.spawn(send(open_));
+  std::shared_ptr<Batch> batch = open_.lock();
+  if (!batch || batch->closed || batch->with != with || batch->texts.size() >= kMostTexts) {
+    batch.reset(new Batch{loop_, with, std::move(model), {}, {}});
+    open_ = batch;
+    loop_.spawn(send(batch));
   }
-  const std::shared_ptr<Batch> batch = open_;
   const std::size_t place = batch->texts.size();
   batch->texts.push_back(std::move(text));
   Signal done(loop_);
@@ -57,8 +60,8 @@ Task<Result<std::vector<float>>> Embedder::embed(std::shared_ptr<const Snapshot>
     Result<void> woken = co_await done.wait(deadline);
     if (!woken) co_return std::move(woken).error();
   }
-  if (!batch->vectors) co_return batch->vectors.error();
-  std::vector<float> vector = std::move((*batch->vectors)[place]);
+  if (!batch->vectors[place]) co_return batch->vectors[place].error();
+  std::vector<float> vector = *std::move(batch->vectors[place]);
   if (!cache::normalise(vector)) {
     co_return Error{Kind::broken, Source::engine, false, "an embedding has no direction"};
   }
@@ -93,7 +96,9 @@ Task<Result<std::vector<std::vector<float>>>> call_for_vectors(std::shared_ptr<c
                              false, Clock::now() + engine.timeout.total, deadline);
   if (!answer) co_return std::move(answer).error();
   if (answer->status != 200) {
-    co_return Error{Kind::refused, Source::engine, false,
+    // What one text may be refused for.
+    const bool of_text = answer->status == 400 || answer->status == 413 || answer->status == 422;
+    co_return Error{of_text ? Kind::refused : Kind::broken, Source::engine, false,
                     "the embedding model answered " + std::to_string(answer->status)};
   }
   if (answer->rest) {
@@ -111,9 +116,26 @@ Task<void> Embedder::send(std::shared_ptr<Batch> batch) {
   Deadline deadline(batch->loop, Clock::now() + kGather + kPatience);
   co_await sleep_until(Clock::now() + kGather, deadline);
   batch->closed = true;
+  const std::size_t count = batch->texts.size();
   Result<std::vector<std::vector<float>>> vectors =
       co_await call_for_vectors(batch->with, batch->model, batch->texts, deadline);
-  batch->vectors = std::move(vectors);
+  if (vectors) {
+    for (std::vector<float>& vector : *vectors) batch->vectors.emplace_back(std::move(vector));
+  } else if (vectors.error().kind == Kind::refused && count > 1) {
+    // Because of one of them: the others must not pay for it.
+    for (std::size_t i = 0; i < count; ++i) {
+      std::vector<std::string> one = {batch->texts[i]};
+      Result<std::vector<std::vector<float>>> alone =
+          co_await call_for_vectors(batch->with, batch->model, std::move(one), deadline);
+      if (alone) {
+        batch->vectors.emplace_back(std::move(alone->front()));
+      } else {
+        batch->vectors.emplace_back(std::move(alone).error());
+      }
+    }
+  } else {
+    batch->vectors.assign(count, vectors.error());
+  }
   batch->done = true;
   for (const Signal& signal : batch->waiting) signal.wake();
 }
@@ -180,8 +202,9 @@ Task<Result<bool>> Gateway::learn_meaning(const Question& question,
     vector = std::move(made);
   }
   if (!vector) {
-    if (vector.error().kind != Kind::cancelled) {  // by a client that left
-      embedder_.failed(Clock::now());
+    const Kind kind = vector.error().kind;
+    if (kind != Kind::cancelled) {  // by a client that left
+      if (kind != Kind::refused) embedder_.failed(Clock::now());
       house_.log.warning(
           "a question's embedding could not be had: it is asked as it is",
           {{"request_id", request_id}, {"model", name}, {"reason", vector.error().detail}});
@@ -214,16 +237,15 @@ Task<void> Gateway::take_alike(Exchange& x) {
   Look& look = x.look;
   const std::string& scope = x.who->caller->cache_scope;
   const auto threshold = static_cast<float>(x.settings().cache.semantic.threshold);
+  Deadline patience(x.deadline, Clock::now() + x.settings().cache.redis.timeout);
   for (int i = 0; i < kTries; ++i) {
     const std::optional<cache::SemanticFound> found =
         house_.semantic.find(scope, look.meaning.place, look.meaning.vector, threshold);
     if (!found) co_return;
-    cache::EntryPtr entry;
-    if (found->key != look.key) {  // of which it is known that it is of no use
-      Result<cache::EntryPtr> kept = co_await kept_under(x, found->key);
-      if (!kept) co_return;
-      entry = *std::move(kept);
-    }
+    if (found->key == look.key) co_return;  // it has been looked for
+    Result<cache::EntryPtr> kept = co_await kept_under(x, found->key, patience);
+    if (!kept) co_return;
+    const cache::EntryPtr entry = *std::move(kept);
     if (!entry) {
       house_.semantic.erase(found->key);
       continue;
@@ -240,16 +262,11 @@ Task<void> Gateway::take_alike(Exchange& x) {
 }
 
 // What memory or Redis has under this key; null: nothing. An Error: Redis cannot say.
-Task<Result<cache::EntryPtr>> Gateway::kept_under(Exchange& x, cache::Key key) {
+Task<Result<cache::EntryPtr>> Gateway::kept_under(Exchange& x, cache::Key key, Deadline& patience) {
   cache::EntryPtr known = house_.cache.find(key, x.who->caller->cache_scope, x.request.received);
   if (!second_level(*x.with) || (known && house_.trust.in(*known))) co_return known;
   const std::shared_ptr<SecondLevel> second = second_;
-  Result<cache::EntryPtr> read = Error{};
-  {
-    Deadline patience(x.deadline, Clock::now() + x.settings().cache.redis.timeout);
-    Result<cache::EntryPtr> looked = co_await read_from_redis(x, key, *second, patience);
-    read = std::move(looked);
-  }
+  Result<cache::EntryPtr> read = co_await read_from_redis(x, key, *second, patience);
   if (!read) {
     metrics_.redis.errors.add();
     x.look.redis_failed = true;

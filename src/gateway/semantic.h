@@ -51,8 +51,8 @@ class Embedder {
   static Task<void> send(std::shared_ptr<Batch> batch);
 
   Loop& loop_;
-  std::shared_ptr<Batch> open_;
-  int failures_ = 0;  // in a row
+  std::weak_ptr<Batch> open_;  // kept by who sends it
+  int failures_ = 0;           // in a row
   Time rests_until_{};
 };
 

@@ -162,6 +162,11 @@ Gateway::~Gateway() {
 
 void Gateway::load(std::shared_ptr<const settings::Settings> settings, std::uint32_t generation) {
   house_.forget_what_is_off(settings->features);
+  if (settings->cache.semantic.enabled) {
+    house_.semantic.set_size(settings->cache.semantic.size);
+  } else {
+    house_.semantic.clear();
+  }
   snapshot_ = std::make_shared<const Snapshot>(std::move(settings), generation, snapshot_.get(),
                                                loop_, house_);
 }

@@ -102,13 +102,13 @@ Error follower_lost() {
 }
 
 // Other nodes want the answer that this one is having made.
-void tell_others(const Order& order, const std::string& id,
-                 std::shared_ptr<const bool> still_wanted, Time until) {
+void tell_others(const Order& order, const std::string& id, std::shared_ptr<cache::LiveWish> wish,
+                 Time until) {
   std::unique_ptr<cache::Reader> reader = order.house.flights.watch(order.flight, order.loop);
   if (!reader) return;
-  order.loop.spawn(
-      cache::tell_live(order.loop, {order.second->client, order.key, id, order.scope,
-                                    std::move(reader), std::move(still_wanted), until}));
+  order.loop.spawn(cache::tell_live(
+      order.loop, {order.second->client, order.key, cache::Leases::lease_name(order.key), id,
+                   order.scope, std::move(reader), std::move(wish), until}));
 }
 
 // Whether no engine need be asked: the flight has its answer then. Else this node leads, or nobody
@@ -142,10 +142,11 @@ Task<Result<bool>> answered_elsewhere(Order& order, Deadline& deadline) {
     if (!turn) co_return false;
     switch (*turn) {
       case cache::Leases::Turn::lead:
-        order.lead.emplace(order.second->leases, order.key, id,
-                           [&order, id, until = deadline.at()](std::shared_ptr<const bool> wanted) {
-                             tell_others(order, id, std::move(wanted), until);
-                           });
+        order.lead.emplace(
+            order.second->leases, order.key, id,
+            [&order, id, until = deadline.at()](std::shared_ptr<cache::LiveWish> wish) {
+              tell_others(order, id, std::move(wish), until);
+            });
         co_return false;
       case cache::Leases::Turn::stored:
         if (!stored) break;  // it will not do: who leads is asked again
@@ -248,15 +249,16 @@ Task<void> drive(std::unique_ptr<Order> order) {
     order->flight->fail(std::move(error));
   }
   // The lease ends behind it: who looks then finds the answer.
+  bool in_redis = false;
   if (order->second && order->entry) {
-    co_await put_in_redis(order->second, order->house, order->entry,
-                          order->with->settings->cache.redis.compress_over.count, order->redis.set,
-                          order->redis.errors, order->loop);
+    in_redis = co_await put_in_redis(order->second, order->house, order->entry,
+                                     order->with->settings->cache.redis.compress_over.count,
+                                     order->redis.set, order->redis.errors, order->loop);
   }
   if (!order->ahead) co_return;
   order->ahead->known = elsewhere && *elsewhere;
   order->ahead->kept = order->entry != nullptr;
-  order->ahead->in_redis = order->second != nullptr;
+  order->ahead->in_redis = in_redis;
   order->ahead->ended.wake();
 }
 

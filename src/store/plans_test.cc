@@ -23,7 +23,7 @@ constexpr std::array<std::string_view, 7> kBig = {
 constexpr std::array<std::string_view, 3> kInOrder = {
     "SELECT time_us FROM usage ORDER BY time_us LIMIT 1 OFFSET $1",
     "SELECT key, path, body, tenant, scope, tags, asked FROM popular_questions ORDER BY asked DESC "
-    "LIMIT $1",
+    "LIMIT $1 OFFSET $2",
     "DELETE FROM popular_questions WHERE asked < (SELECT asked FROM popular_questions ORDER BY "
     "asked DESC LIMIT 1 OFFSET $1)"};
 

@@ -18,7 +18,7 @@ constexpr Statement kAdd = {
     "excluded.seen_us"};
 constexpr Statement kList = {"list_popular",
                              "SELECT key, path, body, tenant, scope, tags, asked FROM "
-                             "popular_questions ORDER BY asked DESC LIMIT $1",
+                             "popular_questions ORDER BY asked DESC LIMIT $1 OFFSET $2",
                              {},
                              true};
 constexpr Statement kForgetOld = {
@@ -59,8 +59,8 @@ Task<Result<void>> forget_unpopular(Database& database, std::int64_t now_us, std
 }
 
 Task<Result<std::vector<PopularQuestion>>> list_popular(Database& database, std::int64_t most,
-                                                        Deadline& deadline) {
-  Values values = {most};
+                                                        std::int64_t behind, Deadline& deadline) {
+  Values values = {most, behind};
   Result<Rows> rows = co_await database.read(kList, std::move(values), Mark(), deadline);
   if (!rows) co_return std::move(rows).error();
   std::vector<PopularQuestion> out;

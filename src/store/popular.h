@@ -28,9 +28,9 @@ Task<Result<void>> add_popular(Database& database, std::vector<PopularQuestion> 
                                std::int64_t now_us, Deadline& deadline);
 Task<Result<void>> forget_unpopular(Database& database, std::int64_t now_us, std::int64_t keep,
                                     Deadline& deadline);
-// The one that was asked most first.
+// The one that was asked most first; `most` of them, behind as many others.
 Task<Result<std::vector<PopularQuestion>>> list_popular(Database& database, std::int64_t most,
-                                                        Deadline& deadline);
+                                                        std::int64_t behind, Deadline& deadline);
 
 Part popular_statements();
 

@@ -42,9 +42,9 @@ class PopularQuestions : public testing::TestWithParam<std::string_view> {
         10s, [&](Deadline& deadline) { return forget_unpopular(*database_, now, keep, deadline); });
     ASSERT_TRUE(done.ok()) << done.error().detail;
   }
-  std::vector<PopularQuestion> list(std::int64_t most = 100) {
-    Result<std::vector<PopularQuestion>> had =
-        wait(10s, [&](Deadline& deadline) { return list_popular(*database_, most, deadline); });
+  std::vector<PopularQuestion> list(std::int64_t most = 100, std::int64_t behind = 0) {
+    Result<std::vector<PopularQuestion>> had = wait(
+        10s, [&](Deadline& deadline) { return list_popular(*database_, most, behind, deadline); });
     EXPECT_TRUE(had.ok());
     return had ? *std::move(had) : std::vector<PopularQuestion>();
   }
@@ -72,6 +72,8 @@ TEST_P(PopularQuestions, AreAddedUpAndListedByHowOftenTheyWereAsked) {
   add({question("a", 9)});
   EXPECT_EQ(order(), "a 10 b 5 c 2");
   EXPECT_EQ(order(2), "a 10 b 5");
+  EXPECT_EQ(list(1, 1).at(0).key, "b");
+  EXPECT_TRUE(list(1, 3).empty());
   const PopularQuestion one = list(1).at(0);
   EXPECT_EQ(one.path, "/v1/embeddings");
   EXPECT_EQ(one.body, R"({"input":"ä \"'"})");

@@ -7,8 +7,10 @@ part of a second gateway is played by a plain client of Redis.
             self.redis.ask("DEL", name)               # as another gateway would change it
 """
 
+import contextlib
 import itertools
 import threading
+import time
 
 from drills.drill import Drill, merged, wait_until
 from harness.penstock import answering, completion, plain
@@ -43,15 +45,21 @@ class RedisDrill(Drill):
         return self.redis.ask("KEYS", VALUES)
 
     def keep(self, text):
-        """Asks, waits until it is in Redis, and gives the answer and its name there."""
-        self._kept += 1
-        tag = f"kept-{self._kept}"
-        answer = self.ask(text, headers={"x-penstock-cache-tags": tag})
-        assert answer.status == 200, answer
-        (entry,) = self.gateway.admin(f"/admin/v1/cache/entries?tag={tag}").json["entries"]
-        name = f"penstock:cache:{{{entry['entry']}}}"
-        wait_until(lambda: self.redis.ask("EXISTS", name) == 1, f"{text} is in Redis")
-        return answer, name
+        """Asks until what was answered is in Redis too: behind failures it is left alone for a while. The
+        answer, and its name there."""
+        end = time.monotonic() + self.patience
+        while True:
+            self._kept += 1
+            tag = f"kept-{self._kept}"
+            answer = self.ask(text, headers={"x-penstock-cache-tags": tag})
+            assert answer.status == 200, answer
+            (entry,) = self.gateway.admin(f"/admin/v1/cache/entries?tag={tag}").json["entries"]
+            name = f"penstock:cache:{{{entry['entry']}}}"
+            with contextlib.suppress(AssertionError):
+                wait_until(lambda n=name: self.redis.ask("EXISTS", n) == 1, f"{text} is in Redis", 1.0)
+                return answer, name
+            assert time.monotonic() < end, f"{text} is not in Redis"
+            self.gateway.admin("/admin/v1/cache/purge", method="POST", body={"tag": tag})
 
     def load(self, count, stop):
         """Clients who ask what is kept and what is not, until `stop` is set; answers by what they say."""

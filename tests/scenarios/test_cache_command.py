@@ -31,6 +31,7 @@ class OneNode(CacheCommand, Counting):
         for text in ("a", "a", "b"):
             self.node.ask(text)
         output = self.cache(self.node, "stats")
+        self.assertIn("redis level none (cache.redis.urls)", output)
         self.assertRegex(output, r"in memory   2 answers, \d+\.\d KiB of ")
         self.assertRegex(output, r"memory +1 +0 +2 +0 +33\.3 %")
         self.assertRegex(output, r"all +1 +2 +33\.3 %")

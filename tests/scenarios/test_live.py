@@ -9,7 +9,7 @@ from scenarios.test_cache_levels import OnRedis
 
 
 class Live(OnRedis):
-    def held(self, pieces=("one ", "two ")):
+    def held(self, pieces=("one ", "two "), timeout="1s"):
         """Two gateways before an engine that says the first piece at once and the others when it may."""
         self.may = threading.Event()
         self.addCleanup(self.may.set)
@@ -31,7 +31,7 @@ class Live(OnRedis):
         gateways = []
         for i in range(2):
             gateways.append(self.gateway(self.to(self.behind), {
-                "cache": {"redis": {"urls": [self.redis.url], "timeout": "1s"}},
+                "cache": {"redis": {"urls": [self.redis.url], "timeout": timeout}},
                 "store": {"url": f"sqlite:{self.folder}/{i}.db"}}))
         for gateway in gateways:
             wait_until(lambda g=gateway: g.metric("penstock_redis_up") == 1, "Redis is reached")
@@ -125,6 +125,65 @@ class Live(OnRedis):
         self.assertTrue(self.left.wait(10), "the engine is left")
         for kind in ("lease", "live", "wanted"):
             wait_until(lambda k=kind: not self.redis.ask("KEYS", f"penstock:{k}:*"), f"no {kind} is left in Redis")
+
+    def test_a_plain_call_that_nobody_wants_any_more_ends(self):
+        a, b = self.held()
+        leader, follower = self.led(a), b.wire()
+        follower.post(question())
+        self.under_way(b)
+        wait_until(lambda: self.redis.ask("KEYS", "penstock:wanted:*"), "it is wanted")
+        time.sleep(0.3)
+        leader.reset()
+        follower.reset()
+        wait_until(lambda: a.metric("penstock_engine_in_flight", engine="e") == 0, "the engine is left", 10)
+
+    def test_who_comes_when_others_have_left_follows_too(self):
+        a, b = self.held()
+        with self.led(a, stream=True) as leader:
+            first = b.wire()
+            first.post(question(stream=True))
+            first.until(b"one ")
+            first.reset()
+            for kind in ("live", "wanted"):
+                wait_until(lambda k=kind: not self.redis.ask("KEYS", f"penstock:{k}:*"), f"no {kind} is left")
+            with b.wire() as follower:
+                follower.post(question(stream=True))
+                follower.until(b"one ")
+                self.may.set()
+                for wire in (leader, follower):
+                    wire.until(b"[DONE]")
+        self.assertEqual(len(self.behind.calls), 1)
+
+    def test_a_redis_that_is_slow_for_a_moment_breaks_nothing(self):
+        pieces = ["one "] + [f"{number} " for number in range(40)]
+        a, b = self.held(pieces, timeout="50ms")
+        with self.led(a, stream=True) as leader, b.wire() as follower:
+            follower.post(question(stream=True))
+            follower.until(b"one ")
+            for _ in range(3):
+                self.redis.ask("DEBUG", "SLEEP", "0.2")
+                time.sleep(0.1)
+            self.may.set()
+            for wire in (leader, follower):
+                said = wire.until(b"[DONE]")
+                self.assertEqual([f'"{number} "'.encode() in said for number in range(40)], [True] * 40)
+        self.assertEqual(len(self.behind.calls), 1)
+
+    def test_an_earlier_call_is_nobodys(self):
+        """What was told of it still lies there."""
+        a, b = self.held()
+        for number in (1, 2):
+            self.may.clear()
+            with self.led(a, stream=True) as leader, b.wire() as follower:
+                follower.post(question(stream=True))
+                follower.until(b"one ")
+                self.assertEqual(len(self.behind.calls), number)
+                self.may.set()
+                for wire in (leader, follower):
+                    wire.until(b"[DONE]")
+            self.assertTrue(self.redis.ask("KEYS", "penstock:live:*"))
+            self.assertTrue(a.admin("/admin/v1/cache/purge", method="POST", body={"all": True}).json["told"])
+            wait_until(lambda: not self.redis.ask("KEYS", "penstock:lease:*"), "no lease is left")
 
     def test_a_stream_whose_gateway_is_killed_says_so_and_is_asked_anew(self):
         a, b = self.held()
