@@ -1,6 +1,8 @@
 // What lies in Redis: any bytes are a value or none, never more than was allowed; a value that is
-// written again and read is the same.
+// written again and read is the same. Likewise an answer in progress, in whatever pieces it comes.
 #include "cache/value.h"
+
+#include "cache/live.h"
 
 #include "check.h"
 
@@ -29,6 +31,31 @@ void look(std::string_view bytes) {
   }
 }
 
+// Types and contents, one behind the other.
+std::string frames_of(std::string_view bytes, std::size_t piece) {
+  std::string seen;
+  cache::LiveFrames frames;
+  for (std::size_t at = 0; at < bytes.size(); at += piece) {
+    frames.add(bytes.substr(at, piece));
+    while (const auto frame = frames.next()) {
+      seen += frame->type;
+      seen += frame->content;
+      const auto head = cache::read_live_head(frame->content, "t");
+      if (!head) continue;
+      std::string again = cache::live_head(frame->content.substr(1, 16), "t", *head);
+      FUZZ_CHECK(std::string_view(again).substr(5) == frame->content);
+    }
+  }
+  if (frames.broken()) seen += '!';
+  return seen;
+}
+
+void look_at_live(std::string_view bytes) {
+  const std::string seen = frames_of(bytes, bytes.size() + 1);
+  FUZZ_CHECK(frames_of(bytes, 1) == seen);
+  FUZZ_CHECK(frames_of(bytes, 7) == seen);
+}
+
 }  // namespace
 }  // namespace penstock::fuzz
 
@@ -36,6 +63,7 @@ void look(std::string_view bytes) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);
   penstock::fuzz::look(bytes);
+  penstock::fuzz::look_at_live(bytes);
   std::string sealed(bytes);
   penstock::cache::seal(sealed);
   penstock::fuzz::look(sealed);
