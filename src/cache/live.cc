@@ -229,17 +229,15 @@ std::optional<Flight::Head> read_live_head(std::string_view content, std::string
 }
 
 std::optional<LiveFrames::Frame> LiveFrames::next() {
-  bytes_.erase(0, read_);
-  read_ = 0;
-  if (broken_ || bytes_.size() < kFrameHead) return std::nullopt;
-  const std::string_view bytes = bytes_;
+  const std::string_view bytes = std::string_view(bytes_).substr(read_);
+  if (broken_ || bytes.size() < kFrameHead) return std::nullopt;
   const std::uint64_t size = number_at(bytes.substr(1, 4));
   if (size > kMostFrame || std::string_view("hdex").find(bytes[0]) == bytes.npos) {
     broken_ = true;
     return std::nullopt;
   }
   if (bytes.size() - kFrameHead < size) return std::nullopt;
-  read_ = kFrameHead + static_cast<std::size_t>(size);
+  read_ += kFrameHead + static_cast<std::size_t>(size);
   return Frame{bytes[0], bytes.substr(kFrameHead, static_cast<std::size_t>(size))};
 }
 
