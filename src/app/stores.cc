@@ -151,6 +151,8 @@ Result<void> Stores::join_company(const settings::Settings& settings) {
   parts.house = &house_;
   parts.tracking = given.tracking;
   house_.memory.set_limit(memory_limit(settings));
+  // Before the first request comes, which may be a large one.
+  house_.memory.look([] { return observe::resident_bytes(); });
   parts.look_at_memory = [this] { look_at_memory(); };
   parts.keys_changed = [this] {
     if (keys_) keys_->look_now();

@@ -6,6 +6,7 @@
 
 #include <filesystem>
 
+#include "store/migrations.h"
 #include "store/servers_testing.h"
 
 namespace penstock::store {
@@ -232,7 +233,7 @@ TEST_P(AnyDatabase, LetsTwoNodesMigrateAtOnce) {
   std::thread two([&] { go(*another); });
   one.join();
   two.join();
-  EXPECT_EQ(1, applied.load());
+  EXPECT_EQ(versions().size(), static_cast<std::size_t>(applied.load()));
 }
 
 TEST_P(AnyDatabase, RefusesADatabaseThatIsNewerThanTheProgram) {
