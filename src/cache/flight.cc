@@ -10,8 +10,8 @@ constexpr Duration kPatience = 1s;
 
 }  // namespace
 
-Flight::Flight(FlightTable& table, const Key& key, std::uint64_t window)
-    : table_(table), key_(key), window_(window) {}
+Flight::Flight(FlightTable& table, const Key& key, std::uint64_t window, std::uint64_t purge)
+    : table_(table), key_(key), window_(window), purge_(purge) {}
 
 void Flight::drive(Loop& loop, std::function<void()> abandoned) {
   const std::lock_guard lock(mutex_);
@@ -146,21 +146,22 @@ std::size_t FlightTable::KeyHash::operator()(const Key& key) const {
   return hash;
 }
 
-FlightTable::Joined FlightTable::join(const Key& key, Loop& loop, const Flight* failed) {
+FlightTable::Joined FlightTable::join(const Key& key, Loop& loop, const Flight* failed,
+                                      std::uint64_t purge) {
   Shard& shard = shard_of(key);
   const std::lock_guard lock(shard.mutex);
   FlightPtr& flight = shard.flights[key];
   if (failed != nullptr && flight.get() == failed) flight = nullptr;
   const bool leader = flight == nullptr;
-  if (leader) flight = std::make_shared<Flight>(*this, key, window_);
+  if (leader) flight = std::make_shared<Flight>(*this, key, window_, purge);
   auto reader = std::make_unique<Reader>(flight, loop);
   const std::lock_guard flight_lock(flight->mutex_);
   flight->seats_.push_back(&reader->seat_);
   return {flight, std::move(reader), leader};
 }
 
-FlightTable::Joined FlightTable::join(const Key& key, Loop& loop) {
-  return join(key, loop, nullptr);
+FlightTable::Joined FlightTable::join(const Key& key, Loop& loop, std::uint64_t purge) {
+  return join(key, loop, nullptr, purge);
 }
 
 std::unique_ptr<Reader> FlightTable::watch(const FlightPtr& flight, Loop& loop) {
@@ -172,7 +173,7 @@ std::unique_ptr<Reader> FlightTable::watch(const FlightPtr& flight, Loop& loop) 
   return reader;
 }
 
-FlightTable::Joined FlightTable::succeed(Flight& failed, Loop& loop) {
+FlightTable::Joined FlightTable::succeed(Flight& failed, Loop& loop, std::uint64_t purge) {
   const std::lock_guard lock(failed.succession_);
   if (const FlightPtr& flight = failed.successor_) {
     auto reader = std::make_unique<Reader>(flight, loop);
@@ -182,23 +183,23 @@ FlightTable::Joined FlightTable::succeed(Flight& failed, Loop& loop) {
       return {flight, std::move(reader), false};
     }
   }
-  Joined joined = join(failed.key_, loop, &failed);
+  Joined joined = join(failed.key_, loop, &failed, purge);
   failed.successor_ = joined.flight;
   return joined;
 }
 
-FlightPtr FlightTable::begin(const Key& key) {
+FlightPtr FlightTable::begin(const Key& key, std::uint64_t purge) {
   Shard& shard = shard_of(key);
   const std::lock_guard lock(shard.mutex);
   FlightPtr& flight = shard.flights[key];
   if (flight != nullptr) return nullptr;
-  flight = std::make_shared<Flight>(*this, key, window_);
+  flight = std::make_shared<Flight>(*this, key, window_, purge);
   flight->kept_going_ = true;
   return flight;
 }
 
-FlightTable::Joined FlightTable::alone(const Key& key, Loop& loop) {
-  auto flight = std::make_shared<Flight>(*this, key, window_);
+FlightTable::Joined FlightTable::alone(const Key& key, Loop& loop, std::uint64_t purge) {
+  auto flight = std::make_shared<Flight>(*this, key, window_, purge);
   flight->joinable_ = false;
   auto reader = std::make_unique<Reader>(flight, loop);
   flight->seats_.push_back(&reader->seat_);

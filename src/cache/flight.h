@@ -35,10 +35,13 @@ class Flight : public std::enable_shared_from_this<Flight> {
     std::string content_type;
     std::vector<Header> headers;
     std::optional<std::uint64_t> length;
-    bool elsewhere = false;  // no engine was asked: another node was, or another call had ended
+    bool elsewhere = false;   // no engine was asked: another node was, or another call had ended
+    std::uint64_t purge = 0;  // the last one that was known when the engine was asked
   };
 
-  Flight(FlightTable& table, const Key& key, std::uint64_t window);
+  Flight(FlightTable& table, const Key& key, std::uint64_t window, std::uint64_t purge);
+  // The last purge that was known when it began.
+  std::uint64_t purge() const { return purge_; }
 
   // The driver's side, on one loop. `abandoned` is called on that loop when nobody reads any more.
   void drive(Loop& loop, std::function<void()> abandoned);
@@ -64,6 +67,7 @@ class Flight : public std::enable_shared_from_this<Flight> {
   FlightTable& table_;
   const Key key_;
   const std::uint64_t window_;
+  const std::uint64_t purge_;
 
   std::mutex succession_;  // of successor_; taken before all others
   FlightPtr successor_;
@@ -117,17 +121,18 @@ class FlightTable {
     std::unique_ptr<Reader> reader;
     bool leader = false;  // nobody asked yet: drive it
   };
-  Joined join(const Key& key, Loop& loop);
-  // For those who followed a flight that failed: one and the same successor for all of them,
-  // however late they come, begun by the first.
-  Joined succeed(Flight& failed, Loop& loop);
+  // `purge`: the last one that is known, for a flight that begins.
+  Joined join(const Key& key, Loop& loop, std::uint64_t purge = 0);
+  // For those who followed a flight that failed, or who may not join it: one and the same successor
+  // for all of them, however late they come, begun by the first.
+  Joined succeed(Flight& failed, Loop& loop, std::uint64_t purge = 0);
   // One that nobody reads yet, and that comes to its end also where nobody does; null if there is
   // one under way already.
-  FlightPtr begin(const Key& key);
+  FlightPtr begin(const Key& key, std::uint64_t purge = 0);
   // One more who reads a flight from its beginning; null where that is gone.
   std::unique_ptr<Reader> watch(const FlightPtr& flight, Loop& loop);
   // A flight of one's own, that nobody else joins.
-  Joined alone(const Key& key, Loop& loop);
+  Joined alone(const Key& key, Loop& loop, std::uint64_t purge = 0);
 
   std::size_t size() const;
 
@@ -143,7 +148,7 @@ class FlightTable {
     std::unordered_map<Key, FlightPtr, KeyHash> flights;
   };
 
-  Joined join(const Key& key, Loop& loop, const Flight* failed);
+  Joined join(const Key& key, Loop& loop, const Flight* failed, std::uint64_t purge);
   Shard& shard_of(const Key& key) { return shards_[key[16] % kShards]; }
   void remove(Flight& flight);
   void leave(Flight& flight, Flight::Seat& seat);

@@ -65,7 +65,10 @@ class Leases : public std::enable_shared_from_this<Leases> {
     whole,    // the flight has all of it, and is not finished yet
     broken,   // the flight has a part, and the rest will not come
   };
-  Task<Followed> follow(Key key, std::string scope, FlightPtr flight, Deadline& deadline);
+  // Whether what was asked for when this purge was the last one is nobody's any more.
+  using Outdated = std::function<bool(std::uint64_t purge)>;
+  Task<Followed> follow(Key key, std::string scope, Outdated outdated, FlightPtr flight,
+                        Deadline& deadline);
 
   static std::string lease_name(const Key& key);
 

@@ -197,6 +197,7 @@ std::string live_head(std::string_view id, std::string_view scope, const Flight:
   content += id;
   put_number(content, static_cast<std::uint16_t>(head.status));
   put_number(content, head.length.value_or(kNotKnown));
+  put_number(content, head.purge);
   put_text(content, scope);
   put_text(content, head.content_type);
   for (const Header& header : head.headers) {
@@ -215,6 +216,7 @@ std::optional<Flight::Head> read_live_head(std::string_view content, std::string
   Flight::Head head;
   head.status = static_cast<int>(fields.number(2));
   if (const std::uint64_t length = fields.number(8); length != kNotKnown) head.length = length;
+  head.purge = fields.number(8);
   const bool ours = fields.text() == scope;
   head.content_type = fields.text();
   while (fields.good() && !fields.at_end()) {
@@ -269,6 +271,7 @@ Task<void> tell_live(Loop& loop, LiveTelling telling) {
   Deadline deadline(loop, telling.until);
   std::optional<Flight::Head> head = co_await head_to_tell(telling, deadline);
   if (!head) co_return;
+  head->purge = telling.purge;
   std::string frames = live_head(telling.id, telling.scope, *head);
   Told told(telling, frames.substr(0, kLiveStart));
   Time due = Clock::now();
@@ -311,7 +314,8 @@ std::string_view id_of(std::string_view start) {
 // What was read of it, on its way into the flight of this node.
 class Following {
  public:
-  Following(std::string_view scope, Flight& flight) : scope_(scope), flight_(flight) {}
+  Following(std::string_view scope, const Leases::Outdated& outdated, Flight& flight)
+      : scope_(scope), outdated_(outdated), flight_(flight) {}
 
   std::size_t at() const { return at_; }
   bool begun() const { return begun_; }
@@ -347,7 +351,7 @@ class Following {
     if (frame.type == 'h') {
       std::optional<Flight::Head> head;
       if (!begun_) head = read_live_head(frame.content, scope_);
-      if (head) {
+      if (head && !outdated_(head->purge)) {
         flight_.head(*std::move(head));
         begun_ = true;
       } else if (begun_) {
@@ -368,6 +372,7 @@ class Following {
   }
 
   const std::string_view scope_;
+  const Leases::Outdated& outdated_;
   Flight& flight_;
   LiveFrames frames_;
   std::string start_;
@@ -380,14 +385,14 @@ class Following {
 
 }  // namespace
 
-Task<Leases::Followed> Leases::follow(Key key, std::string scope, FlightPtr flight,
-                                      Deadline& deadline) {
+Task<Leases::Followed> Leases::follow(Key key, std::string scope, Outdated outdated,
+                                      FlightPtr flight, Deadline& deadline) {
   const std::string lease = lease_name(key), live = live_name(key), wanted = wanted_name(key);
   const std::string wish_ms = ms(kWanted), start_end = std::to_string(kLiveStart - 1);
   Signal signal(loop_);
   const Watch lease_watch(*this, lease, signal);
   const Watch live_watch(*this, live, signal);
-  Following following(scope, *flight);
+  Following following(scope, outdated, *flight);
   Time heard = Clock::now();  // when Redis was last read, or, without a lease, something new
   Time wish = heard;
   const auto want = [&] {

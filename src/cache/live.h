@@ -7,7 +7,8 @@
 //
 //   type 1 | size 4, little endian | content
 //
-//   'h'  version 1, id 16, status 2, length 8 (all ones: not known), then each with its size in 4
+//   'h'  version 1, id 16, status 2, length 8 (all ones: not known), purge 8, then each with its
+//   size in 4
 //        bytes before it: scope, content type, and names and values of header fields
 //   'd'  bytes of the body
 //   'e'  that was all
@@ -84,6 +85,7 @@ struct LiveTelling {
   std::string scope;
   std::unique_ptr<Reader> reader;
   std::shared_ptr<LiveWish> wish;
+  std::uint64_t purge;  // the flight's
   Time until;
 };
 Task<void> tell_live(Loop& loop, LiveTelling telling);

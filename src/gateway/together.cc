@@ -108,7 +108,7 @@ void tell_others(const Order& order, const std::string& id, std::shared_ptr<cach
   if (!reader) return;
   order.loop.spawn(cache::tell_live(
       order.loop, {order.second->client, order.key, cache::Leases::lease_name(order.key), id,
-                   order.scope, std::move(reader), std::move(wish), until}));
+                   order.scope, std::move(reader), std::move(wish), order.flight->purge(), until}));
 }
 
 // Whether no engine need be asked: the flight has its answer then. Else this node leads, or nobody
@@ -154,8 +154,12 @@ Task<Result<bool>> answered_elsewhere(Order& order, Deadline& deadline) {
         co_return true;
       case cache::Leases::Turn::follow: {
         using Followed = cache::Leases::Followed;
-        const Followed followed =
-            co_await order.second->leases->follow(order.key, order.scope, order.flight, deadline);
+        const cache::Leases::Outdated outdated = [&order](std::uint64_t purge) {
+          return order.house.purges.covers(
+              {order.key, order.scope, order.plan.model, order.making.tags}, purge);
+        };
+        const Followed followed = co_await order.second->leases->follow(
+            order.key, order.scope, outdated, order.flight, deadline);
         if (followed == Followed::broken) {
           if (deadline.over()) co_return deadline.error("wait for the answer", Source::engine);
           co_return follower_lost();
@@ -270,15 +274,25 @@ bool leader_failed(const Result<cache::Flight::Head>& head) {
 
 }  // namespace
 
-// Takes a seat at the call under way, unless it is the one that `failed`; without one it begins
-// one.
+// Takes a seat at the call under way, unless it is the one that `failed`, or was begun before its
+// answer was purged; without one it begins one.
 cache::FlightTable::Joined Gateway::join(Exchange& x, cache::Flight* failed) {
   cache::FlightTable& flights = house_.flights;
-  cache::FlightTable::Joined joined = failed != nullptr ? flights.succeed(*failed, loop_)
-                                      : x.settings().cache.coalesce
-                                          ? flights.join(x.look.key, loop_)
-                                          : flights.alone(x.look.key, loop_);
-  if (joined.leader) lead(x, joined.flight);
+  const Look& look = x.look;
+  cache::FlightTable::Joined joined =
+      failed != nullptr             ? flights.succeed(*failed, loop_, look.purge)
+      : x.settings().cache.coalesce ? flights.join(look.key, loop_, look.purge)
+                                    : flights.alone(look.key, loop_, look.purge);
+  const std::string& scope = x.who->caller->cache_scope;
+  while (!joined.leader && house_.purges.covers({look.key, scope, x.plan.model, look.wishes.tags},
+                                                joined.flight->purge())) {
+    const cache::FlightPtr outdated = joined.flight;
+    joined = flights.succeed(*outdated, loop_, house_.purges.known());
+  }
+  if (joined.leader) {
+    x.look.purge = joined.flight->purge();
+    lead(x, joined.flight);
+  }
   return joined;
 }
 
@@ -327,10 +341,10 @@ void Gateway::lead(const Asked& asked, const cache::FlightPtr& flight) {
 
 // Asks for what takes the place of an answer that is given meanwhile, unless somebody does already.
 void Gateway::renew(Exchange& x) {
-  const cache::FlightPtr flight = house_.flights.begin(x.look.key);
+  const cache::FlightPtr flight = house_.flights.begin(x.look.key, house_.purges.known());
   if (!flight) return;
   x.look.called = true;
-  x.look.purge = house_.purges.known();
+  x.look.purge = flight->purge();
   lead(x, flight);
 }
 

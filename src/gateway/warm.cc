@@ -70,7 +70,7 @@ Task<WarmResult> Gateway::warm(const WarmQuestion& asked, Deadline& deadline) {
     Result<bool> learned = co_await learn_meaning(question, with, look, request_id, deadline);
     if (!learned) look.meaning = {};
   }
-  const cache::FlightPtr flight = house_.flights.begin(look.key);
+  const cache::FlightPtr flight = house_.flights.begin(look.key, look.purge);
   if (!flight) co_return WarmResult{Warmed::known};  // somebody asks it this moment
 
   const auto bill = std::make_shared<Bill>(book_);

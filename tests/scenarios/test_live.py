@@ -185,6 +185,25 @@ class Live(OnRedis):
             self.assertTrue(a.admin("/admin/v1/cache/purge", method="POST", body={"all": True}).json["told"])
             wait_until(lambda: not self.redis.ask("KEYS", "penstock:lease:*"), "no lease is left")
 
+    def test_what_was_purged_meanwhile_is_asked_anew(self):
+        """On the node that leads and on the other: who asks behind the purge is not given what was asked before."""
+        a, b = self.held()
+        with self.led(a, stream=True) as leader, b.wire() as follower, a.wire() as late, b.wire() as elsewhere:
+            leader.until(b"one ")
+            follower.post(question(stream=True))
+            follower.until(b"one ")
+            self.assertTrue(a.admin("/admin/v1/cache/purge", method="POST", body={"all": True}).json["told"])
+            time.sleep(0.3)
+            late.post(question(stream=True))
+            elsewhere.post(question(stream=True))
+            for gateway in (a, b):
+                self.under_way(gateway, 2)
+            self.assertEqual((late.buffer, elsewhere.buffer), (b"", b""))
+            self.may.set()
+            for wire in (leader, follower, late, elsewhere):
+                wire.until(b"[DONE]")
+        self.assertEqual(len(self.behind.calls), 2)
+
     def test_a_stream_whose_gateway_is_killed_says_so_and_is_asked_anew(self):
         a, b = self.held()
         leader, follower = self.led(a, stream=True), b.wire()
