@@ -48,7 +48,7 @@ Task<Result<std::vector<float>>> Embedder::embed(std::shared_ptr<const Snapshot>
                                                  Deadline& deadline) {
   std::shared_ptr<Batch> batch = open_.lock();
   if (!batch || batch->closed || batch->with != with || batch->texts.size() >= kMostTexts) {
-    batch.reset(new Batch{loop_, with, std::move(model), {}, {}});
+    batch = std::make_shared<Batch>(loop_, with, std::move(model));
     open_ = batch;
     loop_.spawn(send(batch));
   }

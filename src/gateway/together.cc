@@ -238,10 +238,11 @@ Task<void> drive(std::unique_ptr<Order> order) {
   Deadline deadline(order->loop, begun + engine.timeout.total);
   order->flight->drive(order->loop, [&deadline] { deadline.call_off(Why::left); });
   Result<void> done;
-  Result<bool> elsewhere = co_await answered_elsewhere(*order, deadline);
-  if (!elsewhere) {
-    done = std::move(elsewhere).error();
-  } else if (!*elsewhere) {
+  Result<bool> answered = co_await answered_elsewhere(*order, deadline);
+  const bool elsewhere = answered && *answered;
+  if (!answered) {
+    done = std::move(answered).error();
+  } else if (!elsewhere) {
     Result<void> driven = co_await drive_to_end(*order, deadline);
     done = std::move(driven);
   }
@@ -260,7 +261,7 @@ Task<void> drive(std::unique_ptr<Order> order) {
                                      order->redis.set, order->redis.errors, order->loop);
   }
   if (!order->ahead) co_return;
-  order->ahead->known = elsewhere && *elsewhere;
+  order->ahead->known = elsewhere;
   order->ahead->kept = order->entry != nullptr;
   order->ahead->in_redis = in_redis;
   order->ahead->ended.wake();

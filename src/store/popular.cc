@@ -36,6 +36,7 @@ constexpr Statement kForgetRare = {
 Task<Result<void>> add_popular(Database& database, std::vector<PopularQuestion> questions,
                                std::int64_t now_us, Deadline& deadline) {
   std::vector<Step> steps;
+  steps.reserve(questions.size());
   for (PopularQuestion& one : questions) {
     steps.push_back(
         Step{&kAdd,
@@ -64,6 +65,7 @@ Task<Result<std::vector<PopularQuestion>>> list_popular(Database& database, std:
   Result<Rows> rows = co_await database.read(kList, std::move(values), Mark(), deadline);
   if (!rows) co_return std::move(rows).error();
   std::vector<PopularQuestion> out;
+  out.reserve(rows->rows.size());
   for (const Values& row : rows->rows) {
     out.push_back({text_of(row[0]), text_of(row[1]), text_of(row[2]), text_of(row[3]),
                    text_of(row[4]), text_of(row[5]), number_of(row[6])});
