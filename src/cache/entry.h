@@ -19,8 +19,8 @@
 namespace penstock::cache {
 
 // What malloc takes for so many bytes: eight more, in sixteens, at least two of them; and an eighth
-// for the holes that it is left with between blocks of different sizes, as they come and go. Without
-// that a cache of mixed answers took 15 % more than it may (docs/cache-benchmarks.md).
+// for the holes that it is left with between blocks of different sizes, as they come and go.
+// Without that a cache of mixed answers took 15 % more than it may (docs/cache-benchmarks.md).
 constexpr std::size_t block_of(std::size_t bytes) {
   const std::size_t block = std::max<std::size_t>(32, (bytes + 8 + 15) / 16 * 16);
   return block + block / 8;
