@@ -86,13 +86,24 @@ if(PENSTOCK_FUZZ)
   target_compile_options(penstock_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
-# One precompiled header for all: what nearly every file includes and nobody changes.
-add_library(penstock_pch OBJECT ${CMAKE_SOURCE_DIR}/src/base/pch.cc)
-target_link_libraries(penstock_pch PUBLIC penstock_flags)
-target_precompile_headers(penstock_pch PRIVATE
+# Two precompiled headers, of what nearly every file includes and nobody changes: one for all modules,
+# one for their tests. A test's own code is compiled without optimisation: that takes a third less time,
+# and what it looks at is compiled as it is shipped.
+set(penstock_headers
   <algorithm> <array> <atomic> <charconv> <chrono> <cstdint> <cstring> <functional> <memory>
   <mutex> <optional> <span> <string> <string_view> <thread> <unordered_map> <utility> <variant>
   <vector> <boost/asio.hpp> <fmt/core.h> <fmt/format.h>)
+add_library(penstock_pch OBJECT ${CMAKE_SOURCE_DIR}/src/base/pch.cc)
+target_link_libraries(penstock_pch PUBLIC penstock_flags)
+target_precompile_headers(penstock_pch PRIVATE ${penstock_headers})
+if(PENSTOCK_TESTS)
+  add_library(penstock_test_flags INTERFACE)
+  target_link_libraries(penstock_test_flags INTERFACE penstock_flags GTest::gmock)
+  target_compile_options(penstock_test_flags INTERFACE -O0)
+  add_library(penstock_test_pch OBJECT ${CMAKE_SOURCE_DIR}/src/base/pch.cc)
+  target_link_libraries(penstock_test_pch PUBLIC penstock_test_flags)
+  target_precompile_headers(penstock_test_pch PRIVATE ${penstock_headers} <gtest/gtest.h> <gmock/gmock.h>)
+endif()
 
 # penstock_module(NAME [ONE_RUN] DEPS module... LIBS library...)
 # Takes src/NAME/*.cc; *_test.cc become the program NAME_test, *_bench.cc NAME_bench. ONE_RUN: its
@@ -123,8 +134,8 @@ function(penstock_module name)
 
   if(PENSTOCK_TESTS AND tests)
     add_executable(${name}_test ${tests})
-    target_link_libraries(${name}_test PRIVATE penstock_${name} GTest::gmock GTest::gtest_main)
-    target_precompile_headers(${name}_test REUSE_FROM penstock_pch)
+    target_link_libraries(${name}_test PRIVATE penstock_${name} penstock_test_flags GTest::gtest_main)
+    target_precompile_headers(${name}_test REUSE_FROM penstock_test_pch)
     if(ARG_ONE_RUN)
       add_test(NAME ${name}.all COMMAND ${name}_test)
       set_tests_properties(${name}.all PROPERTIES TIMEOUT 600)
