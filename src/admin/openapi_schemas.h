@@ -174,7 +174,7 @@ inline constexpr std::string_view kRecordSchemas = R"(,
   "by":{"type":"array","items":{
     "enum":["tenant","key","model","engine","route","status","cache","hour","day","month"]}},
   "groups":{"type":"array","items":{"type":"object",
-    "required":["requests","errors","hits","tokens","cost","duration_ms","engine_ms","first_token_ms"],
+    "required":["requests","errors","hits","tokens","cost","duration_ms","engine_ms","first_token_ms","complexity"],
     "properties":{
       "requests":{"type":"integer"},
       "errors":{"type":"integer"},
@@ -187,6 +187,7 @@ inline constexpr std::string_view kRecordSchemas = R"(,
       "duration_ms":{"type":"number","description":"On average, as the next two."},
       "engine_ms":{"type":"number"},
       "first_token_ms":{"type":["number","null"]},
+      "complexity":{"type":["number","null"],"description":"on average, 0 to 1, of what was asked while the rows are kept"},
       "duration_p95_ms":{"type":["number","null"]}}}},
   "more":{"type":["string","null"],"description":"`after` of the next page; null: that is all."}}},
 "Engagement":{"type":["object","string"],"required":["from","to","sums"],"properties":{

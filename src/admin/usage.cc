@@ -125,6 +125,11 @@ void write_sums(dialect::JsonWriter& json, const store::UsageQuestion& question,
   } else {
     json.member_null("first_token_ms");
   }
+  if (sums.judged > 0) {
+    json.member("complexity", sums.complexity);
+  } else {
+    json.member_null("complexity");
+  }
   if (question.percentiles) {
     if (sums.duration_p95_us) {
       json.member("duration_p95_ms", static_cast<double>(*sums.duration_p95_us) / 1000);
@@ -160,7 +165,7 @@ std::string csv_head(const store::UsageQuestion& question) {
   out +=
       "requests,errors,input_tokens,output_tokens,cached_input_tokens,reasoning_tokens,hits,saved_"
       "tokens,cost,"
-      "duration_ms,engine_ms,first_token_ms";
+      "duration_ms,engine_ms,first_token_ms,complexity";
   if (question.percentiles) out += ",duration_p95_ms";
   return out + "\r\n";
 }
@@ -176,6 +181,8 @@ void append_line(std::string& out, const store::UsageQuestion& question,
                      sums.tokens.reasoning, sums.hits, sums.saved, amount_text(sums.cost),
                      sums.duration_us / 1000, sums.engine_us / 1000);
   if (sums.first_token_us) out += fmt::format("{}", *sums.first_token_us / 1000);
+  out += ',';
+  if (sums.judged > 0) out += fmt::format("{}", sums.complexity);
   if (question.percentiles) {
     out += ',';
     if (sums.duration_p95_us) {

@@ -110,7 +110,7 @@ std::string csv(const std::vector<Row>& rows, std::size_t left) {
 Row heads(const UsageView& view) {
   Row row = view.by;
   for (const char* name : {"requests", "hits", "errors", "input", "output", "cached", "reasoning",
-                           "saved", "cost", "ms", "first_token_ms"}) {
+                           "saved", "cost", "ms", "first_token_ms", "complexity"}) {
     row.emplace_back(name);
   }
   if (view.percentiles) row.emplace_back("p95_ms");
@@ -127,6 +127,7 @@ Row row_of(const UsageView& view, const UsageLine& line) {
   row.push_back(money(line.cost));
   row.push_back(milliseconds(line.duration_us));
   row.push_back(milliseconds(line.first_token_us));
+  row.push_back(line.judged > 0 ? fmt::format("{:.2f}", line.complexity) : std::string());
   if (view.percentiles) {
     row.push_back(line.duration_p95_us ? milliseconds(static_cast<double>(*line.duration_p95_us))
                                        : std::string());
@@ -151,6 +152,8 @@ void write(dialect::JsonWriter& json, const UsageView& view, const UsageLine& li
   json.key("duration_ms").value(line.duration_us / 1000);
   json.key("first_token_ms");
   line.first_token_us ? json.value(*line.first_token_us / 1000) : json.null();
+  json.key("complexity");
+  line.judged > 0 ? json.value(line.complexity) : json.null();
   if (view.percentiles) {
     json.key("duration_p95_ms");
     line.duration_p95_us ? json.value(static_cast<double>(*line.duration_p95_us) / 1000)
@@ -233,6 +236,8 @@ void UsageLines::add(const store::UsageSums& sums) {
   line.cost = sums.cost;
   line.duration_us = sums.duration_us;
   line.first_token_us = sums.first_token_us;
+  line.judged = sums.judged;
+  line.complexity = sums.complexity;
   line.duration_p95_us = sums.duration_p95_us;
   if (!lines_.empty() && lines_.back().group == line.group) {
     add(lines_.back(), line);
@@ -252,6 +257,12 @@ void UsageLines::add(UsageLine& to, const UsageLine& more) {
     to.first_token_us = weighted(*to.first_token_us, *more.first_token_us);
   } else if (more.first_token_us) {
     to.first_token_us = more.first_token_us;
+  }
+  if (const std::uint64_t all = to.judged + more.judged; all > 0) {
+    to.complexity = (to.complexity * static_cast<double>(to.judged) +
+                     more.complexity * static_cast<double>(more.judged)) /
+                    static_cast<double>(all);
+    to.judged = all;
   }
   to.duration_p95_us.reset();  // those of parts say nothing of the whole
   to.requests += more.requests;

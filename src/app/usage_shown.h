@@ -33,6 +33,8 @@ struct UsageLine {
   Nano cost = 0;
   double duration_us = 0;  // on average
   std::optional<double> first_token_us;
+  std::uint64_t judged = 0;  // requests whose question has a complexity
+  double complexity = 0;     // of those, on average
   std::optional<std::int64_t> duration_p95_us;
 };
 

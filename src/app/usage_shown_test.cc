@@ -43,8 +43,14 @@ store::UsageSums sums(std::vector<std::string> group, std::uint64_t count, Nano 
 
 UsageLines some() {
   UsageLines lines(false);
-  lines.add(sums({"acme", "memory"}, 30, 0));
-  lines.add(sums({"acme", "miss"}, 10, 27'000));
+  store::UsageSums hits = sums({"acme", "memory"}, 30, 0);
+  hits.judged = 30;
+  hits.complexity = 0.4;
+  lines.add(hits);
+  store::UsageSums calls = sums({"acme", "miss"}, 10, 27'000);
+  calls.judged = 10;
+  calls.complexity = 0.6;
+  lines.add(calls);
   store::UsageSums other = sums({"=cmd,\"x\"", "miss"}, 2, 5'000'000'000);
   other.errors = 1;
   other.first_token_us = 1500;
@@ -64,14 +70,14 @@ TEST(UsageTables, TellWhatEnginesDidFromWhatTheCacheSaved) {
   const UsageView view{kToday, kToday + 1, {"tenant"}, false};
   EXPECT_EQ(
       "tenant    requests  hits  errors  input  output  cached  reasoning  saved      cost    ms  "
-      "first_token_ms\n"
+      "first_token_ms  complexity\n"
       "acme            40    30       0    100      10       0          0    330  0.000027  25.0  "
-      "             -\n"
+      "             -        0.45\n"
       "=cmd,\"x\"         2     0       1     20       2       0          0      0      5.00   2.0 "
       " "
-      "           1.5\n"
+      "           1.5           -\n"
       "total           42    30       1    120      12       0          0    330  5.000027  23.9  "
-      "           1.5\n",
+      "           1.5        0.45\n",
       show_usage(view, lines, UsageFormat::table));
 }
 
@@ -79,9 +85,9 @@ TEST(UsageTables, AreCsvThatNoSpreadsheetTakesForAFormula) {
   const UsageView view{kToday, kToday + 1, {"tenant"}, true};
   EXPECT_EQ(
       "tenant,requests,hits,errors,input,output,cached,reasoning,saved,cost,ms,first_token_ms,"
-      "p95_ms\r\n"
-      "acme,40,30,0,100,10,0,0,330,0.000027,25.0,,\r\n"
-      "\"'=cmd,\"\"x\"\"\",2,0,1,20,2,0,0,0,5.00,2.0,1.5,\r\n",
+      "complexity,p95_ms\r\n"
+      "acme,40,30,0,100,10,0,0,330,0.000027,25.0,,0.45,\r\n"
+      "\"'=cmd,\"\"x\"\"\",2,0,1,20,2,0,0,0,5.00,2.0,1.5,,\r\n",
       show_usage(view, some(), UsageFormat::csv));
 }
 

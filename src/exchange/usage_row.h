@@ -13,8 +13,8 @@ namespace penstock {
 
 // A call of an engine, a refusal or an error has a row of its own with count 1. Hits of the cache
 // are summed: one row for all of a second, worker, tenant, key, model, engine, route, level and
-// status; its durations are sums then; its tokens are those of the kept answers, saved and
-// not used, and it cost nothing.
+// status; its durations are sums then, its complexity is their average; its tokens are those of the
+// kept answers, saved and not used, and it cost nothing.
 struct UsageRow {
   Uuid id{};                 // UUIDv7, the gateway's own; its time is `time_us` in milliseconds
   std::int64_t time_us = 0;  // microseconds since 1970, when the request came

@@ -41,7 +41,8 @@ void Book::add(const UsageRow& row) {
   rows_.commit();
 }
 
-void Book::hit(const HitKey& key, const Usage& saved, Nano cost, Duration took, WallTime now) {
+void Book::hit(const HitKey& key, const Usage& saved, Nano cost, Duration took, WallTime now,
+               float complexity) {
   const auto rest = static_cast<std::uint32_t>(key.status) << 8 | static_cast<unsigned>(key.level);
   const std::int64_t second = second_of(now);
   const std::lock_guard lock(sums_.mutex());
@@ -57,7 +58,7 @@ void Book::hit(const HitKey& key, const Usage& saved, Nano cost, Duration took, 
     }
     if (!open(*slot, key, now)) return;
   }
-  add_hit(slot->lines, saved, cost, microseconds(took));
+  add_hit(slot->lines, saved, cost, microseconds(took), complexity);
   sums_.touch();
 }
 

@@ -47,7 +47,9 @@ class Book {
   // Where there is no room, or too much waits, it is counted as dropped.
   void add(const UsageRow& row);
   // `saved`, `cost`: what the answer had used and cost when it was made. `now`: when it was given.
-  void hit(const HitKey& key, const Usage& saved, Nano cost, Duration took, WallTime now);
+  // `complexity`: of the question, 0 to 1; negative: it has none.
+  void hit(const HitKey& key, const Usage& saved, Nano cost, Duration took, WallTime now,
+           float complexity = -1);
 
   // ---- the ledger's thread ----
   // Closes the sums of every second but this one; with nothing those of all.

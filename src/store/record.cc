@@ -35,7 +35,8 @@ auto texts(Row& row) {
 
 std::uint64_t check_of(const Counters& line) {
   // Odd factors: a change of any one word changes the sum. A line of zeros does not fit.
-  const std::uint64_t sum = line.count * 0x9e3779b97f4a7c15 + line.input * 0xbf58476d1ce4e5b9 +
+  const std::uint64_t counts = line.count | std::uint64_t{line.complexity} << 32;
+  const std::uint64_t sum = counts * 0x9e3779b97f4a7c15 + line.input * 0xbf58476d1ce4e5b9 +
                             line.output * 0x94d049bb133111eb +
                             line.cached_input * 0xd6e8feb86659fd93 +
                             line.reasoning * 0xa0761d6478bd642f +
@@ -105,11 +106,14 @@ std::optional<UsageRow> decode(std::string_view bytes) {
   return row;
 }
 
-void add_hit(Counters* lines, const Usage& saved, Nano cost, std::int64_t duration_us) {
-  const std::uint64_t before = std::max(lines[0].count, lines[1].count);
+void add_hit(Counters* lines, const Usage& saved, Nano cost, std::int64_t duration_us,
+             float complexity) {
+  const std::uint32_t before = std::max(lines[0].count, lines[1].count);
   const Counters& old = lines[before & 1];
   Counters& line = lines[(before + 1) & 1];
   line.count = before + 1;
+  line.complexity =
+      old.complexity + (complexity < 0 ? 0 : static_cast<std::uint32_t>(complexity * 100 + 1.5F));
   line.input = old.input + saved.input;
   line.output = old.output + saved.output;
   line.cached_input = old.cached_input + saved.cached_input;
@@ -147,6 +151,10 @@ std::optional<UsageRow> read_row(std::uint16_t kind, std::string_view payload,
     return row;
   }
   row->count = sum->count;
+  // A sum is of one route: all of its questions have one, or none has.
+  if (sum->complexity >= sum->count) {
+    row->complexity = static_cast<double>(sum->complexity - sum->count) / 100 / sum->count;
+  }
   row->tokens = {sum->input, sum->output, sum->cached_input, sum->reasoning};
   row->cost = sum->cost;
   row->duration_us = sum->duration_us;

@@ -3,7 +3,7 @@
 //   kRow   one request: the fixed part, then its texts one behind the other
 //   kSum   the same for what a sum is of, and two lines behind it: its counters, twice
 //
-//   line 0   count · input · output · cached · reasoning · cost · duration · check
+//   line 0   count, complexity · input · output · cached · reasoning · cost · duration · check
 //   line 1   the same, one hit before or after
 //
 // A hit writes the line that is not valid, and its check last. However a process ends, one of the
@@ -30,7 +30,8 @@ std::optional<UsageRow> decode(std::string_view bytes);
 
 // One line.
 struct Counters {
-  std::uint64_t count;
+  std::uint32_t count;
+  std::uint32_t complexity;  // the sum of hundredths, each and one; 0: none was known
   std::uint64_t input;
   std::uint64_t output;
   std::uint64_t cached_input;
@@ -41,8 +42,10 @@ struct Counters {
 };
 static_assert(sizeof(Counters) == 64);
 
-// Adds one hit. REQUIRES: `lines` are a sum's, zero or written here alone.
-void add_hit(Counters* lines, const Usage& saved, Nano cost, std::int64_t duration_us);
+// Adds one hit; `complexity` is 0 to 1, or negative where the question has none.
+// REQUIRES: `lines` are a sum's, zero or written here alone.
+void add_hit(Counters* lines, const Usage& saved, Nano cost, std::int64_t duration_us,
+             float complexity = -1);
 // The line that is valid and newer; nothing where none is, as before the first hit.
 std::optional<Counters> read_counters(std::string_view lines);
 

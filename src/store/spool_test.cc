@@ -295,6 +295,28 @@ TEST_F(Sums, AreThoseOfSoManyHitsWhereverAWriteEnds) {
   }
 }
 
+TEST_F(Sums, HaveTheAverageComplexityOfTheirQuestions) {
+  UsageRow row;
+  std::string payload(encoded_size(row), '\0');
+  encode(row, row.id, payload.data());
+  alignas(64) std::array<Counters, 2> lines{};
+  const auto complexity = [&] {
+    const std::string_view text(reinterpret_cast<const char*>(lines.data()), sizeof lines);
+    const auto read = read_row(kSum, payload, text);
+    EXPECT_TRUE(read);
+    return read ? read->complexity : std::nullopt;
+  };
+  EXPECT_FALSE(complexity());
+  for (const float one : {0.42F, 0.0F, 1.0F, 0.58F}) add_hit(lines.data(), {}, 0, 1, one);
+  EXPECT_DOUBLE_EQ(0.5, complexity().value_or(-1));
+  lines = {};
+  add_hit(lines.data(), {}, 0, 1, 0);
+  EXPECT_DOUBLE_EQ(0, complexity().value_or(-1));
+  lines = {};
+  for (int i = 0; i < 3; ++i) add_hit(lines.data(), {}, 0, 1);
+  EXPECT_FALSE(complexity()) << "of embeddings";
+}
+
 TEST(Records, HoldAllOfARow) {
   UsageRow row;
   Random random(1);

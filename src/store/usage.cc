@@ -51,6 +51,10 @@ std::int64_t number(const Value& value) {
   if (const auto* const real = std::get_if<double>(&value)) return static_cast<std::int64_t>(*real);
   return 0;
 }
+double real(const Value& value) {
+  const auto* const real = std::get_if<double>(&value);
+  return real != nullptr ? *real : static_cast<double>(number(value));
+}
 std::uint64_t count(const Value& value) {
   return static_cast<std::uint64_t>(std::max<std::int64_t>(number(value), 0));
 }
@@ -184,6 +188,8 @@ UsageSums sums_of(const UsageQuestion& question, const Values& row) {
   }
   out.hits = count(at(11));
   out.saved = count(at(12));
+  out.judged = count(at(14));
+  if (out.judged > 0) out.complexity = real(at(13)) / static_cast<double>(out.judged);
   return out;
 }
 
@@ -236,7 +242,7 @@ Task<Result<UsageReport>> usage(Database& database, UsageQuestion question, Dead
   UsageReport report;
   std::map<std::string, std::size_t> places;  // of the groups, for the percentiles
   for (const Values& row : got->rows) {
-    if (row.size() < kGroupColumns + 11) continue;
+    if (row.size() < kGroupColumns + 15) continue;
     if (report.groups.size() == question.most) {
       report.more = cursor_of(got->rows[question.most - 1]);
       break;

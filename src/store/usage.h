@@ -54,9 +54,12 @@ struct UsageSums {
   Usage tokens;             // that engines counted
   std::uint64_t saved = 0;  // tokens of the answers that hits were given
   Nano cost = 0;
-  double duration_us = 0;                       // on average
-  double engine_us = 0;                         // on average
-  std::optional<double> first_token_us;         // on average, of those that have one
+  double duration_us = 0;                // on average
+  double engine_us = 0;                  // on average
+  std::optional<double> first_token_us;  // on average, of those that have one
+  // While the rows are there: days that are kept as sums have none.
+  std::uint64_t judged = 0;                     // of the count: whose question has a complexity
+  double complexity = 0;                        // of those, on average; 0 to 1
   std::optional<std::int64_t> duration_p95_us;  // where asked for, and the rows are there
 };
 

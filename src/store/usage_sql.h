@@ -66,18 +66,20 @@
       "sum(cost_nano) AS cost, sum(duration_us) AS "                                               \
       "duration, sum(engine_us) AS engine_time, sum(coalesce(first_token_us, 0)) AS first_token, " \
       "sum(CASE WHEN first_token_us IS NULL THEN 0 ELSE count END) AS firsts" PENSTOCK_SAVED       \
-      " FROM usage "                                                                               \
+      ", sum(complexity * count) AS hard, "                                                        \
+      "sum(CASE WHEN complexity IS NULL THEN 0 ELSE count END) AS judged FROM usage "              \
       "WHERE " path "time_us >= $9 AND time_us < $10 AND " PENSTOCK_WHERE                          \
       " GROUP BY " PENSTOCK_NAMES " UNION ALL SELECT" PENSTOCK_TIME_OF_DAYS(month) PENSTOCK_GROUP  \
       ", sum(count), sum(errors), " PENSTOCK_TOKENS                                                \
       "sum(cost_nano), sum(duration_us), sum(engine_us), "                                         \
-      "sum(first_token_us), sum(first_tokens)" PENSTOCK_SAVED " FROM usage_days WHERE " path       \
-      "day >= $11 AND day < $12 AND " PENSTOCK_WHERE " GROUP BY " PENSTOCK_NAMES                   \
+      "sum(first_token_us), sum(first_tokens)" PENSTOCK_SAVED                                      \
+      ", NULL, 0 FROM usage_days WHERE " path "day >= $11 AND day < $12 AND " PENSTOCK_WHERE       \
+      " GROUP BY " PENSTOCK_NAMES                                                                  \
       ") "                                                                                         \
       "SELECT " PENSTOCK_NAMES                                                                     \
       ", sum(n), sum(errors), sum(t_in), sum(t_out), sum(t_cached), "                              \
       "sum(t_reason), sum(cost), sum(duration), sum(engine_time), sum(first_token), sum(firsts), " \
-      "sum(hits), sum(saved) "                                                                     \
+      "sum(hits), sum(saved), sum(hard), sum(judged) "                                             \
       "FROM parts WHERE " PENSTOCK_BEHIND " GROUP BY " PENSTOCK_NAMES " ORDER BY " PENSTOCK_NAMES  \
       " LIMIT $20"
 

@@ -209,6 +209,31 @@ TEST_P(UsageSumsOver, RowsAndTheDaysThatTheyBecame) {
   EXPECT_EQ(70u * 144, ask(question).groups.at(0).count);
 }
 
+TEST_P(UsageSumsOver, TheAverageComplexityOfWhatWasAsked) {
+  std::vector<UsageRow> rows;
+  for (std::uint64_t i = 0; i < 3; ++i) {
+    rows.push_back(usage_row(kStart + static_cast<std::int64_t>(i), i));
+    rows.back().model = "m";
+    rows.back().count = 1;
+  }
+  rows[0].complexity = 0.2;
+  rows[1].complexity = 0.8;
+  rows[1].count = 3;
+  Result<void> done = wait(20s, [&](Deadline& d) { return database_->append_usage(rows, d); });
+  ASSERT_TRUE(done.ok()) << done.error().detail;
+  const UsageReport report = ask(all({UsageColumn::model}, 1));
+  ASSERT_EQ(1u, report.groups.size());
+  EXPECT_EQ(5u, report.groups.at(0).count);
+  EXPECT_EQ(4u, report.groups.at(0).judged);
+  EXPECT_DOUBLE_EQ(0.65, report.groups.at(0).complexity);
+  // Days that are kept as sums have none.
+  EXPECT_EQ(3u, tidy(kStart + 80 * kDay, 20 * 24h));
+  const UsageReport later = ask(all({UsageColumn::model}, 1));
+  ASSERT_EQ(1u, later.groups.size());
+  EXPECT_EQ(5u, later.groups.at(0).count);
+  EXPECT_EQ(0u, later.groups.at(0).judged);
+}
+
 TEST_P(UsageSumsOver, WhatWasSpentByWhom) {
   fill(2);
   const auto spent = [&](SpendOf of, const std::string& name) {
