@@ -47,6 +47,8 @@ struct BytesTag {
   std::uint64_t epoch = 0;  // of the settings under which they meant this
   std::uint64_t user = 0;   // whom they say they are of, hashed; 0: they do not say
   std::uint64_t text = 0;   // what they ask, hashed
+  std::uint32_t pair = 0;   // which engine and model are asked: an index that the epoch fixes
+  float complexity = -1;    // of the question, 0 to 1; negative: it has none
   friend bool operator==(const BytesTag&, const BytesTag&) = default;
 };
 

@@ -32,6 +32,11 @@ struct Complexity {
 // By thirds: below 1/3, from 2/3 on, and between.
 Class class_of(float score);
 
+// Of a score, of which they are a whole number but for its last bits.
+constexpr int hundredths(float score) { return static_cast<int>(score * 100 + 0.25F); }
+// For where more digits are shown: 0.42, and not 0.41999998.
+constexpr double exact(float score) { return hundredths(score) / 100.0; }
+
 inline constexpr std::size_t kFeatures = 40;
 using Features = std::array<float, kFeatures>;
 

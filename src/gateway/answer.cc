@@ -159,6 +159,7 @@ std::optional<Refusal> Gateway::parse(Exchange& x) {
   const auto kind = refused ? kind_of(*refused) : std::nullopt;
   if (kind) metrics_.invalid(question.endpoint, *kind);
   x.recorder.stream = question.stream;
+  if (!refused) x.judged = analyser_.judge(question.endpoint, question.body);
   return refused;
 }
 

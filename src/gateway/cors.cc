@@ -10,8 +10,8 @@ namespace {
 
 // Named one by one: with credentials a browser does not take `*` for every name.
 constexpr std::string_view kReadable =
-    "x-request-id, x-penstock-cache, x-penstock-similarity, x-penstock-engine, age, server-timing, "
-    "retry-after, "
+    "x-request-id, x-penstock-cache, x-penstock-similarity, x-penstock-engine, "
+    "x-penstock-complexity, age, server-timing, retry-after, "
     "retry-after-ms, x-should-retry, x-ratelimit-limit-requests, x-ratelimit-limit-tokens, "
     "x-ratelimit-remaining-requests, x-ratelimit-remaining-tokens, x-ratelimit-reset-requests, "
     "x-ratelimit-reset-tokens, openai-processing-ms, openai-version, openai-organization";

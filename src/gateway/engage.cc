@@ -48,6 +48,12 @@ void Gateway::count_question(Exchange& x) {
   x.bytes.text = engagement::hash_of(
       x.question.model, x.question.canonical.empty() ? x.question.body : x.question.canonical);
   x.recorder.bill->row.session = session;
+  x.bytes.pair = static_cast<std::uint32_t>(x.plan.metrics);
+  if (x.judged) {
+    x.bytes.complexity = x.judged->score;
+    x.recorder.bill->row.complexity = complexity::exact(x.judged->score);
+    x.with->pairs[x.plan.metrics]->asked(x.judged->score);
+  }
   count_question(*x.who, session, x.bytes.user, x.bytes.text);
 }
 

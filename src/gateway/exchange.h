@@ -44,9 +44,10 @@ struct Exchange {
   Buffer decoded;    // the question's body, where it came in a content coding
   std::string form;  // the question's body, where it had to be written anew
   route::Plan plan;
-  cache::BytesTag bytes;  // what is known of the question's very bytes
-  Look look;              // what the cache has
-  Recorder recorder;      // what is settled at the end, on every exit
+  std::optional<complexity::Complexity> judged;  // from parse() on, so that it may route
+  cache::BytesTag bytes;                         // what is known of the question's very bytes
+  Look look;                                     // what the cache has
+  Recorder recorder;                             // what is settled at the end, on every exit
 
   const settings::Settings& settings() const { return *with->settings; }
   engine::Engine& engine() const { return *with->engines[plan.engine]; }

@@ -22,6 +22,7 @@
 #include "cache/semantic.h"
 #include "cache/semantic_file.h"
 #include "cache/trust.h"
+#include "complexity/complexity.h"
 #include "dialect/question.h"
 #include "engagement/engagement.h"
 #include "engine/factory.h"
@@ -162,10 +163,11 @@ class Gateway final : public http::Handler {
   struct Taken;
   void send_entry(http::Reply& reply, const cache::Entry& entry, Taken taken,
                   std::string_view request_id, std::string_view origin, const limit::Ticket& ticket,
-                  Time received, Time now, std::string_view cache, float similarity = 0);
+                  Time received, Time now, float complexity, std::string_view cache,
+                  float similarity = 0);
   void book_stranger(Endpoint endpoint, int status, Duration took);
-  void book_hit(const Standing& who, const cache::Entry& entry, store::Level level, Time received,
-                Time now);
+  void book_hit(const Standing& who, const cache::Entry& entry, store::Level level,
+                float complexity, Time received, Time now);
   void send_kept(Exchange& x);
   void book_kept(Exchange& x, Time now);
   void settle(const Settled& settled, const http::RequestHead& head, std::string_view request_id,
@@ -275,6 +277,7 @@ class Gateway final : public http::Handler {
   Metrics metrics_;
   std::shared_ptr<const Snapshot> snapshot_;
   dialect::QuestionReader reader_;
+  complexity::Analyser analyser_;
   cache::KeyMaker keys_;
   Random random_;
   Memo memo_;

@@ -123,6 +123,14 @@ EngineMetrics::EngineMetrics(observe::Shard& shard, std::string_view engine, std
   };
   request_tokens_input = per_request("input");
   request_tokens_output = per_request("output");
+  question_complexity = shard.histogram("penstock_question_complexity_ratio",
+                                        "How complex the questions are, from 0 to 1.",
+                                        observe::kRatio, {{"model", m}});
+  for (std::size_t i = 0; i < complexity::kClasses; ++i) {
+    const auto kind = static_cast<complexity::Class>(i);
+    questions[i] = shard.counter("penstock_questions_total", "Questions, by how complex they are.",
+                                 {{"model", m}, {"class", std::string(complexity::name_of(kind))}});
+  }
   in_flight =
       shard.gauge("penstock_engine_in_flight", "Calls to engines under way.", {{"engine", e}});
   chunks = shard.counter("penstock_stream_chunks_total",

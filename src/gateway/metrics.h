@@ -6,6 +6,7 @@
 #include <chrono>
 #include <string>
 
+#include "complexity/complexity.h"
 #include "engine/vitals.h"
 #include "exchange/exchange.h"
 #include "exchange/served.h"
@@ -86,6 +87,13 @@ struct EngineMetrics {
   observe::Counter cost;
   observe::Counter tokens_input, tokens_output, tokens_cached_input, tokens_reasoning;
   observe::Histogram request_tokens_input, request_tokens_output;
+  // Of the model, whatever the engine: its questions.
+  void asked(float score) {
+    question_complexity.observe(complexity::exact(score));
+    questions[static_cast<std::size_t>(complexity::class_of(score))].add();
+  }
+  observe::Histogram question_complexity;
+  std::array<observe::Counter, complexity::kClasses> questions;
   // Of the engine, whatever the model.
   observe::Gauge in_flight;
   observe::Counter chunks;

@@ -36,6 +36,23 @@ void say_similarity(http::Reply& reply, float similarity) {
   reply.field("x-penstock-similarity", fmt::format("{:.2f}", similarity));
 }
 
+// "0.42; class=moderate"; nothing where the question has none.
+void say_complexity(http::Reply& reply, float score) {
+  if (score < 0) return;
+  std::array<char, 32> text;
+  char* end = text.data();
+  const int hundredths = complexity::hundredths(score);
+  *end++ = static_cast<char>('0' + hundredths / 100);
+  *end++ = '.';
+  *end++ = static_cast<char>('0' + hundredths / 10 % 10);
+  *end++ = static_cast<char>('0' + hundredths % 10);
+  for (const std::string_view part :
+       {std::string_view("; class="), complexity::name_of(complexity::class_of(score))}) {
+    end = std::copy(part.begin(), part.end(), end);
+  }
+  reply.field("x-penstock-complexity", {text.data(), static_cast<std::size_t>(end - text.data())});
+}
+
 bool ends_stream(std::string_view piece) {
   return piece.substr(piece.size() - std::min<std::size_t>(piece.size(), 24)).find("[DONE]") !=
          piece.npos;
@@ -45,7 +62,7 @@ bool ends_stream(std::string_view piece) {
 
 void Gateway::send_entry(http::Reply& reply, const cache::Entry& entry, Taken taken,
                          std::string_view request_id, std::string_view origin,
-                         const limit::Ticket& ticket, Time received, Time now,
+                         const limit::Ticket& ticket, Time received, Time now, float complexity,
                          std::string_view cache, float similarity) {
   std::array<char, 64> text;
   if (cache.empty()) {
@@ -57,6 +74,7 @@ void Gateway::send_entry(http::Reply& reply, const cache::Entry& entry, Taken ta
   if (similarity > 0) say_similarity(reply, similarity);
   if (!origin.empty()) let_read(snapshot_->settings->listen.cors, origin, reply);
   reply.field("x-request-id", request_id);
+  say_complexity(reply, complexity);
   say_limits(reply, ticket);
   reply.field("server-timing", server_timing(text, now - received, {}));
   const auto age = std::chrono::duration_cast<std::chrono::seconds>(now - entry.stored).count();
@@ -90,6 +108,7 @@ void Gateway::begin_head(Exchange& x, const Answer& answer) {
     case CacheResult::bypass: reply.field("x-penstock-cache", x.recorder.bypass_header()); break;
   }
   if (x.look.similarity > 0) say_similarity(reply, x.look.similarity);
+  if (x.recorder.error.empty()) say_complexity(reply, x.bytes.complexity);
   say_limits(reply, x.recorder.bill->ticket);
   const Duration spent = Clock::now() - x.recorder.begun();
   reply.field("server-timing",

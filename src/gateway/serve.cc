@@ -205,11 +205,13 @@ bool Gateway::answer_same_bytes(http::Request& request, http::Reply& reply) {
   const std::string_view id = request_id_of(seen.request_id, random_, own_id);
   const Time now = Clock::now();
   const cache::Entry& entry = *hit->entry;  // kept by the reply until it is sent
-  book_hit(*who, entry, store::Level::memory, request.received, now);
+  const float complexity = hit->tag.complexity;
+  book_hit(*who, entry, store::Level::memory, complexity, request.received, now);
+  if (complexity >= 0) snapshot_->pairs[hit->tag.pair]->asked(complexity);
   count_question(*who, seen.session, hit->tag.user, hit->tag.text);
   count_popular(*who, entry, request);
   send_entry(reply, entry, form_taken(std::move(hit->entry), hit->form, seen.accept_encoding), id,
-             seen.origin, ticket, request.received, now, {});
+             seen.origin, ticket, request.received, now, complexity, {});
   metrics_.auth(snapshot_->anonymous ? AuthMethod::none : house_.method, AuthResult::success);
   metrics_.cache_get.observe(seconds(now - looked));
   metrics_.cache_hits.add();
@@ -249,11 +251,11 @@ void Gateway::book_stranger(Endpoint endpoint, int status, Duration took) {
 
 // A kept answer is about to be given. It is summed, and has no row of its own.
 void Gateway::book_hit(const Standing& who, const cache::Entry& entry, store::Level level,
-                       Time received, Time now) {
+                       float complexity, Time received, Time now) {
   if (book_ == nullptr || entry.served == nullptr) return;
   // Its tokens are saved ones, and it costs nothing: what was paid is in the row of the call.
   book_->hit({who.caller, entry.served, level, entry.status}, entry.usage, 0, now - received,
-             std::chrono::system_clock::now());
+             std::chrono::system_clock::now(), complexity);
 }
 
 // What a browser asks before it lets a page ask; every other OPTIONS is a request like others.
@@ -322,7 +324,7 @@ void Gateway::book_kept(Exchange& x, Time now) {
   // A call of an engine has a row of its own: who caused it pays for it.
   x.recorder.called = look.called;
   if (book_ != nullptr && entry->served != nullptr && !look.called) {
-    book_hit(*x.who, *entry, look.level, x.request.received, now);
+    book_hit(*x.who, *entry, look.level, x.bytes.complexity, x.request.received, now);
     x.recorder.booked();
   }
 }
@@ -337,13 +339,14 @@ void Gateway::send_kept(Exchange& x) {
   const bool as_kept = look.level == store::Level::memory && !look.stale;
   send_entry(x.reply, *entry, form_taken(entry, form, x.request.head.find("accept-encoding")),
              x.recorder.request_id(), x.request.head.find("origin"), x.recorder.bill->ticket,
-             x.request.received, now, as_kept ? std::string_view() : cache_header(look),
-             look.similarity);
+             x.request.received, now, x.bytes.complexity,
+             as_kept ? std::string_view() : cache_header(look), look.similarity);
   if (look.level == store::Level::semantic) return;  // these bytes mean another question
   if (glance(x.request.head).plain && x.request.head.query.empty()) {
+    x.bytes.epoch = x.with->epoch();
     house_.cache.remember_bytes(x.who->caller->cache_scope,
                                 static_cast<std::uint32_t>(x.question.endpoint), x.request.body,
-                                entry, form, {x.with->epoch(), x.bytes.user, x.bytes.text});
+                                entry, form, x.bytes);
   }
 }
 

@@ -83,6 +83,9 @@ Task<WarmResult> Gateway::warm(const WarmQuestion& asked, Deadline& deadline) {
   row.route = label_of(question.endpoint);
   row.cache = label_of(CacheResult::miss);
   row.request_id = request_id;
+  if (const auto judged = analyser_.judge(question.endpoint, question.body)) {
+    row.complexity = complexity::exact(judged->score);
+  }
 
   const auto ahead = std::make_shared<Ahead>(loop_);
   lead({with, *plan, look, question, {}, request_id, *scope, bill, ahead}, flight);

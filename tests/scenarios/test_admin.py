@@ -26,6 +26,7 @@ db_up db_pool_connections db_pool_connections_max db_pool_pending_requests
 usage_records_total usage_queue_records engagement_active_users engagement_sessions_total
 engagement_repeat_questions_total engagement_abandoned_total engagement_feedback_total
 engagement_questions_per_session_bucket
+question_complexity_ratio_bucket questions_total
 """.split()
 
 
