@@ -102,8 +102,7 @@ class Words::Scan {
     const auto* const end = at + text.size();
     while (at < end) {
       if (*at < 0x80) {
-        ascii(at, end);
-        ++at;
+        at = kAscii[*at] > 1 ? letters(at, end) : ascii(at, end);
         continue;
       }
       const Character c = beyond_ascii(at, static_cast<std::size_t>(end - at));
@@ -126,12 +125,30 @@ class Words::Scan {
   }
 
  private:
-  void ascii(const unsigned char* at, const unsigned char* end) {
-    const unsigned char c = kAscii[*at];
-    if (c > 1) {
-      letter({&c, 1});
-      digits_ = false;
-    } else if (c == 1) {
+  // A run of ASCII's letters, which is most of most texts; behind it.
+  const unsigned char* letters(const unsigned char* at, const unsigned char* end) {
+    const unsigned char* const begin = at;
+    const std::uint64_t sizes = size_ == 0 ? words_.stem_sizes_[kAscii[*at]] : stem_sizes_;
+    std::uint64_t hash = hash_;
+    std::size_t size = size_;
+    for (; at < end && *at < 0x80 && kAscii[*at] > 1; ++at) {
+      hash = step(hash, kAscii[*at]);
+      ++size;
+      if (size <= kLongestStem && (sizes >> size & 1) != 0 && stem_ == kNone) {
+        stem_ = words_.find(mixed(hash, kStem));
+      }
+    }
+    letters_ += static_cast<std::size_t>(at - begin);
+    stem_sizes_ = sizes;
+    hash_ = hash;
+    size_ = size;
+    digits_ = false;
+    return at;
+  }
+
+  // Another byte of ASCII; behind it.
+  const unsigned char* ascii(const unsigned char* at, const unsigned char* end) {
+    if (kAscii[*at] == 1) {
       end_word();
       if (!digits_) ++counts_.numbers;
       digits_ = true;
@@ -146,6 +163,7 @@ class Words::Scan {
       mark(at, static_cast<std::size_t>(end - at));
       digits_ = digits_ && (*at == '.' || *at == ',');
     }
+    return at + 1;
   }
 
   void letter(std::span<const unsigned char> bytes) {

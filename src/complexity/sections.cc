@@ -18,18 +18,49 @@ std::string_view trimmed(std::string_view line) {
 
 bool digit(char c) { return c >= '0' && c <= '9'; }
 
+struct Marks {
+  bool code = false;      // "();", "=>", "->", " = ", " == ", "::", "</", "#include"
+  bool question = false;  // "? "
+  std::size_t parts = 0;  // semicolons and bars
+};
+
+Marks marks_of(std::string_view text) {
+  Marks marks;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c > '?' && c != '|') continue;  // letters, mostly
+    const std::string_view rest = text.substr(i);
+    switch (c) {
+      case ';':
+      case '|': ++marks.parts; break;
+      case '?': marks.question = marks.question || rest.starts_with("? "); break;
+      case '(': marks.code = marks.code || rest.starts_with("();"); break;
+      case '-': marks.code = marks.code || rest.starts_with("->"); break;
+      case ':': marks.code = marks.code || rest.starts_with("::"); break;
+      case '<': marks.code = marks.code || rest.starts_with("</"); break;
+      case '#': marks.code = marks.code || rest.starts_with("#include"); break;
+      case '=':
+        marks.code =
+            marks.code || rest.starts_with("=>") ||
+            (i > 0 && text[i - 1] == ' ' && (rest.starts_with("= ") || rest.starts_with("== ")));
+        break;
+      default: break;
+    }
+  }
+  return marks;
+}
+
 // By its marks, in whatever language it is.
 bool looks_like_code(std::string_view line, std::string_view text) {
   if (text.empty()) return false;
   const char last = text.back();
   if (last == ';' || last == '{' || last == '}' || last == '\\') return true;
   if (line.starts_with("    ") || line.starts_with('\t')) return true;
+  const Marks marks = marks_of(text);
+  if (marks.parts >= 3) return true;
   // A sentence may have an arrow or a formula in it.
-  if (last != '.' && last != '?' && last != '!' && last != ',' && text.find("? ") == text.npos) {
-    for (const std::string_view mark : {"();", "=>", "->", " = ", " == ", "::", "</", "#include"}) {
-      if (text.find(mark) != text.npos) return true;
-    }
-    if (text.starts_with("def ") || text.starts_with("import ")) return true;
+  if (last != '.' && last != '?' && last != '!' && last != ',' && !marks.question) {
+    if (marks.code || text.starts_with("def ") || text.starts_with("import ")) return true;
   }
   // "2025-06-02 04:00:01" and "[12:03:55]": a log.
   const std::string_view stamp = text.front() == '[' ? text.substr(1) : text;
@@ -37,7 +68,7 @@ bool looks_like_code(std::string_view line, std::string_view text) {
       (stamp[2] == ':' || (stamp[4] == '-' && stamp[7] == '-'))) {
     return true;
   }
-  return std::count(text.begin(), text.end(), ';') + std::count(text.begin(), text.end(), '|') >= 3;
+  return false;
 }
 
 bool is_item(std::string_view text) {
