@@ -60,6 +60,9 @@ CommandLine::CommandLine() : app(kAbout, "penstock") {
   load = add(kTrying, "load",
              "Sends load to a gateway or an engine and says what came back, and how fast.");
   add_load_options(*load, load_options);
+  complexity = add(kTrying, "complexity", "Says how complex questions are, and why it says so.");
+  add_complexity_options(*complexity, complexity_options);
+  choices[complexity->get_option("--format")] = {"table", "json"};
   add_words();
   app.footer(kExamples + exit_codes());  // last: commands inherit the footer of their birth
 }

@@ -29,6 +29,7 @@ struct CommandLine {
   CLI::App* migrate = nullptr;
   CLI::App* usage = nullptr;
   CLI::App* cache = nullptr;
+  CLI::App* complexity = nullptr;
   CLI::App* engine = nullptr;
   CLI::App* load = nullptr;
   CLI::App* settings = nullptr;
@@ -50,6 +51,7 @@ struct CommandLine {
   StoreChoice migrate_options;
   UsageOptions usage_options;
   CacheOptions cache_options;
+  ComplexityOptions complexity_options;
   EngineOptions engine_options;
   load::Options load_options;
 

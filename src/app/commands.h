@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdio>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -46,6 +47,17 @@ struct AskOptions {
 // the gateway cannot be reached or refuses.
 int ask_command(const AskOptions& options);
 void add_ask_options(CLI::App& app, AskOptions& options);
+
+struct ComplexityOptions {
+  std::string file;
+  std::optional<std::string> question;
+  std::string format = "table";
+};
+
+// `penstock complexity`: to standard output; 2 when an option means nothing or the file is none of
+// requests.
+int complexity_command(const ComplexityOptions& options);
+void add_complexity_options(CLI::App& app, ComplexityOptions& options);
 
 struct EngineOptions {
   std::string listen = "127.0.0.1:9000";

@@ -71,6 +71,16 @@ constexpr std::array kTroubles = {
         "penstock usage: --format cannot be \"<word>\"; it can be table, csv or json\n"
         "penstock usage: --status takes a status such as 200, not \"<word>\"",
         "An option means nothing. Exit code 2.", "`penstock usage --help` says what they take."},
+    Trouble{"`penstock complexity` was asked wrongly",
+            "penstock complexity: give a FILE, or a question with --question\n"
+            "penstock complexity: --format cannot be \"<word>\"; it can be table or json\n"
+            "penstock complexity: <file> cannot be read, or is empty\n"
+            "penstock complexity: <file>: line <number> is no request with messages or a prompt\n"
+            "penstock complexity: <file>: line <number> has a label other than simple, moderate "
+            "and complex",
+            "There is nothing to score, or a line of the file is neither a request nor an object "
+            "with `request`. Exit code 2.",
+            "`penstock complexity --help` shows both."},
 };
 
 }  // namespace

@@ -972,6 +972,12 @@ class TheLedger(Scenario):
             code, output = run("usage", *args, cwd=self.folder)
             self.assertEqual(code, 2, output)
             told.take(output.splitlines()[0])
+        (self.folder / "none.jsonl").write_text('{"prompts": []}\n')
+        (self.folder / "label.jsonl").write_text('{"prompt": "why?", "label": "hard"}\n')
+        for args in ((), ("--format", "xml"), ("nowhere",), ("none.jsonl",), ("label.jsonl",)):
+            code, output = run("complexity", *args, cwd=self.folder)
+            self.assertEqual(code, 2, output)
+            told.take(output.splitlines()[0])
         code, output = run("usage", "--store", f"sqlite:{self.folder}/none.db", cwd=self.folder)
         self.assertEqual(code, 1, output)
         told.take(output.splitlines()[0])

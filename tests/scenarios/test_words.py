@@ -134,6 +134,7 @@ class ExitCodes(Scenario):
                       2: ("--by", "x")},
             "cache": {0: ("stats", "--admin", gateway), 1: ("stats", "--admin", away), 2: ("x",)},
             "migrate": {0: store, 1: ("--store", "sqlite:/nowhere/x.db"), 2: ("--config", bad)},
+            "complexity": {0: ("--question", "Why?"), 2: ("/nowhere",)},
             "settings": {0: (), 2: ("x",)},
             "errors": {0: (), 2: ("x",)},
             "completion": {0: ("bash",), 2: ("zsh",)},
