@@ -59,11 +59,10 @@ TEST(Switches, ThatThisVersionDoesNotHaveAreNamed) {
                                      {"PROMETHEUS_METRICS_ENABLED", "0"},
                                      {"OPENTELEMETRY_TRACING_ENABLED", "false"}});
   EXPECT_THAT(switch_warnings(all),
-              ElementsAre(HasSubstr("`cache.coalesce: false`"), HasSubstr("the metrics stay"),
-                          HasSubstr("no tracing")));
+              ElementsAre(HasSubstr("`cache.coalesce: false`"), HasSubstr("the metrics stay")));
   const auto embedded = embedded_defaults({}, all);
   ASSERT_TRUE(embedded);
-  EXPECT_EQ(embedded->warnings.size(), 3u);
+  EXPECT_EQ(embedded->warnings.size(), 2u);
 }
 
 }  // namespace
