@@ -143,8 +143,9 @@ Task<Result<Answer, Refusal>> Gateway::take_feedback(Exchange& x) {
   Deadline deadline(x.deadline, Clock::now() + 2s);
   Result<void> kept = co_await store::add_feedback(*house_.database, feedback, deadline);
   if (!kept) {
-    house_.log.warning("feedback could not be kept",
-                       {{"request_id", x.recorder.request_id()}, {"reason", kept.error().detail}});
+    house_.log.warning("feedback could not be kept", {{"request_id", x.recorder.request_id()},
+                                                      {"trace_id", x.recorder.trace_id()},
+                                                      {"reason", kept.error().detail}});
     Refusal unavailable = refusal(Reason::store_unavailable, "The database cannot be asked now.");
     unavailable.retry_after = 1s;
     co_return unavailable;

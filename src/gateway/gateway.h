@@ -43,6 +43,7 @@
 #include "route/route.h"
 #include "settings/settings.h"
 #include "store/ledger.h"
+#include "trace/tracer.h"
 
 namespace penstock::gateway {
 
@@ -65,6 +66,8 @@ struct House {
   limit::Limiter limiter;
   http::ConnectionCount connections{0};
   http::MemoryGate memory;
+  trace::Tracer tracer;
+  Switch tracing;
   Switch caching;
   Switch redis_caching;
   Once reasons;  // why which model's answers are not cached
@@ -120,13 +123,16 @@ struct Snapshot {
   std::vector<CacheRule> cache_rules;   // as in routes.pairs()
   std::vector<http::Packing> packings;  // content codings, by preference
   limit::Rules rules;
+  trace::Rules tracing;
   StandingPtr anonymous;  // of everybody, where nobody is told apart
 
  private:
   void set_limits(House& house);
   void set_cache_rules();
+  void set_tracing();
 };
 
+class Bill;
 struct Exchange;
 struct Look;
 
@@ -165,7 +171,7 @@ class Gateway final : public http::Handler {
                   Time received, Time now, std::string_view cache, float similarity = 0);
   void book_stranger(Endpoint endpoint, int status, Duration took);
   void book_hit(const Standing& who, const cache::Entry& entry, store::Level level, Time received,
-                Time now);
+                Time now, WallTime wall);
   void send_kept(Exchange& x);
   void book_kept(Exchange& x, Time now);
   void settle(const Settled& settled, const http::RequestHead& head, std::string_view request_id,
@@ -195,8 +201,9 @@ class Gateway final : public http::Handler {
   // second_level.cc
   bool second_level(const Snapshot& with) const;
   Task<void> look_in_redis(Exchange& x, cache::EntryPtr doubted);
+  // `step`: of the request's trace, whose part it is.
   Task<Result<cache::EntryPtr>> read_from_redis(Exchange& x, cache::Key key, SecondLevel& second,
-                                                Deadline& patience);
+                                                Deadline& patience, std::uint8_t step);
 
   // popular.cc
   void count_popular(const Standing& who, const cache::Entry& entry, const http::Request& request);
@@ -209,8 +216,16 @@ class Gateway final : public http::Handler {
                                    const std::shared_ptr<const Snapshot>& with, Look& look,
                                    std::string_view request_id, Deadline& deadline);
   Task<void> look_alike(Exchange& x);
-  Task<void> take_alike(Exchange& x);
-  Task<Result<cache::EntryPtr>> kept_under(Exchange& x, cache::Key key, Deadline& patience);
+  Task<void> take_alike(Exchange& x, std::uint8_t step);
+  Task<Result<cache::EntryPtr>> kept_under(Exchange& x, cache::Key key, Deadline& patience,
+                                           std::uint8_t step);
+
+  // seen.cc
+  bool tracing(const Snapshot& with) const;
+  void see_hit(Settled& settled, std::string_view traceparent, const cache::Entry& entry,
+               std::string_view request_id, Time received, WallTime wall);
+  void see_refused(Settled& settled, const http::RequestHead& head, std::string_view request_id,
+                   std::string_view code);
 
   // identify.cc
   StandingPtr standing_of(std::string_view credential, const Snapshot& with, Time now);
@@ -221,10 +236,10 @@ class Gateway final : public http::Handler {
   // `model`: whose limits count too; null: none.
   Task<std::optional<Refusal>> admit_of(Exchange& x, limit::AccountPtr model);
   Task<std::optional<Refusal>> reserve(Exchange& x);
-  Task<Result<std::optional<limit::Refused>>> reserve_here(limit::Ticket& ticket,
-                                                           std::uint64_t tokens, Nano cost,
-                                                           Deadline& deadline);
-  Task<Result<void>> learn_spend(const limit::Account& account, WallTime wall, Deadline& deadline);
+  Task<Result<std::optional<limit::Refused>>> reserve_here(Bill& bill, std::uint64_t tokens,
+                                                           Nano cost, Deadline& deadline);
+  Task<Result<void>> learn_spend(const limit::Account& account, WallTime wall, trace::Trace& trace,
+                                 Deadline& deadline);
 
   // engage.cc
   void count_question(const Standing& who, std::string_view session, std::uint64_t user,

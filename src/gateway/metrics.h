@@ -12,6 +12,7 @@
 #include "http/compress.h"
 #include "limit/account.h"
 #include "observe/metrics.h"
+#include "trace/context.h"
 
 namespace penstock::gateway {
 
@@ -109,6 +110,7 @@ struct Settled {
   Duration overhead{};
   std::uint64_t request_bytes = 0;
   std::uint64_t response_bytes = 0;
+  trace::TraceId trace;  // none: it is not seen
 };
 
 struct Metrics {

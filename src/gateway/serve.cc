@@ -31,6 +31,7 @@ House::House(const settings::Settings& settings, observe::Registry& metrics, obs
       semantic({.size = settings.cache.semantic.size}),
       flights(settings.cache.memory.max_entry.count),
       engines(metrics, logs),
+      tracer(settings.tracing.ring),
       workers(static_cast<unsigned>(metrics.shards() - 1)),
       started_unix(std::time(nullptr)) {
   metrics.watch(observe::Type::gauge, "penstock_cache_entries", "Answers that are kept.",
@@ -86,6 +87,7 @@ Snapshot::Snapshot(std::shared_ptr<const settings::Settings> given, std::uint32_
   }
   set_limits(house);
   set_cache_rules();
+  set_tracing();
   for (const std::string& name : settings->listen.compression.encodings) {
     if (const auto packing = http::packing_of(name)) packings.push_back(*packing);
   }
@@ -101,6 +103,16 @@ void Snapshot::set_cache_rules() {
     }
     cache_rules.push_back(rule);
   }
+}
+
+void Snapshot::set_tracing() {
+  const settings::Tracing& from = settings->tracing;
+  tracing.exporting = !from.endpoint.empty();
+  tracing.propagate = from.propagate;
+  tracing.follow_parent = from.follow_parent;
+  tracing.share = from.sample;
+  tracing.slow = from.slow;
+  tracing.incoming = static_cast<trace::Incoming>(from.incoming);
 }
 
 void Snapshot::set_limits(House& house) {
@@ -204,8 +216,9 @@ bool Gateway::answer_same_bytes(http::Request& request, http::Reply& reply) {
   Uuid own_id;
   const std::string_view id = request_id_of(seen.request_id, random_, own_id);
   const Time now = Clock::now();
+  const WallTime wall = std::chrono::system_clock::now();
   const cache::Entry& entry = *hit->entry;  // kept by the reply until it is sent
-  book_hit(*who, entry, store::Level::memory, request.received, now);
+  book_hit(*who, entry, store::Level::memory, request.received, now, wall);
   count_question(*who, seen.session, hit->tag.user, hit->tag.text);
   count_popular(*who, entry, request);
   send_entry(reply, entry, form_taken(std::move(hit->entry), hit->form, seen.accept_encoding), id,
@@ -223,6 +236,7 @@ bool Gateway::answer_same_bytes(http::Request& request, http::Reply& reply) {
   settled.duration = settled.overhead = now - request.received;
   settled.request_bytes = request.body.size();
   settled.response_bytes = reply.bytes_sent();
+  see_hit(settled, seen.traceparent, entry, id, request.received, wall);
   settle(settled, head, id, entry.model, entry.engine);
   return true;
 }
@@ -249,11 +263,10 @@ void Gateway::book_stranger(Endpoint endpoint, int status, Duration took) {
 
 // A kept answer is about to be given. It is summed, and has no row of its own.
 void Gateway::book_hit(const Standing& who, const cache::Entry& entry, store::Level level,
-                       Time received, Time now) {
+                       Time received, Time now, WallTime wall) {
   if (book_ == nullptr || entry.served == nullptr) return;
   // Its tokens are saved ones, and it costs nothing: what was paid is in the row of the call.
-  book_->hit({who.caller, entry.served, level, entry.status}, entry.usage, 0, now - received,
-             std::chrono::system_clock::now());
+  book_->hit({who.caller, entry.served, level, entry.status}, entry.usage, 0, now - received, wall);
 }
 
 // What a browser asks before it lets a page ask; every other OPTIONS is a request like others.
@@ -322,7 +335,7 @@ void Gateway::book_kept(Exchange& x, Time now) {
   // A call of an engine has a row of its own: who caused it pays for it.
   x.recorder.called = look.called;
   if (book_ != nullptr && entry->served != nullptr && !look.called) {
-    book_hit(*x.who, *entry, look.level, x.request.received, now);
+    book_hit(*x.who, *entry, look.level, x.request.received, now, std::chrono::system_clock::now());
     x.recorder.booked();
   }
 }
@@ -352,8 +365,9 @@ void Gateway::refuse(const http::BadMessage& bad, const http::RequestHead& head,
   const Endpoint endpoint = endpoint_of(head.path);
   if (!bad.of_nothing) metrics_.invalid(endpoint, kind_of(bad.status));
   std::string body;
-  dialect::write_refusal(
-      body, refusal_of_http(bad, snapshot_->settings->listen.limits, "listen.limits."));
+  const Refusal refusal =
+      refusal_of_http(bad, snapshot_->settings->listen.limits, "listen.limits.");
+  dialect::write_refusal(body, refusal);
   Uuid own_id;
   const std::string_view id = request_id_of(head.find("x-request-id"), random_, own_id);
   reply.status(bad.status);
@@ -368,6 +382,7 @@ void Gateway::refuse(const http::BadMessage& bad, const http::RequestHead& head,
   settled.method = head.method.empty() ? std::string_view("other") : head.method;
   settled.status = bad.status;
   settled.response_bytes = body.size();
+  see_refused(settled, head, id, refusal.code);
   settle(settled, head, id, {}, {});
 }
 
