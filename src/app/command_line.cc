@@ -54,6 +54,7 @@ CommandLine::CommandLine() : app(kAbout, "penstock") {
   add_access();
   add_usage();
   add_cache();
+  add_trace();
   engine = add(kTrying, "engine",
                "Runs a simulated engine: an OpenAI-compatible server for tests and load tests.");
   add_engine_options(*engine, engine_options);
@@ -141,6 +142,13 @@ void CommandLine::add_cache() {
   add_cache_options(*cache, cache_options);
   choices[cache->get_option("VERB")] = {"stats", "list", "purge", "warm", "on", "off", "semantic"};
   choices[cache->get_option("--format")] = {"table", "json"};
+}
+
+void CommandLine::add_trace() {
+  trace = add(kRunning, "trace",
+              "Shows the last requests of a running gateway, and one of them step by step.");
+  add_trace_options(*trace, trace_options);
+  choices[trace->get_option("--format")] = {"table", "json"};
 }
 
 // The commands that only print.

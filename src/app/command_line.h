@@ -11,6 +11,7 @@
 #include "app/cache_command.h"
 #include "app/commands.h"
 #include "app/serve.h"
+#include "app/trace_command.h"
 #include "app/usage_command.h"
 
 namespace penstock::app {
@@ -29,6 +30,7 @@ struct CommandLine {
   CLI::App* migrate = nullptr;
   CLI::App* usage = nullptr;
   CLI::App* cache = nullptr;
+  CLI::App* trace = nullptr;
   CLI::App* engine = nullptr;
   CLI::App* load = nullptr;
   CLI::App* settings = nullptr;
@@ -50,6 +52,7 @@ struct CommandLine {
   StoreChoice migrate_options;
   UsageOptions usage_options;
   CacheOptions cache_options;
+  TraceOptions trace_options;
   EngineOptions engine_options;
   load::Options load_options;
 
@@ -60,6 +63,7 @@ struct CommandLine {
   void add_serve();
   void add_usage();
   void add_cache();
+  void add_trace();
   void add_access();
   void add_words();
   CLI::App* add(const char* group, const char* name, const char* about);

@@ -73,6 +73,7 @@ int run(int argc, char** argv) {
   if (line.migrate->parsed()) return migrate_command(line.migrate_options);
   if (line.usage->parsed()) return usage_command(line.usage_options);
   if (line.cache->parsed()) return cache_command(line.cache_options);
+  if (line.trace->parsed()) return trace_command(line.trace_options);
   if (line.engine->parsed()) return engine_command(line.engine_options);
   if (line.load->parsed()) return load_command(line.load_options);
   if (line.settings->parsed()) return settings_command(line.schema);

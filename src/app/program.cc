@@ -49,6 +49,8 @@ std::string needs_restart(const settings::Settings& now, const settings::Setting
   if (now.cache.redis != wanted.cache.redis) return changed("cache.redis");
   if (now.limits.shared != wanted.limits.shared) return changed("limits.shared");
   if (now.metrics != wanted.metrics) return changed("metrics");
+  if (now.tracing.endpoint != wanted.tracing.endpoint) return changed("tracing.endpoint");
+  if (now.tracing.ring != wanted.tracing.ring) return changed("tracing.ring");
   if (now.logging.format != wanted.logging.format) return changed("logging.format");
   return {};
 }
@@ -60,6 +62,7 @@ Program::Program(ServeOptions options, settings::SettingsPtr settings, observe::
       registry_(registry),
       settings_(settings),
       house_(*settings, registry, log),
+      telemetry_(house_, registry, log, *settings),
       stores_(house_, registry, log) {
   observe::Shard& shard = registry.shard(registry.shards() - 1);
   const auto reloads = [&](const char* result) {
@@ -170,6 +173,7 @@ Result<void> Program::reload() {
   Result<void> opened = house_.engines.open(**loaded);
   if (!opened) return failed(opened.error().detail);
   stores_.configure(**loaded);
+  telemetry_.configure(**loaded);
   settings_ = *loaded;
   const std::uint32_t generation = house_.generation.fetch_add(1) + 1;
   for (auto& worker : workers_) worker->load(settings_, generation);
@@ -211,6 +215,7 @@ void Program::end(bool at_once, const std::function<bool()>& hurry) {
   if (admin_) admin_->stop();
   for (auto& worker : workers_) worker->stop();
   stores_.close(Clock::now() + kLastRows);
+  ended_whole_ = telemetry_.end();
   if (house_.ready) log_.info("ended", {});  // what never began has said why
 }
 
