@@ -199,9 +199,10 @@ struct Feature {
   gateway::Switch gateway::House::*forced;
   bool settings::Features::*configured;
 };
-constexpr std::array<Feature, 2> kFeatures = {{
+constexpr std::array<Feature, 3> kFeatures = {{
     {"caching", &gateway::House::caching, &settings::Features::caching},
     {"redis_caching", &gateway::House::redis_caching, &settings::Features::redis_caching},
+    {"opentelemetry_tracing", &gateway::House::tracing, &settings::Features::opentelemetry_tracing},
 }};
 
 void write_features(dialect::JsonWriter& json, const gateway::House& house,
@@ -237,7 +238,8 @@ Task<Answer> RecordsRoom::set_feature(Ask ask, Deadline& deadline) {
                                            [&](const Feature& f) { return f.name == ask.object; });
   if (feature == kFeatures.end()) {
     co_return refused(refusal(Reason::not_found, "There is no switch `" + shown(ask.object) +
-                                                     "`; there are caching and redis_caching."));
+                                                     "`; there are caching, redis_caching and "
+                                                     "opentelemetry_tracing."));
   }
   std::optional<std::optional<bool>> wanted;
   {

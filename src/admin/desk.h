@@ -49,6 +49,9 @@ class Admin::Desk final : public http::Handler {
   void cache(http::Request&, http::Reply& reply);
   void reload(http::Request& request, http::Reply& reply);
   void set_log_level(http::Request& request, http::Reply& reply);
+  // traces.cc
+  void traces(http::Request& request, http::Reply& reply);
+  void trace(http::Request& request, http::Reply& reply);
 
   const RecordsRoom::Operation* operation_at(const http::RequestHead& head,
                                              std::string_view& object) const;

@@ -133,6 +133,7 @@ class ExitCodes(Scenario):
             "usage": {0: ("--store", f"sqlite:{self.folder}/a.db"), 1: ("--store", "sqlite:/nowhere/x.db"),
                       2: ("--by", "x")},
             "cache": {0: ("stats", "--admin", gateway), 1: ("stats", "--admin", away), 2: ("x",)},
+            "trace": {0: ("--admin", gateway), 1: ("x", "--admin", gateway), 2: ("--format", "x")},
             "migrate": {0: store, 1: ("--store", "sqlite:/nowhere/x.db"), 2: ("--config", bad)},
             "settings": {0: (), 2: ("x",)},
             "errors": {0: (), 2: ("x",)},
