@@ -10,9 +10,9 @@ std::int64_t microseconds(WallTime wall) {
 }
 
 // What every request has, however it was answered.
-void fill(trace::Seen& seen, const Settled& settled) {
+void fill(trace::Seen& seen, const Settled& settled, std::string_view method) {
   seen.took = settled.duration;
-  seen.method = trace::method_of(settled.method);
+  seen.method = method;
   seen.route = trace::route_of(settled.endpoint);
   seen.cache = label_of(settled.cache);
   seen.status = settled.status;
@@ -32,37 +32,34 @@ bool Gateway::tracing(const Snapshot& with) const {
 void Gateway::see_hit(Settled& settled, std::string_view traceparent, const cache::Entry& entry,
                       std::string_view request_id, Time received, WallTime wall) {
   if (!tracing(*snapshot_)) return;
-  trace::Seen seen;
-  house_.tracer.begin(seen, traceparent, snapshot_->tracing, random_, received);
-  settled.trace = seen.context.trace;
-  fill(seen, settled);
-  seen.begin = received;
-  seen.begin_us = microseconds(wall) -
-                  std::chrono::duration_cast<std::chrono::microseconds>(settled.duration).count();
-  seen.level = "memory";
-  seen.request_id = request_id;
-  seen.model = entry.model;
-  seen.engine_name = entry.engine;
-  seen.usage = entry.usage;
-  std::vector<trace::Span> none;
-  house_.tracer.end(seen, none, snapshot_->tracing.slow);
+  house_.tracer.see(traceparent, snapshot_->tracing, random_, received, [&](trace::Seen& seen) {
+    settled.trace = seen.context.trace;
+    fill(seen, settled, "POST");
+    seen.begin = received;
+    seen.begin_us = microseconds(wall) -
+                    std::chrono::duration_cast<std::chrono::microseconds>(settled.duration).count();
+    seen.level = "memory";
+    seen.request_id = request_id;
+    seen.model = entry.model;
+    seen.engine_name = entry.engine;
+    seen.usage = entry.usage;
+  });
 }
 
 // A message that was no request.
 void Gateway::see_refused(Settled& settled, const http::RequestHead& head,
                           std::string_view request_id, std::string_view code) {
   if (!tracing(*snapshot_)) return;
-  trace::Seen seen;
   const Time now = Clock::now();
-  house_.tracer.begin(seen, head.find("traceparent"), snapshot_->tracing, random_, now);
-  settled.trace = seen.context.trace;
-  fill(seen, settled);
-  seen.begin = now;
-  seen.begin_us = microseconds(std::chrono::system_clock::now());
-  seen.error = code;
-  seen.request_id = request_id;
-  std::vector<trace::Span> none;
-  house_.tracer.end(seen, none, snapshot_->tracing.slow);
+  house_.tracer.see(head.find("traceparent"), snapshot_->tracing, random_, now,
+                    [&](trace::Seen& seen) {
+                      settled.trace = seen.context.trace;
+                      fill(seen, settled, trace::method_of(settled.method));
+                      seen.begin = now;
+                      seen.begin_us = microseconds(std::chrono::system_clock::now());
+                      seen.error = code;
+                      seen.request_id = request_id;
+                    });
 }
 
 void Recorder::see_begin() {
@@ -82,7 +79,7 @@ void Recorder::see_end(Settled& settled) {
   if (!trace) return;
   trace::Seen& seen = trace.seen;
   settled.trace = seen.context.trace;
-  fill(seen, settled);
+  fill(seen, settled, trace::method_of(settled.method));
   seen.engine = engine_wait_;
   if (first_byte != Time()) seen.first_token = first_byte - begun_;
   if (cache == CacheResult::hit || cache == CacheResult::stale) seen.level = level;

@@ -28,15 +28,26 @@ Ring::Ring(std::size_t size) {
 Ring::~Ring() = default;
 
 void Ring::add(const Seen& seen, std::vector<Span>& spans) {
-  if (slots_.empty()) return;
-  const std::uint64_t number = next_.fetch_add(1, std::memory_order_relaxed) + 1;
-  Slot& slot = *slots_[number % slots_.size()];
+  const Claim claim(*this);
+  Finished* const place = claim.get();
+  if (place == nullptr) return;
+  place->seen = seen;
+  place->spans.swap(spans);
+}
+
+Ring::Claim::Claim(Ring& ring) {
+  const std::uint64_t number = ring.next_.fetch_add(1, std::memory_order_relaxed) + 1;
+  Slot& slot = *ring.slots_[number % ring.slots_.size()];
   if (slot.busy.test_and_set(std::memory_order_acquire)) return;
   slot.number = number;
-  slot.kept.seen = seen;
-  slot.kept.spans.swap(spans);
-  slot.busy.clear(std::memory_order_release);
+  slot_ = &slot;
 }
+
+Ring::Claim::~Claim() {
+  if (slot_ != nullptr) slot_->busy.clear(std::memory_order_release);
+}
+
+Finished* Ring::Claim::get() const { return slot_ != nullptr ? &slot_->kept : nullptr; }
 
 std::vector<Finished> Ring::last(std::size_t most,
                                  const std::function<bool(const Seen&)>& wanted) const {
@@ -100,10 +111,7 @@ bool Tracer::sample(const TraceId& trace, const Rules& rules, Time now) {
 }
 
 void Tracer::end(Seen& seen, std::vector<Span>& spans, Duration slow) {
-  if (exporter) {
-    seen.kept = seen.context.sampled || failed(seen) || seen.took >= slow;
-    if (seen.kept) exporter({seen, spans});
-  }
+  if (exporter && keep(seen, slow)) exporter({seen, spans});
   ring_.add(seen, spans);
 }
 

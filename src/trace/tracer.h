@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -17,6 +16,8 @@ namespace penstock::trace {
 
 // The last requests of all workers. Any thread.
 class Ring {
+  struct Slot;
+
  public:
   explicit Ring(std::size_t size);
   Ring(const Ring&) = delete;
@@ -24,6 +25,19 @@ class Ring {
   ~Ring();
 
   void add(const Seen& seen, std::vector<Span>& spans);  // takes the spans
+
+  // The next place, to be written by whoever has it; null where somebody reads it at this moment.
+  class Claim {
+   public:
+    explicit Claim(Ring& ring);
+    Claim(const Claim&) = delete;
+    Claim& operator=(const Claim&) = delete;
+    ~Claim();
+    Finished* get() const;
+
+   private:
+    Slot* slot_ = nullptr;
+  };
 
   // The newest first.
   std::vector<Finished> last(std::size_t most,
@@ -33,7 +47,6 @@ class Ring {
   std::size_t size() const { return slots_.size(); }
 
  private:
-  struct Slot;
   std::vector<std::unique_ptr<Slot>> slots_;
   std::atomic<std::uint64_t> next_{0};
 };
@@ -50,6 +63,24 @@ class Tracer {
   // Makes the context of a request that begins here, and says whose part it is.
   void begin(Seen& seen, std::string_view traceparent, const Rules& rules, Random& random,
              Time now);
+  // A request without steps, from its beginning to its end: it is written where it is kept. `fill`
+  // says what it was.
+  template <class Fill>
+  void see(std::string_view traceparent, const Rules& rules, Random& random, Time now,
+           const Fill& fill) {
+    std::vector<Span> old;  // freed when the place is others' again
+    Seen elsewhere;
+    const Ring::Claim claim(ring_);
+    Finished* const place = claim.get();
+    if (place != nullptr) {
+      place->spans.swap(old);
+      std::construct_at(&place->seen);
+    }
+    Seen& seen = place != nullptr ? place->seen : elsewhere;
+    begin(seen, traceparent, rules, random, now);
+    fill(seen);
+    if (exporter && keep(seen, rules.slow)) exporter({seen, {}});
+  }
   // It has ended. The spans are taken.
   void end(Seen& seen, std::vector<Span>& spans, Duration slow);
 
@@ -57,6 +88,10 @@ class Tracer {
 
  private:
   bool sample(const TraceId& trace, const Rules& rules, Time now);
+  static bool keep(Seen& seen, Duration slow) {
+    seen.kept = seen.context.sampled || failed(seen) || seen.took >= slow;
+    return seen.kept;
+  }
 
   Ring ring_;
   std::atomic<Time::rep> next_sample_{0};
