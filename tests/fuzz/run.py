@@ -22,7 +22,7 @@ ROOT = HERE.parent.parent
 
 # The longest input that makes sense: beyond what bounds there are, and not slower than it is worth.
 LONGEST = {"head": 3000, "chunked": 1500, "json": 2048, "sse": 3000, "settings": 4096,
-           "documents": 6000, "resp": 2000, "jwt": 3000, "value": 4000}
+           "documents": 6000, "resp": 2000, "jwt": 3000, "value": 4000, "traceparent": 100}
 SLOW_INPUT = 10       # seconds for one input: a hang
 MEMORY = 2048         # MiB
 OVERTIME = 60         # seconds that a run may take to load its corpus and to end
