@@ -331,7 +331,7 @@ struct Tracing {
   // By OpenTelemetry's variables alone (otel.h).
   struct Otlp {
     std::vector<NamedValue> headers;
-    std::string ca;  // a file of certificates; empty: the system's
+    std::string ca;              // a file of certificates; empty: the system's
     Duration timeout = 10s;      // of one batch
     std::uint32_t queue = 2048;  // requests that wait to be sent
     std::uint32_t batch = 512;   // requests
