@@ -48,6 +48,7 @@ class Bill {
 
   UsageRow row;
   limit::Ticket ticket;
+  observe::TraceId trace;  // of the request, where it is kept: for the exemplars of its calls
 
  private:
   void write();

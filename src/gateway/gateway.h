@@ -175,7 +175,7 @@ class Gateway final : public http::Handler {
   // answer.cc: the straight line
   Task<Result<Answer, Refusal>> answer(Exchange& x);
   std::optional<Refusal> locate(Exchange& x);
-  std::optional<Refusal> no_memory(const Exchange& x) const;
+  std::optional<Refusal> no_memory(const Exchange& x);
   std::optional<Refusal> parse(Exchange& x);
   std::optional<Refusal> route(Exchange& x);
 

@@ -56,6 +56,7 @@ Recorder::~Recorder() {
   settled.overhead = settled.duration - engine_wait_;
   settled.request_bytes = request_.body.size();
   settled.response_bytes = reply_.bytes_sent();
+  settled.trace = bill->trace;
   gateway_.settle(settled, request_.head, request_id_, model, engine);
 }
 

@@ -350,7 +350,11 @@ void Gateway::send_kept(Exchange& x) {
 void Gateway::refuse(const http::BadMessage& bad, const http::RequestHead& head,
                      http::Reply& reply) {
   const Endpoint endpoint = endpoint_of(head.path);
-  if (!bad.of_nothing) metrics_.invalid(endpoint, kind_of(bad.status));
+  if (bad.status == 503) {
+    metrics_.turned_away(std::nullopt);
+  } else if (!bad.of_nothing) {
+    metrics_.invalid(endpoint, kind_of(bad.status));
+  }
   std::string body;
   dialect::write_refusal(
       body, refusal_of_http(bad, snapshot_->settings->listen.limits, "listen.limits."));
