@@ -158,6 +158,7 @@ Result<void> Program::reload() {
   Result<void> opened = house_.engines.open(**loaded);
   if (!opened) return failed(opened.error().detail);
   stores_.configure(**loaded);
+  house_.obey((*loaded)->features);
   settings_ = *loaded;
   const std::uint32_t generation = house_.generation.fetch_add(1) + 1;
   for (auto& worker : workers_) worker->load(settings_, generation);

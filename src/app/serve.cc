@@ -82,6 +82,7 @@ int serve_command(const ServeOptions& options) {
   for (const std::string& warning : warnings) log.warning(warning, {});
   const std::size_t workers = settings->listen.workers.value_or(observe::default_workers());
   observe::Registry registry(workers + 1, settings->metrics.max_label_values);
+  registry.keep_exemplars(settings->metrics.exemplars);
   observe::watch_process(registry);
   watch_log(registry, log);
 

@@ -15,19 +15,19 @@ struct Switch {
   const char* name;
   bool Features::*feature;
 };
-constexpr std::array<Switch, 2> kSwitches = {{
+constexpr std::array<Switch, 3> kSwitches = {{
     {"CACHING_ENABLED", &Features::caching},
     {"REDIS_CACHING_ENABLED", &Features::redis_caching},
+    {"PROMETHEUS_METRICS_ENABLED", &Features::prometheus_metrics},
 }};
 
 struct Ignored {
   const char* name;
   std::string_view instead;
 };
-constexpr std::array<Ignored, 3> kIgnored = {{
+constexpr std::array<Ignored, 2> kIgnored = {{
     {"PERFORMANCE_OPTIMIZATION_ENABLED",
      "ignored; `cache.coalesce: false` stops equal questions from sharing a call"},
-    {"PROMETHEUS_METRICS_ENABLED", "ignored; the metrics stay on the admin listener"},
     {"OPENTELEMETRY_TRACING_ENABLED", "there is no tracing to turn off"},
 }};
 

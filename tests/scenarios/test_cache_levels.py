@@ -348,7 +348,7 @@ class Switches(OnRedis):
         self.look(a.ask("two"), "hit; level=memory")
         answer = a.admin("/admin/v1/features/cashing", method="PUT", body={"enabled": True})
         self.assertEqual(answer.status, 404)
-        self.assertIn("caching and redis_caching", answer.error["message"])
+        self.assertIn("caching, redis_caching and", answer.error["message"])
 
     def test_they_can_be_set_in_the_environment(self):
         self.behind = self.counting()
