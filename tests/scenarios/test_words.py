@@ -135,6 +135,7 @@ class ExitCodes(Scenario):
             "cache": {0: ("stats", "--admin", gateway), 1: ("stats", "--admin", away), 2: ("x",)},
             "migrate": {0: store, 1: ("--store", "sqlite:/nowhere/x.db"), 2: ("--config", bad)},
             "settings": {0: (), 2: ("x",)},
+            "metrics": {0: (), 2: ("x",)},
             "errors": {0: (), 2: ("x",)},
             "completion": {0: ("bash",), 2: ("zsh",)},
             "man": {0: (), 2: ("x",)},
