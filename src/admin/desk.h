@@ -12,6 +12,7 @@ namespace penstock::admin {
 
 class Admin::Desk final : public http::Handler {
  public:
+  friend class Admin;
   Desk(Program& program, gateway::House& house, observe::Registry& registry, observe::Log& log,
        const settings::Settings& settings);
 
@@ -79,10 +80,11 @@ class Admin::Desk final : public http::Handler {
   const std::string metrics_path_;
   const Served metrics_;
   std::unique_ptr<RecordsRoom> records_;  // null: no database
-  observe::Gauge render_time_;
-  struct Auth {
+  struct Counts {
+    explicit Counts(observe::Registry& registry);
+    observe::Gauge render_time;
     observe::Counter success, missing, invalid;
-  } auth_;
+  } counts_;
   Refusals refusals_;
   std::string refused_peer_;  // the last one
   std::string_view refused_why_;

@@ -150,7 +150,8 @@ void Admin::Desk::traces(http::Request& request, http::Reply& reply) {
   if (const auto given = query->find("limit"); given != query->end()) {
     const std::string& text = given->second;
     const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), limit);
-    if (ec != std::errc{} || end != text.data() + text.size() || limit == 0 || limit > kMostListed) {
+    if (ec != std::errc{} || end != text.data() + text.size() || limit == 0 ||
+        limit > kMostListed) {
       return refuse_with(reply, not_valid("limit", "a number from 1 to 1000"));
     }
   }

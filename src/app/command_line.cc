@@ -160,6 +160,12 @@ void CommandLine::add_words() {
       "  penstock settings --schema > penstock.schema.json\n");
   settings->add_flag("--schema", schema, "As a JSON Schema, for editors");
 
+  metrics = add(kReading, "metrics", "Prints what the metrics are called, and what they say.");
+  metrics->footer(
+      "Examples:\n"
+      "  penstock metrics | less\n"
+      "  curl http://127.0.0.1:8081/metrics           what a running gateway has counted\n");
+
   errors = add(kReading, "errors", "Says what an error means and what helps, or prints them all.");
   errors->footer(
       "Examples:\n"

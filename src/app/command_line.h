@@ -34,6 +34,7 @@ struct CommandLine {
   CLI::App* engine = nullptr;
   CLI::App* load = nullptr;
   CLI::App* settings = nullptr;
+  CLI::App* metrics = nullptr;
   CLI::App* errors = nullptr;
   CLI::App* help = nullptr;
   CLI::App* man = nullptr;

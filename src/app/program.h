@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "admin/admin.h"
+#include "app/program_metrics.h"
 #include "app/serve.h"
 #include "app/stores.h"
 #include "app/telemetry.h"
@@ -56,8 +57,7 @@ class Program final : public admin::Program {
   Warming warming_{house_, log_};
   std::unique_ptr<admin::Admin> admin_;
   asio::ip::tcp::endpoint api_;
-  observe::Counter reloads_good_, reloads_bad_;
-  observe::Gauge reload_good_, reload_time_, ready_, draining_;
+  ProgramMetrics metrics_;
   const Time started_ = Clock::now();
 };
 

@@ -10,6 +10,7 @@
 
 #include "app/exit_codes.h"
 #include "app/program.h"
+#include "app/program_metrics.h"
 #include "observe/process.h"
 #include "settings/otel.h"
 #include "settings/switches.h"
@@ -87,16 +88,9 @@ int serve_command(const ServeOptions& options) {
   for (const std::string& warning : warnings) log.warning(warning, {});
   const std::size_t workers = settings->listen.workers.value_or(observe::default_workers());
   observe::Registry registry(workers + 1, settings->metrics.max_label_values);
+  registry.keep_exemplars(settings->metrics.exemplars);
   observe::watch_process(registry);
-  for (const auto level :
-       {observe::Level::debug, observe::Level::info, observe::Level::warn, observe::Level::error}) {
-    registry.watch(observe::Type::counter, "penstock_log_messages_total", "Log records.",
-                   {{"level", std::string(observe::name_of(level))}},
-                   [&log, level] { return static_cast<double>(log.messages(level)); });
-  }
-  registry.watch(observe::Type::counter, "penstock_log_dropped_total",
-                 "Log records lost because the queue was full.", {},
-                 [&log] { return static_cast<double>(log.dropped()); });
+  watch_log(registry, log);
 
   auto own_program = std::make_unique<Program>(options, settings, log, registry);
   Program& program = *own_program;

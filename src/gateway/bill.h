@@ -51,6 +51,12 @@ class Bill {
   UsageRow row;
   limit::Ticket ticket;
   trace::Trace trace;  // sees nothing where it was not begun
+  // Of what is kept for certain: for the histograms of its calls.
+  observe::TraceId exemplar() const {
+    const trace::Context& context = trace.seen.context;
+    return context.sampled ? observe::TraceId{context.trace.high, context.trace.low}
+                           : observe::TraceId();
+  }
 
  private:
   void write();

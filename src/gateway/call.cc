@@ -116,7 +116,7 @@ CallRecord::~CallRecord() {
 void CallRecord::first_byte(Time now) {
   first_ = now;
   if (trace::Span* const span = bill_->trace.at(operation_)) span->first = now;
-  metrics_->first_token.observe(seconds(now - begun_));
+  metrics_->first_token.observe_with(seconds(now - begun_), bill_->exemplar());
 }
 
 void CallRecord::usage(const Usage& usage) {
@@ -164,7 +164,7 @@ void CallRecord::count(Outcome outcome, Time now) {
   bill_->call_ended();
   metrics_->in_flight.add(-1);
   metrics_->requests[static_cast<std::size_t>(outcome)].add();
-  metrics_->duration.observe(seconds(now - begun_));
+  metrics_->duration.observe_with(seconds(now - begun_), bill_->exemplar());
   if (first_ != Time{} && output_tokens_ > 1) {
     metrics_->per_output_token.observe(seconds(now - first_) /
                                        static_cast<double>(output_tokens_ - 1));

@@ -50,8 +50,9 @@ namespace penstock::gateway {
 // What all workers share.
 struct House {
   House(const settings::Settings& settings, observe::Registry& metrics, observe::Log& logs);
-  // What was kept by what is turned off now, as the settings have it or the admin API.
-  void forget_what_is_off(const settings::Features& configured);
+  // Puts the switches in force, as the settings have them or the admin API: what was kept by what
+  // is turned off now is forgotten. Any thread.
+  void obey(const settings::Features& configured);
   void begin_semantic(const settings::Cache::Semantic& settings);
 
   observe::Registry& registry;
@@ -70,7 +71,11 @@ struct House {
   Switch tracing;
   Switch caching;
   Switch redis_caching;
+  Switch prometheus_metrics;
   Once reasons;  // why which model's answers are not cached
+  struct InForce {
+    std::atomic<bool> caching{true}, redis_caching{true}, prometheus_metrics{true}, tracing{true};
+  } in_force;
   std::atomic<std::uint64_t> invalidations{0};
   Warmer warmer{*this};
   Packer packer{cache};
@@ -181,7 +186,7 @@ class Gateway final : public http::Handler {
   // answer.cc: the straight line
   Task<Result<Answer, Refusal>> answer(Exchange& x);
   std::optional<Refusal> locate(Exchange& x);
-  std::optional<Refusal> no_memory(const Exchange& x) const;
+  std::optional<Refusal> no_memory(const Exchange& x);
   std::optional<Refusal> parse(Exchange& x);
   std::optional<Refusal> route(Exchange& x);
 

@@ -9,6 +9,14 @@ std::int64_t microseconds(WallTime wall) {
   return std::chrono::duration_cast<std::chrono::microseconds>(wall.time_since_epoch()).count();
 }
 
+// Beside the duration of what is kept.
+void show(Settled& settled, const trace::Seen& seen, const trace::Rules& rules) {
+  settled.trace = seen.context.trace;
+  const bool kept =
+      seen.context.sampled || (rules.exporting && (trace::failed(seen) || seen.took >= rules.slow));
+  if (kept) settled.exemplar = {seen.context.trace.high, seen.context.trace.low};
+}
+
 // What every request has, however it was answered.
 void fill(trace::Seen& seen, const Settled& settled, std::string_view method) {
   seen.took = settled.duration;
@@ -53,8 +61,8 @@ void Gateway::see_refused(Settled& settled, const http::RequestHead& head,
   const Time now = Clock::now();
   house_.tracer.see(head.find("traceparent"), snapshot_->tracing, random_, now,
                     [&](trace::Seen& seen) {
-                      settled.trace = seen.context.trace;
                       fill(seen, settled, trace::method_of(settled.method));
+                      show(settled, seen, snapshot_->tracing);
                       seen.begin = now;
                       seen.begin_us = microseconds(std::chrono::system_clock::now());
                       seen.error = code;
@@ -78,12 +86,12 @@ void Recorder::see_end(Settled& settled) {
   trace::Trace& trace = bill->trace;
   if (!trace) return;
   trace::Seen& seen = trace.seen;
-  settled.trace = seen.context.trace;
   fill(seen, settled, trace::method_of(settled.method));
   seen.engine = engine_wait_;
   if (first_byte != Time()) seen.first_token = first_byte - begun_;
   if (cache == CacheResult::hit || cache == CacheResult::stale) seen.level = level;
   seen.error = error;
+  show(settled, seen, gateway_.snapshot_->tracing);
   seen.model = model_label;
   seen.engine_name = engine;
 }

@@ -49,10 +49,25 @@ House::House(const settings::Settings& settings, observe::Registry& metrics, obs
                 "Answers that were changed or purged elsewhere, as Redis told.",
                 {{"level", "memory"}},
                 [this] { return static_cast<double>(invalidations.load()); });
+  const auto feature = [&](const char* name, const std::atomic<bool>& on) {
+    metrics.watch(observe::Type::gauge, "penstock_feature_enabled",
+                  "1 while the rollback switch is on.", {{"feature", name}},
+                  [&on] { return on.load(std::memory_order_relaxed) ? 1.0 : 0.0; });
+  };
+  feature("caching", in_force.caching);
+  feature("redis_caching", in_force.redis_caching);
+  feature("prometheus_metrics", in_force.prometheus_metrics);
+  feature("opentelemetry_tracing", in_force.tracing);
   begin_semantic(settings.cache.semantic);
+  obey(settings.features);
 }
 
-void House::forget_what_is_off(const settings::Features& configured) {
+void House::obey(const settings::Features& configured) {
+  in_force.caching = caching.on(configured.caching);
+  in_force.redis_caching = redis_caching.on(configured.redis_caching);
+  in_force.prometheus_metrics = prometheus_metrics.on(configured.prometheus_metrics);
+  in_force.tracing = tracing.on(configured.opentelemetry_tracing);
+  registry.set_observing(in_force.prometheus_metrics);
   if (!caching.on(configured.caching)) {
     cache.clear();
     semantic.clear();
@@ -173,7 +188,7 @@ Gateway::~Gateway() {
 }
 
 void Gateway::load(std::shared_ptr<const settings::Settings> settings, std::uint32_t generation) {
-  house_.forget_what_is_off(settings->features);
+  house_.obey(settings->features);
   if (settings->cache.semantic.enabled) {
     house_.semantic.set_size(settings->cache.semantic.size);
   } else {
@@ -363,7 +378,11 @@ void Gateway::send_kept(Exchange& x) {
 void Gateway::refuse(const http::BadMessage& bad, const http::RequestHead& head,
                      http::Reply& reply) {
   const Endpoint endpoint = endpoint_of(head.path);
-  if (!bad.of_nothing) metrics_.invalid(endpoint, kind_of(bad.status));
+  if (bad.status == 503) {
+    metrics_.turned_away(std::nullopt);
+  } else if (!bad.of_nothing) {
+    metrics_.invalid(endpoint, kind_of(bad.status));
+  }
   std::string body;
   const Refusal refusal =
       refusal_of_http(bad, snapshot_->settings->listen.limits, "listen.limits.");

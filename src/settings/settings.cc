@@ -43,7 +43,8 @@ Result<SettingsPtr, Problems> read(std::string_view yaml, std::string_view file_
   }
   Problems problems = report.take();
   apply_switches(environment, *settings, problems);
-  apply_otel(environment, *settings, [&](std::string_view path) { return report.given(std::string(path)); });
+  apply_otel(environment, *settings,
+             [&](std::string_view path) { return report.given(std::string(path)); });
   if (!problems.empty()) return problems;
   return SettingsPtr(settings);
 }

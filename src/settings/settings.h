@@ -168,8 +168,9 @@ struct ModelSettings {
 
 // The rollback switches.
 struct Features {
-  bool caching = true;        // every level
-  bool redis_caching = true;  // what the cache reads and writes there
+  bool caching = true;             // every level
+  bool redis_caching = true;       // what the cache reads and writes there
+  bool prometheus_metrics = true;  // exposition, histograms, exemplars; counters stay
   bool opentelemetry_tracing = true;
   friend bool operator==(const Features&, const Features&) = default;
 };
@@ -315,6 +316,7 @@ struct Store {
 
 struct Metrics {
   std::string path = "/metrics";
+  bool exemplars = true;
   std::uint32_t max_label_values = 200;  // of one label
   friend bool operator==(const Metrics&, const Metrics&) = default;
 };

@@ -15,9 +15,10 @@ struct Switch {
   const char* name;
   bool Features::*feature;
 };
-constexpr std::array<Switch, 3> kSwitches = {{
+constexpr std::array<Switch, 4> kSwitches = {{
     {"CACHING_ENABLED", &Features::caching},
     {"REDIS_CACHING_ENABLED", &Features::redis_caching},
+    {"PROMETHEUS_METRICS_ENABLED", &Features::prometheus_metrics},
     {"OPENTELEMETRY_TRACING_ENABLED", &Features::opentelemetry_tracing},
 }};
 
@@ -25,10 +26,9 @@ struct Ignored {
   const char* name;
   std::string_view instead;
 };
-constexpr std::array<Ignored, 2> kIgnored = {{
+constexpr std::array<Ignored, 1> kIgnored = {{
     {"PERFORMANCE_OPTIMIZATION_ENABLED",
      "ignored; `cache.coalesce: false` stops equal questions from sharing a call"},
-    {"PROMETHEUS_METRICS_ENABLED", "ignored; the metrics stay on the admin listener"},
 }};
 
 // In any letter case, as deployments write it: FALSE, True. Set and empty is as good as unset.

@@ -136,6 +136,7 @@ class ExitCodes(Scenario):
             "trace": {0: ("--admin", gateway), 1: ("x", "--admin", gateway), 2: ("--format", "x")},
             "migrate": {0: store, 1: ("--store", "sqlite:/nowhere/x.db"), 2: ("--config", bad)},
             "settings": {0: (), 2: ("x",)},
+            "metrics": {0: (), 2: ("x",)},
             "errors": {0: (), 2: ("x",)},
             "completion": {0: ("bash",), 2: ("zsh",)},
             "man": {0: (), 2: ("x",)},
