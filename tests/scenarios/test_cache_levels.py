@@ -271,8 +271,10 @@ class OneCall(OnRedis):
             self.assertEqual({answer.text for answer in answers}, {f"answer {number}"})
             self.assertEqual(len(self.behind.calls), number)
             self.assertLess(took, 2.0)
+            self.stored()  # behind the last answer
             a.admin("/admin/v1/cache/purge", method="POST", body={"all": True})
             wait_until(lambda: b.metric("penstock_cache_entries", level="memory") == 0, "the other one forgets")
+            wait_until(lambda: b.ask(headers={"cache-control": "only-if-cached"}).status == 504, "and knows of it")
 
     def test_a_leader_that_is_killed_hands_over(self):
         a, b = self.nodes(script=lambda _, number: time.sleep(30 if number == 1 else 0) or plain(
