@@ -52,7 +52,7 @@ std::string cache_text(simdjson::dom::element seen) {
   return level.empty() ? result : result + ", " + level;
 }
 
-std::string or_dash(std::string text) { return text.empty() ? "-" : text; }
+std::string or_dash(const std::string& text) { return text.empty() ? "-" : text; }
 
 std::optional<std::string> list_text(simdjson::dom::element answer) {
   simdjson::dom::array traces;
