@@ -100,6 +100,7 @@ CallRecord::CallRecord(std::shared_ptr<EngineMetrics> metrics, BillPtr bill,
   attempt_ = trace.step(trace::Step::attempt, operation_, trace::method_of(question.method), begun);
   if (trace::Span* const span = trace.at(attempt_)) span->number = trace.seen.attempts;
   ++trace.seen.attempts;
+  trace.seen.max_tokens = question.max_tokens.value_or(0);
   if (const auto told = trace.outgoing(attempt_)) traceparent_ = trace::traceparent(*told);
 }
 

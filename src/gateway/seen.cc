@@ -41,8 +41,8 @@ void Gateway::see_hit(Settled& settled, std::string_view traceparent, const cach
                       std::string_view request_id, Time received, WallTime wall) {
   if (!tracing(*snapshot_)) return;
   house_.tracer.see(traceparent, snapshot_->tracing, random_, received, [&](trace::Seen& seen) {
-    settled.trace = seen.context.trace;
     fill(seen, settled, "POST");
+    show(settled, seen, snapshot_->tracing);
     seen.begin = received;
     seen.begin_us = microseconds(wall) -
                     std::chrono::duration_cast<std::chrono::microseconds>(settled.duration).count();

@@ -59,6 +59,8 @@ class Otlp(Scenario):
         self.has(trace.root, "server", "unset", http__request__method="POST", http__route="/v1/chat/completions",
                  http__response__status_code=200, penstock__cache__result="hit", penstock__cache__level="memory",
                  gen_ai__request__model="m", penstock__attempts=0)
+        shown = gateway.admin("/metrics", headers={"accept": "application/openmetrics-text; version=1.0.0"})
+        self.assertIn(f'trace_id="{trace.root.trace_id}"', shown.body.decode())  # the exemplar of its duration
         self.assertEqual(self.backend.resources[0]["service.name"], "penstock")
         self.assertEqual(self.backend.scopes[0][0], "penstock")
         self.assertEqual(self.backend.requests[0][0], "/v1/traces")
@@ -90,7 +92,7 @@ class Otlp(Scenario):
         self.assertEqual((trace.root.trace_id, trace.root.parent_id), (CALLER[3:35], CALLER[36:52]))
         call, attempt = trace.named("chat m"), trace.named("POST")
         self.has(call, "client", "unset", gen_ai__operation__name="chat", gen_ai__provider__name="openai",
-                 gen_ai__request__model="m")
+                 gen_ai__request__model="m", gen_ai__request__max_tokens=9)
         self.assertGreater(call.attributes["gen_ai.usage.output_tokens"], 0)
         port = int(behind.url.rsplit(":", 1)[1].split("/")[0])
         self.has(attempt, "client", "unset", http__request__method="POST", http__response__status_code=200,
