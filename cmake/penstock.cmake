@@ -105,6 +105,13 @@ if(PENSTOCK_TESTS)
   target_precompile_headers(penstock_test_pch PRIVATE ${penstock_headers} <gtest/gtest.h> <gmock/gmock.h>)
 endif()
 
+# penstock_plugin(NAME DEPS module...)
+# src/NAME is a shared object with a CMakeLists.txt of its own: it sees the headers of these modules, and
+# links none of them.
+function(penstock_plugin name)
+  add_subdirectory(${CMAKE_SOURCE_DIR}/src/${name})
+endfunction()
+
 # penstock_module(NAME [ONE_RUN] DEPS module... LIBS library...)
 # Takes src/NAME/*.cc; *_test.cc become the program NAME_test, *_bench.cc NAME_bench. ONE_RUN: its
 # tests share servers that take seconds to start, and are one test of ctest.

@@ -44,6 +44,8 @@ def commands(database):
             continue
         if path.stem.endswith(("_test", "_bench")):
             continue  # the compiler's warnings and the tests themselves look after these
+        if "penstock_test_pch" in entry["command"]:
+            continue  # the tests' precompiled header, without optimisation
         words, kept = iter(shlex.split(entry["command"])[1:]), []
         for word in words:
             if word == "-include":
@@ -135,10 +137,12 @@ def main():
 
     STATE.mkdir(parents=True, exist_ok=True)
     found, header = commands(ROOT / "build/release/compile_commands.json")
-    common = next(iter(found.values()))
+    common = next(flags for flags in found.values() if "-fPIC" not in flags)
     common = [w for w in common if not w.startswith("-D") or w.startswith("-DBOOST_ASIO")]
     pch = precompile(header, common)
-    arguments = {path: [CLANG, *flags, "-Wno-unknown-warning-option", "-include-pch", str(pch), "-c", str(path)]
+    # A shared object's sources are compiled otherwise than the header was: they go without it.
+    arguments = {path: [CLANG, *flags, "-Wno-unknown-warning-option",
+                        *([] if "-fPIC" in flags else ["-include-pch", str(pch)]), "-c", str(path)]
                  for path, flags in found.items()}
     database = [{"directory": str(STATE), "file": str(path), "arguments": words}
                 for path, words in arguments.items()]
@@ -161,7 +165,10 @@ def main():
     failed, seen, begin = [], 0, time.monotonic()
     digests = dict(todo)
     with concurrent.futures.ThreadPoolExecutor(max_workers=chosen.jobs) as pool:
-        running = [pool.submit(tidy_bundle, bundle, arguments) for bundle in bundles(list(digests), chosen.jobs)]
+        alone = [path for path in digests if "-fPIC" in found[path]]
+        together = [path for path in digests if path not in alone]
+        running = [pool.submit(tidy_bundle, bundle, arguments)
+                   for bundle in [*bundles(together, chosen.jobs), *([path] for path in alone)]]
         for future in concurrent.futures.as_completed(running):
             for path, code, output in future.result():
                 seen += 1

@@ -14,7 +14,7 @@ import re
 import sys
 
 LONG = 500
-MODULE = re.compile(r"^\s*penstock_module\(\s*(\w+)([^)]*)\)", re.MULTILINE)
+MODULE = re.compile(r"^\s*penstock_(?:module|plugin)\(\s*(\w+)([^)]*)\)", re.MULTILINE)
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')
 THREAD_LOCAL = re.compile(r"^[^/]*\bthread_local\b")
 

@@ -46,23 +46,30 @@ KeyBook::KeyBook(KeyBookOptions options, store::Database& database, observe::Reg
       scope_(options_.scope),
       callers_(std::make_shared<Callers>(options_.known, options_.refused)),
       counts_(std::make_shared<Counts>()) {
-  const auto watch = [&](observe::Type type, const char* name, const char* help, auto* counted,
-                         const auto& read) {
+  show(registry, callers_, counts_);
+}
+
+void KeyBook::declare(observe::Registry& registry) { show(registry, nullptr, nullptr); }
+
+void KeyBook::show(observe::Registry& registry, const std::shared_ptr<Callers>& callers,
+                   const std::shared_ptr<Counts>& counts) {
+  const auto watch = [&](observe::Type type, const char* name, const char* help,
+                         const auto& counted, const auto& read) {
     registry.watch(type, name, help, {},
-                   [weak = std::weak_ptr(*counted), read]() -> std::optional<double> {
+                   [weak = std::weak_ptr(counted), read]() -> std::optional<double> {
                      const auto held = weak.lock();
                      return held ? std::optional(static_cast<double>(read(*held))) : std::nullopt;
                    });
   };
   watch(observe::Type::gauge, "penstock_known_keys",
-        "Keys that are known without asking the database.", &callers_,
-        [](const Callers& callers) { return callers.size(); });
+        "Keys that are known without asking the database.", callers,
+        [](const Callers& known) { return known.size(); });
   watch(observe::Type::counter, "penstock_key_lookups_total",
-        "Questions to the database for a key that was not known.", &counts_,
-        [](const Counts& counts) { return counts.look_ups.load(); });
+        "Questions to the database for a key that was not known.", counts,
+        [](const Counts& counted) { return counted.look_ups.load(); });
   watch(observe::Type::counter, "penstock_key_changes_total",
-        "Changes of keys and tenants that were taken over from the database.", &counts_,
-        [](const Counts& counts) { return counts.changes.load(); });
+        "Changes of keys and tenants that were taken over from the database.", counts,
+        [](const Counts& counted) { return counted.changes.load(); });
 }
 
 KeyBook::~KeyBook() {

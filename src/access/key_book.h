@@ -60,6 +60,9 @@ class KeyBook {
   KeyBook& operator=(const KeyBook&) = delete;
   ~KeyBook();
 
+  // What a book counts, without one: for the reference of metrics.
+  static void declare(observe::Registry& registry);
+
   // Starts its thread: from now on changes are asked for, and keys can be found.
   void start();
 
@@ -98,6 +101,8 @@ class KeyBook {
     std::vector<AskPtr> waiting;
   };
   struct Counts;
+  static void show(observe::Registry& registry, const std::shared_ptr<Callers>& callers,
+                   const std::shared_ptr<Counts>& counts);
 
   // On the book's own loop.
   void ask(const Digest& digest, WallTime now, AskPtr who);

@@ -61,10 +61,21 @@ Tokens::Tokens(TokensOptions options, http::PoolOptions source, const KeyBook& b
       log_(log),
       callers_(std::make_shared<Callers>(options_.known, options_.refused)),
       scope_(options_.scope),
-      pool_(loop_, std::move(source), {}) {
+      pool_(loop_, std::move(source), {}),
+      external_(registry.shard(registry.shards() - 1), "jwks") {
+  show(registry, callers_);
+}
+
+void Tokens::declare(observe::Registry& registry) {
+  show(registry, nullptr);
+  const observe::External external(registry.shard(registry.shards() - 1), "jwks");
+  static_cast<void>(external);
+}
+
+void Tokens::show(observe::Registry& registry, const std::shared_ptr<Callers>& callers) {
   registry.watch(observe::Type::gauge, "penstock_known_tokens",
                  "Tokens that are known without verifying them again.", {},
-                 [weak = std::weak_ptr(callers_)]() -> std::optional<double> {
+                 [weak = std::weak_ptr(callers)]() -> std::optional<double> {
                    const auto held = weak.lock();
                    return held ? std::optional(static_cast<double>(held->size())) : std::nullopt;
                  });
@@ -178,10 +189,12 @@ Task<void> Tokens::keep_fetching() {
   while (!until_.over()) {
     fetching_ = true;
     {
-      Deadline deadline(until_, Clock::now() + options_.timeout);
+      const Time began = Clock::now();
+      Deadline deadline(until_, began + options_.timeout);
       Result<std::string> fetched = co_await fetch(deadline);
       if (until_.over()) break;
       take_in(fetched);
+      external_.ended(!failing_, Clock::now() - began);
     }
     fetching_ = false;
     last_ = Clock::now();

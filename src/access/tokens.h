@@ -26,6 +26,7 @@
 #include "access/jwt.h"
 #include "access/key_book.h"
 #include "http/client.h"
+#include "observe/external.h"
 
 namespace penstock::access {
 
@@ -53,6 +54,9 @@ class Tokens {
   Tokens& operator=(const Tokens&) = delete;
   ~Tokens();
 
+  // What it counts, without one: for the reference of metrics.
+  static void declare(observe::Registry& registry);
+
   void start();  // its thread
   // Whose answers are whose, from now on: of tenants that say nothing of it. Any thread.
   void configure(CacheScope scope);
@@ -77,6 +81,7 @@ class Tokens {
   Tokens(TokensOptions options, http::PoolOptions source, const KeyBook& book,
          observe::Registry& registry, observe::Log& log);
 
+  static void show(observe::Registry& registry, const std::shared_ptr<Callers>& callers);
   std::shared_ptr<const KeySet> keys() const;
   Result<CallerPtr, Refused> judge(const std::string& token, const Digest& digest, WallTime now,
                                    bool& unknown_key);
@@ -102,6 +107,7 @@ class Tokens {
   std::thread thread_;
   // The loop's.
   http::Pool pool_;
+  observe::External external_;
   Deadline until_{loop_, Time::max()};
   std::string text_;  // of the set
   bool fetching_ = false;

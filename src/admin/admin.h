@@ -47,6 +47,9 @@ class Admin {
         const settings::Settings& settings);
   ~Admin();
 
+  // What it counts, without one: for the reference of metrics.
+  static void declare(observe::Registry& registry);
+
   Result<asio::ip::tcp::endpoint> listen(const asio::ip::tcp::endpoint& endpoint);
   void start();
   void stop();

@@ -199,9 +199,12 @@ struct Feature {
   gateway::Switch gateway::House::*forced;
   bool settings::Features::*configured;
 };
-constexpr std::array<Feature, 2> kFeatures = {{
+constexpr std::array<Feature, 4> kFeatures = {{
     {"caching", &gateway::House::caching, &settings::Features::caching},
     {"redis_caching", &gateway::House::redis_caching, &settings::Features::redis_caching},
+    {"prometheus_metrics", &gateway::House::prometheus_metrics,
+     &settings::Features::prometheus_metrics},
+    {"opentelemetry_tracing", &gateway::House::tracing, &settings::Features::opentelemetry_tracing},
 }};
 
 void write_features(dialect::JsonWriter& json, const gateway::House& house,
@@ -236,8 +239,10 @@ Task<Answer> RecordsRoom::set_feature(Ask ask, Deadline& deadline) {
   const auto* const feature = std::find_if(kFeatures.begin(), kFeatures.end(),
                                            [&](const Feature& f) { return f.name == ask.object; });
   if (feature == kFeatures.end()) {
-    co_return refused(refusal(Reason::not_found, "There is no switch `" + shown(ask.object) +
-                                                     "`; there are caching and redis_caching."));
+    co_return refused(refusal(Reason::not_found,
+                              "There is no switch `" + shown(ask.object) +
+                                  "`; there are caching, redis_caching, prometheus_metrics and "
+                                  "opentelemetry_tracing."));
   }
   std::optional<std::optional<bool>> wanted;
   {
@@ -265,7 +270,7 @@ Task<Answer> RecordsRoom::set_feature(Ask ask, Deadline& deadline) {
   }
   (house_.*feature->forced).force(*wanted);
   const settings::SettingsPtr settings = program_.settings();
-  house_.forget_what_is_off(settings->features);
+  house_.obey(settings->features);
   const std::string_view word = !*wanted ? "null" : **wanted ? "true" : "false";
   co_await write_down(ask, "feature.set", std::string(feature->name),
                       "{\"enabled\":" + std::string(word) + "}", deadline);

@@ -73,6 +73,25 @@ const std::vector<Admin::Desk::Served>& Admin::Desk::served() {
        &Desk::models},
       {{"GET", "/admin/v1/cache", "The cache's figures.", "The figures.", kJson, "Cache", false},
        &Desk::cache},
+      {{.method = "GET",
+        .path = "/admin/v1/traces",
+        .summary = "The last requests, the newest first.",
+        .answers = "As many as are kept (tracing.ring), or as were asked for.",
+        .media = kJson,
+        .schema = "Traces",
+        .failure = "400",
+        .failure_says = "A parameter is not known, or its value makes no sense.",
+        .query = "failed limit slow"},
+       &Desk::traces},
+      {{.method = "GET",
+        .path = "/admin/v1/traces/{id}",
+        .summary = "One of the last requests step by step, by its id or its trace's.",
+        .answers = "Where its time went, and where its error began.",
+        .media = kJson,
+        .schema = "Trace",
+        .failure = "404",
+        .failure_says = "It is none of the last requests."},
+       &Desk::trace},
       {{"POST", "/admin/v1/reload", "Reads the configuration again: all or nothing.",
         "The configuration is in force.", kJson, "Reloaded", false, "409",
         "Nothing has changed; `problems` says what is wrong."},
@@ -93,20 +112,14 @@ Admin::Desk::Desk(Program& program, gateway::House& house, observe::Registry& re
       log_(log),
       token_(settings.admin.token),
       metrics_path_(settings.metrics.path),
-      metrics_{{"GET", metrics_path_, "Prometheus metrics; OpenMetrics by Accept.", "The metrics.",
-                "text/plain application/openmetrics-text", "Text", true},
-               &Desk::metrics} {
+      metrics_{
+          {"GET", metrics_path_, "Prometheus metrics; OpenMetrics by Accept.", "The metrics.",
+           "text/plain application/openmetrics-text", "Text", true, "404", "They are turned off."},
+          &Desk::metrics},
+      counts_(registry) {
   if (const Records* const lent = program.records()) {
     records_ = std::make_unique<RecordsRoom>(*lent, program_, house_);
   }
-  observe::Shard& shard = registry.shard(registry.shards() - 1);
-  render_time_ = shard.gauge("penstock_metrics_render_duration_seconds",
-                             "How long the last answer with metrics took to write.", {});
-  const auto auth = [&](const char* result) {
-    return shard.counter("penstock_auth_requests_total", "Requests that needed a credential.",
-                         {{"method", "admin_token"}, {"result", result}});
-  };
-  auth_ = {auth("success"), auth("missing"), auth("invalid")};
 }
 
 std::vector<const Route*> Admin::Desk::all_routes() const {
@@ -171,12 +184,12 @@ void Admin::Desk::take_id(const http::RequestHead& head) {
 bool Admin::Desk::admit(const http::RequestHead& head, http::Reply& reply) {
   const auto refusal = check(head, token_);
   if (!refusal) {
-    if (!token_.empty()) auth_.success.add();
+    if (!token_.empty()) counts_.success.add();
     return true;
   }
   if (refusal->status == 401) {
     const bool missing = head.find("authorization").empty();
-    (missing ? auth_.missing : auth_.invalid).add();
+    (missing ? counts_.missing : counts_.invalid).add();
     refused_peer_ = reply.peer();
     refused_why_ = missing ? "missing" : "invalid";
     log_refused(refusals_.add(Clock::now()));
@@ -219,7 +232,7 @@ void Admin::Desk::json(http::Reply& reply, int status, std::string_view body) {
   reply.finish(body);
 }
 
-// ---- the page, health, metrics ---------------------------------------------------------------
+// ---- the page, health ---------------------------------------------------------------
 
 void Admin::Desk::page(http::Request&, http::Reply& reply) {
   begin(reply, 200, "text/html; charset=utf-8");
@@ -296,16 +309,6 @@ void Admin::Desk::health(http::Request&, http::Reply& reply) {
   json.end_object().end_object();
   begin(reply, live && ready ? 200 : 503, "application/health+json");
   reply.field("cache-control", "no-store");
-  reply.finish(scratch_);
-}
-
-void Admin::Desk::metrics(http::Request& request, http::Reply& reply) {
-  const observe::Format format = observe::choose_format(request.head.find("accept"));
-  scratch_.clear();
-  const Time before = Clock::now();
-  registry_.render(scratch_, format);
-  render_time_.set(std::chrono::duration<double>(Clock::now() - before).count());
-  begin(reply, 200, observe::content_type(format));
   reply.finish(scratch_);
 }
 

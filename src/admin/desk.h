@@ -12,6 +12,7 @@ namespace penstock::admin {
 
 class Admin::Desk final : public http::Handler {
  public:
+  friend class Admin;
   Desk(Program& program, gateway::House& house, observe::Registry& registry, observe::Log& log,
        const settings::Settings& settings);
 
@@ -49,6 +50,9 @@ class Admin::Desk final : public http::Handler {
   void cache(http::Request&, http::Reply& reply);
   void reload(http::Request& request, http::Reply& reply);
   void set_log_level(http::Request& request, http::Reply& reply);
+  // traces.cc
+  void traces(http::Request& request, http::Reply& reply);
+  void trace(http::Request& request, http::Reply& reply);
 
   const RecordsRoom::Operation* operation_at(const http::RequestHead& head,
                                              std::string_view& object) const;
@@ -76,10 +80,11 @@ class Admin::Desk final : public http::Handler {
   const std::string metrics_path_;
   const Served metrics_;
   std::unique_ptr<RecordsRoom> records_;  // null: no database
-  observe::Gauge render_time_;
-  struct Auth {
+  struct Counts {
+    explicit Counts(observe::Registry& registry);
+    observe::Gauge render_time;
     observe::Counter success, missing, invalid;
-  } auth_;
+  } counts_;
   Refusals refusals_;
   std::string refused_peer_;  // the last one
   std::string_view refused_why_;

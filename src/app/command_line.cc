@@ -54,6 +54,7 @@ CommandLine::CommandLine() : app(kAbout, "penstock") {
   add_access();
   add_usage();
   add_cache();
+  add_trace();
   engine = add(kTrying, "engine",
                "Runs a simulated engine: an OpenAI-compatible server for tests and load tests.");
   add_engine_options(*engine, engine_options);
@@ -146,6 +147,13 @@ void CommandLine::add_cache() {
   choices[cache->get_option("--format")] = {"table", "json"};
 }
 
+void CommandLine::add_trace() {
+  trace = add(kRunning, "trace",
+              "Shows the last requests of a running gateway, and one of them step by step.");
+  add_trace_options(*trace, trace_options);
+  choices[trace->get_option("--format")] = {"table", "json"};
+}
+
 // The commands that only print.
 void CommandLine::add_words() {
   settings = add(kReading, "settings", "Prints what a configuration can say.");
@@ -154,6 +162,12 @@ void CommandLine::add_words() {
       "  penstock settings | less\n"
       "  penstock settings --schema > penstock.schema.json\n");
   settings->add_flag("--schema", schema, "As a JSON Schema, for editors");
+
+  metrics = add(kReading, "metrics", "Prints what the metrics are called, and what they say.");
+  metrics->footer(
+      "Examples:\n"
+      "  penstock metrics | less\n"
+      "  curl http://127.0.0.1:8081/metrics           what a running gateway has counted\n");
 
   errors = add(kReading, "errors", "Says what an error means and what helps, or prints them all.");
   errors->footer(

@@ -11,6 +11,7 @@
 #include "app/cache_command.h"
 #include "app/commands.h"
 #include "app/serve.h"
+#include "app/trace_command.h"
 #include "app/usage_command.h"
 
 namespace penstock::app {
@@ -30,9 +31,11 @@ struct CommandLine {
   CLI::App* usage = nullptr;
   CLI::App* cache = nullptr;
   CLI::App* complexity = nullptr;
+  CLI::App* trace = nullptr;
   CLI::App* engine = nullptr;
   CLI::App* load = nullptr;
   CLI::App* settings = nullptr;
+  CLI::App* metrics = nullptr;
   CLI::App* errors = nullptr;
   CLI::App* help = nullptr;
   CLI::App* man = nullptr;
@@ -52,6 +55,7 @@ struct CommandLine {
   UsageOptions usage_options;
   CacheOptions cache_options;
   ComplexityOptions complexity_options;
+  TraceOptions trace_options;
   EngineOptions engine_options;
   load::Options load_options;
 
@@ -62,6 +66,7 @@ struct CommandLine {
   void add_serve();
   void add_usage();
   void add_cache();
+  void add_trace();
   void add_access();
   void add_words();
   CLI::App* add(const char* group, const char* name, const char* about);

@@ -26,6 +26,10 @@ int check_command(const std::string& file, std::FILE* out, std::FILE* err);
 // standard output; 1 where that cannot be written.
 int settings_command(bool schema);
 
+// `penstock metrics`: the reference of all metrics to standard output; 1 where that cannot be
+// written.
+int metrics_command();
+
 // `penstock errors [CODE]`: docs/errors.md, or what is there of one code, to standard output; 2
 // where there is no such code.
 int errors_command(const std::string& code);

@@ -74,9 +74,11 @@ int run(int argc, char** argv) {
   if (line.usage->parsed()) return usage_command(line.usage_options);
   if (line.cache->parsed()) return cache_command(line.cache_options);
   if (line.complexity->parsed()) return complexity_command(line.complexity_options);
+  if (line.trace->parsed()) return trace_command(line.trace_options);
   if (line.engine->parsed()) return engine_command(line.engine_options);
   if (line.load->parsed()) return load_command(line.load_options);
   if (line.settings->parsed()) return settings_command(line.schema);
+  if (line.metrics->parsed()) return metrics_command();
   if (line.errors->parsed()) return errors_command(line.code);
   if (line.completion->parsed()) return completion_command(line);
   if (line.man->parsed()) return print_page("penstock man", man_page(line));

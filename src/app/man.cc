@@ -23,6 +23,8 @@ constexpr std::array kVariables = {
     Entry{"PORT", "`serve` without `--config` listens on this port of 127.0.0.1."},
     Entry{"CACHING_ENABLED",
           "`false` turns the cache of answers off, whatever the configuration says."},
+    Entry{"PROMETHEUS_METRICS_ENABLED",
+          "`false` turns the metrics off, whatever the configuration says."},
     Entry{"TMPDIR", "Where the index of a folder of documents is kept while the program runs."},
     Entry{"SSL_CERT_FILE, SSL_CERT_DIR",
           "The authorities to believe of engines behind `https`, in place of the system's."},

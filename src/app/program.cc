@@ -49,6 +49,8 @@ std::string needs_restart(const settings::Settings& now, const settings::Setting
   if (now.cache.redis != wanted.cache.redis) return changed("cache.redis");
   if (now.limits.shared != wanted.limits.shared) return changed("limits.shared");
   if (now.metrics != wanted.metrics) return changed("metrics");
+  if (now.tracing.endpoint != wanted.tracing.endpoint) return changed("tracing.endpoint");
+  if (now.tracing.ring != wanted.tracing.ring) return changed("tracing.ring");
   if (now.logging.format != wanted.logging.format) return changed("logging.format");
   return {};
 }
@@ -60,22 +62,11 @@ Program::Program(ServeOptions options, settings::SettingsPtr settings, observe::
       registry_(registry),
       settings_(settings),
       house_(*settings, registry, log),
-      stores_(house_, registry, log) {
-  observe::Shard& shard = registry.shard(registry.shards() - 1);
-  const auto reloads = [&](const char* result) {
-    return shard.counter("penstock_config_reloads_total", "Reloads of the configuration.",
-                         {{"result", result}});
-  };
-  reloads_good_ = reloads("success");
-  reloads_bad_ = reloads("error");
-  reload_good_ = shard.gauge("penstock_config_last_reload_successful",
-                             "1 if the configuration in force is the one in the file.", {});
-  reload_time_ = shard.gauge("penstock_config_last_reload_timestamp_seconds",
-                             "When the configuration in force was read.", {});
-  ready_ = shard.gauge("penstock_ready", "1 while the gateway takes requests.", {});
-  draining_ = shard.gauge("penstock_draining", "1 while the gateway ends.", {});
-  reload_good_.set(1);
-  reload_time_.set(static_cast<double>(std::time(nullptr)));
+      telemetry_(house_, registry, log, *settings),
+      stores_(house_, registry, log),
+      metrics_(registry.shard(registry.shards() - 1)) {
+  metrics_.reload_good.set(1);
+  metrics_.reload_time.set(static_cast<double>(std::time(nullptr)));
 }
 
 Program::~Program() {
@@ -115,7 +106,7 @@ Result<void> Program::start() {
   for (auto& worker : workers_) worker->start();
   admin_->start();
   house_.ready = true;
-  ready_.set(1);
+  metrics_.ready.set(1);
   log_.info("listening on " + url_of(api_), {{"workers", static_cast<int>(workers_.size())}});
   log_.info("admin on " + url_of(*bound), {});
   tell_engines();
@@ -146,8 +137,8 @@ void Program::tell_engines() {
 Result<void> Program::reload() {
   const std::lock_guard lock(mutex_);
   const auto failed = [&](std::string why) {
-    reloads_bad_.add();
-    reload_good_.set(0);
+    metrics_.reloads_bad.add();
+    metrics_.reload_good.set(0);
     log_.error("the configuration was not reloaded; the old one stays in force", {{"reason", why}});
     return Error{Kind::invalid, Source::gateway, false, std::move(why)};
   };
@@ -170,21 +161,23 @@ Result<void> Program::reload() {
   Result<void> opened = house_.engines.open(**loaded);
   if (!opened) return failed(opened.error().detail);
   stores_.configure(**loaded);
+  telemetry_.configure(**loaded);
+  house_.obey((*loaded)->features);
   settings_ = *loaded;
   const std::uint32_t generation = house_.generation.fetch_add(1) + 1;
   for (auto& worker : workers_) worker->load(settings_, generation);
   log_.set_level(static_cast<observe::Level>(settings_->logging.level));
-  reloads_good_.add();
-  reload_good_.set(1);
-  reload_time_.set(static_cast<double>(std::time(nullptr)));
+  metrics_.reloads_good.add();
+  metrics_.reload_good.set(1);
+  metrics_.reload_time.set(static_cast<double>(std::time(nullptr)));
   log_.info("the configuration was reloaded", {{"file", options_.config}});
   return {};
 }
 
 void Program::end(bool at_once, const std::function<bool()>& hurry) {
   if (house_.draining.exchange(true)) return;
-  ready_.set(0);
-  draining_.set(1);
+  metrics_.ready.set(0);
+  metrics_.draining.set(1);
   const settings::SettingsPtr settings = this->settings();
   // Balancers must see that we are no longer ready before connections are refused.
   const Time no_more = Clock::now() + settings->listen.limits.drain_delay;
@@ -211,6 +204,7 @@ void Program::end(bool at_once, const std::function<bool()>& hurry) {
   if (admin_) admin_->stop();
   for (auto& worker : workers_) worker->stop();
   stores_.close(Clock::now() + kLastRows);
+  ended_whole_ = telemetry_.end();
   if (house_.ready) log_.info("ended", {});  // what never began has said why
 }
 

@@ -9,8 +9,10 @@
 #include <vector>
 
 #include "admin/admin.h"
+#include "app/program_metrics.h"
 #include "app/serve.h"
 #include "app/stores.h"
+#include "app/telemetry.h"
 #include "app/warming.h"
 #include "app/worker.h"
 
@@ -30,6 +32,9 @@ class Program final : public admin::Program {
   // Ends in order; returns when nothing runs any more. `at_once` skips listen.limits.drain_delay.
   // `hurry` is looked at while it waits: true ends the delay.
   void end(bool at_once, const std::function<bool()>& hurry);
+  // After the end: false where a thread was left behind, which uses what the end of main() takes
+  // down.
+  bool ended_whole() const { return ended_whole_; }
 
   admin::Status status() const override;
   settings::SettingsPtr settings() const override;
@@ -45,13 +50,14 @@ class Program final : public admin::Program {
   settings::SettingsPtr settings_;
   std::vector<std::string> problems_;  // of the last reload
   gateway::House house_;
+  Telemetry telemetry_;  // outlives the workers
+  bool ended_whole_ = true;
   Stores stores_;
   std::vector<std::unique_ptr<Worker>> workers_;
   Warming warming_{house_, log_};
   std::unique_ptr<admin::Admin> admin_;
   asio::ip::tcp::endpoint api_;
-  observe::Counter reloads_good_, reloads_bad_;
-  observe::Gauge reload_good_, reload_time_, ready_, draining_;
+  ProgramMetrics metrics_;
   const Time started_ = Clock::now();
 };
 

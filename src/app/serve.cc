@@ -1,6 +1,8 @@
 #include "app/serve.h"
 
 #include <sys/resource.h>
+#include <cstdlib>
+#include <memory>
 
 #include <csignal>
 #include <cstdio>
@@ -8,7 +10,9 @@
 
 #include "app/exit_codes.h"
 #include "app/program.h"
+#include "app/program_metrics.h"
 #include "observe/process.h"
+#include "settings/otel.h"
 #include "settings/switches.h"
 
 namespace penstock::app {
@@ -43,6 +47,8 @@ settings::SettingsPtr read_settings(const ServeOptions& options,
     auto loaded = settings::load_file(options.config, environment);
     if (loaded) {
       warnings = settings::switch_warnings(environment);
+      for (std::string& one : settings::otel_warnings(environment))
+        warnings.push_back(std::move(one));
       return *loaded;
     }
     print_problems(loaded.error().problems);
@@ -77,22 +83,17 @@ int serve_command(const ServeOptions& options) {
   ::signal(SIGPIPE, SIG_IGN);
   raise_file_limit();
 
-  observe::Log log(log_options(settings->logging));
+  auto own_log = std::make_unique<observe::Log>(log_options(settings->logging));
+  observe::Log& log = *own_log;
   for (const std::string& warning : warnings) log.warning(warning, {});
   const std::size_t workers = settings->listen.workers.value_or(observe::default_workers());
   observe::Registry registry(workers + 1, settings->metrics.max_label_values);
+  registry.keep_exemplars(settings->metrics.exemplars);
   observe::watch_process(registry);
-  for (const auto level :
-       {observe::Level::debug, observe::Level::info, observe::Level::warn, observe::Level::error}) {
-    registry.watch(observe::Type::counter, "penstock_log_messages_total", "Log records.",
-                   {{"level", std::string(observe::name_of(level))}},
-                   [&log, level] { return static_cast<double>(log.messages(level)); });
-  }
-  registry.watch(observe::Type::counter, "penstock_log_dropped_total",
-                 "Log records lost because the queue was full.", {},
-                 [&log] { return static_cast<double>(log.dropped()); });
+  watch_log(registry, log);
 
-  Program program(options, settings, log, registry);
+  auto own_program = std::make_unique<Program>(options, settings, log, registry);
+  Program& program = *own_program;
   settings.reset();
   const Result<void> started = program.start();
   if (!started) {
@@ -118,7 +119,12 @@ int serve_command(const ServeOptions& options) {
       return more == SIGTERM || more == SIGINT;
     };
     program.end(signal == SIGINT, hurry);
-    return kGood;
+    if (program.ended_whole()) return kGood;
+    // A thread is still within a library that the end of main() would take down: everything of ours
+    // is ended and written, and the rest is the kernel's to clean up.
+    own_program.reset();
+    own_log.reset();
+    std::_Exit(kGood);
   }
 }
 

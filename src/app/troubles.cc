@@ -320,6 +320,11 @@ std::span<const TroubleGroup> groups() {
                    "What `penstock cache` says, with exit code 1 where no other is named, and "
                    "lines of the log.",
                    cache_troubles()},
+      TroubleGroup{
+          "traces",
+          "What `penstock trace` says, with exit code 1 where no other is named, and lines "
+          "of the log.",
+          traces_troubles()},
       TroubleGroup{"asking and measuring", "Exit code 1 of `ask`, `load` and `engine`.", kAsking},
   };
   return kGroups;

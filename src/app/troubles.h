@@ -32,6 +32,8 @@ std::span<const Trouble> access_troubles();
 std::span<const Trouble> store_troubles();
 // troubles_cache.cc
 std::span<const Trouble> cache_troubles();
+// troubles_traces.cc
+std::span<const Trouble> traces_troubles();
 // troubles_usage.cc
 std::span<const Trouble> usage_troubles();
 

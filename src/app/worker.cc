@@ -48,12 +48,7 @@ Worker::Worker(unsigned index, gateway::House& house, settings::SettingsPtr sett
               http::ServerMetrics(house.registry.shard(index)), house.connections),
       beat_timer_(loop_.executor()),
       drain_timer_(loop_.executor()),
-      lag_(house.registry.shard(index).histogram("penstock_event_loop_lag_seconds",
-                                                 "How late a worker's timer fires.", observe::kFast,
-                                                 {{"worker", std::to_string(index)}})),
-      busy_(house.registry.shard(index).counter("penstock_worker_busy_seconds_total",
-                                                "CPU time that a worker has used.",
-                                                {{"worker", std::to_string(index)}})) {}
+      metrics_(house.registry.shard(index), index) {}
 
 Worker::~Worker() { stop(); }
 
@@ -75,9 +70,9 @@ void Worker::beat() {
   beat_timer_.async_wait([this, due](boost::system::error_code ec) {
     if (ec) return;
     const Time now = Clock::now();
-    lag_.observe(std::chrono::duration<double>(now - due).count());
+    metrics_.lag.observe(std::chrono::duration<double>(now - due).count());
     const double cpu = thread_cpu_seconds();
-    busy_.add(cpu - busy_seconds_);
+    metrics_.busy.add(cpu - busy_seconds_);
     busy_seconds_ = cpu;
     beat_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
     open_.store(server_.open(), std::memory_order_relaxed);

@@ -4,6 +4,7 @@
 #include <memory>
 #include <thread>
 
+#include "app/program_metrics.h"
 #include "gateway/gateway.h"
 #include "http/server.h"
 
@@ -42,8 +43,7 @@ class Worker {
   http::Server server_;
   SteadyTimer beat_timer_;
   SteadyTimer drain_timer_;
-  observe::Histogram lag_;
-  observe::Counter busy_;
+  WorkerMetrics metrics_;
   double busy_seconds_ = 0;
   std::atomic<Duration::rep> beat_{0};
   std::atomic<std::size_t> open_{0};

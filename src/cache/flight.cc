@@ -13,6 +13,16 @@ constexpr Duration kPatience = 1s;
 Flight::Flight(FlightTable& table, const Key& key, std::uint64_t window, std::uint64_t purge)
     : table_(table), key_(key), window_(window), purge_(purge) {}
 
+void Flight::led_by(const trace::Context& context) {
+  const std::lock_guard lock(mutex_);
+  leader_ = context;
+}
+
+trace::Context Flight::leader() {
+  const std::lock_guard lock(mutex_);
+  return leader_;
+}
+
 void Flight::drive(Loop& loop, std::function<void()> abandoned) {
   const std::lock_guard lock(mutex_);
   driver_.emplace(loop);

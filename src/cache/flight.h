@@ -21,6 +21,7 @@
 #include "cache/key.h"
 #include "exchange/exchange.h"
 #include "observe/metrics.h"
+#include "trace/context.h"
 
 namespace penstock::cache {
 
@@ -42,6 +43,9 @@ class Flight : public std::enable_shared_from_this<Flight> {
   Flight(FlightTable& table, const Key& key, std::uint64_t window, std::uint64_t purge);
   // The last purge that was known when it began.
   std::uint64_t purge() const { return purge_; }
+  // Whose call it is, for the traces of those who wait for it. Any thread.
+  void led_by(const trace::Context& context);
+  trace::Context leader();
 
   // The driver's side, on one loop. `abandoned` is called on that loop when nobody reads any more.
   void drive(Loop& loop, std::function<void()> abandoned);
@@ -79,6 +83,7 @@ class Flight : public std::enable_shared_from_this<Flight> {
   std::uint64_t buffered_ = 0;     // bytes in blocks_
   bool ended_ = false;
   std::optional<Error> error_;
+  trace::Context leader_;
   bool joinable_ = true;
   bool kept_going_ = false;  // also where nobody reads it
   struct Seat {

@@ -118,6 +118,7 @@ Event EventSplitter::parse(std::string_view raw) {
     value.remove_prefix(std::min(value.size(), name.size() + 1));
     if (value.starts_with(' ')) value.remove_prefix(1);
     if (name == "data") {
+      event.has_data = true;
       if (++lines == 1) {
         event.data = value;
         continue;
@@ -182,13 +183,10 @@ bool StreamReader::take(const Event& event) {
     if (!dropped_) pass(event.raw);
     return true;
   }
-  dropped_ = false;
+  dropped_ = done_ && event.has_data;
+  if (dropped_) return true;
   if (event.data.empty()) {
     pass(event.raw);
-    return true;
-  }
-  if (done_) {
-    dropped_ = true;
     return true;
   }
   if (event.data == kDone) {

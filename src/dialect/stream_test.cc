@@ -296,6 +296,10 @@ TEST(StreamReader, IsDoneByTheDoneLineHoweverWhatFollowsItWasCut) {
 TEST(StreamReader, PassesNothingMoreAfterDone) {
   const std::string done = "data: [DONE]\n\n";
   EXPECT_EQ(watch(done + chunk("[]") + "\n", false).passed, done + "\n");
+  // Not an empty data line either, in the same event or in one of its own.
+  EXPECT_EQ(watch("data: [DONE]\ndata\n\n", false, 1).passed, "data: [DONE]\n");
+  EXPECT_EQ(watch("data: [DONE]\ndata\n\n", false).passed, "data: [DONE]\n");
+  EXPECT_EQ(watch(done + "data:\n\n", false).passed, done);
 }
 
 TEST(StreamReader, CountsUsageThatNoNumberFits) {

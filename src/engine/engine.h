@@ -24,6 +24,7 @@ struct Call {
   // A streamed answer shall end with its usage, though the client did not ask: stream_options is
   // added to the body, or replaced in it.
   bool ask_usage = false;
+  std::string_view traceparent = {};  // whose part the request is; empty: it is not told
 };
 
 struct Model {

@@ -11,7 +11,10 @@
 namespace penstock::engine {
 
 Shared::Shared(observe::Registry& registry, observe::Log& log)
-    : registry_(registry), log_(log), watch_(std::make_unique<Watch>(log)) {}
+    : registry_(registry),
+      log_(log),
+      watch_(std::make_unique<Watch>(
+          log, observe::External(registry.shard(registry.shards() - 1), "health"))) {}
 Shared::~Shared() = default;
 
 Result<void> Shared::open(const settings::Settings& settings) {

@@ -191,6 +191,11 @@ std::string OpenAiEngine::head_for(const Call& call, std::size_t length) const {
     head += header.value;
     head += "\r\n";
   }
+  if (!call.traceparent.empty()) {
+    head += "traceparent: ";
+    head += call.traceparent;
+    head += "\r\n";
+  }
   head += "\r\n";
   return head;
 }

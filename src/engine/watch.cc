@@ -64,9 +64,10 @@ http::PoolOptions options_for(const Patient& patient) {
 // when its deadline is called off.
 class Watch::Check {
  public:
-  Check(Loop& loop, observe::Log& log, Patient patient)
+  Check(Loop& loop, observe::Log& log, observe::External& external, Patient patient)
       : patient_(std::move(patient)),
         log_(log),
+        external_(external),
         site_(patient_.settings, *http::parse_url(patient_.settings.url)),
         pool_(loop, options_for(patient_), {}),
         until_(loop, Time::max()),
@@ -106,6 +107,13 @@ class Watch::Check {
   }
 
   Task<Sight> ask(Deadline& until) {
+    const Time began = Clock::now();
+    Sight sight = co_await ask_it(until);
+    if (!until.over()) external_.ended(sight.what == Sight::good, Clock::now() - began);
+    co_return sight;
+  }
+
+  Task<Sight> ask_it(Deadline& until) {
     const std::string_view asked = ask_ == Ask::given    ? std::string_view(health().path)
                                    : ask_ == Ask::health ? "/health"
                                                          : "models";
@@ -155,6 +163,7 @@ class Watch::Check {
 
   const Patient patient_;
   observe::Log& log_;
+  observe::External& external_;
   const Site site_;
   http::Pool pool_;
   Deadline until_;
@@ -163,7 +172,8 @@ class Watch::Check {
   Random random_;
 };
 
-Watch::Watch(observe::Log& log) : log_(log) {}
+Watch::Watch(observe::Log& log, const observe::External& external)
+    : log_(log), external_(external) {}
 
 Watch::~Watch() {
   if (!thread_.joinable()) return;
@@ -195,7 +205,7 @@ void Watch::replace(std::vector<Patient> patients) {
       continue;
     }
     patient.vitals->judge(true, {});  // nothing is known of what it is now
-    next.push_back(std::make_shared<Check>(loop_, log_, std::move(patient)));
+    next.push_back(std::make_shared<Check>(loop_, log_, external_, std::move(patient)));
     loop_.spawn(Check::run(next.back()));
   }
   for (const auto& gone : checks_) {

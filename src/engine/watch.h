@@ -23,6 +23,7 @@
 #include "engine/site.h"
 #include "engine/vitals.h"
 #include "http/client.h"
+#include "observe/external.h"
 #include "observe/log.h"
 #include "settings/settings.h"
 
@@ -37,7 +38,8 @@ struct Patient {
 
 class Watch {
  public:
-  explicit Watch(observe::Log& log);
+  // `external`: to be counted by this watch alone.
+  Watch(observe::Log& log, const observe::External& external);
   Watch(const Watch&) = delete;
   Watch& operator=(const Watch&) = delete;
   ~Watch();
@@ -50,6 +52,7 @@ class Watch {
   void replace(std::vector<Patient> patients);
 
   observe::Log& log_;
+  observe::External external_;  // the loop's
   Loop loop_;
   std::vector<std::shared_ptr<Check>> checks_;  // the loop's
   std::thread thread_;                          // from the first patient on

@@ -267,6 +267,18 @@ constexpr std::array kReasons = {
                  "tenant that only stands in the configuration is not there either.",
         .cure = "`penstock keys list` and `penstock tenants list` show what there is; `penstock "
                 "tenants create` makes a tenant."},
+    ReasonFacts{.reason = Reason::metrics_off,
+                .status = 404,
+                .type = kInvalid,
+                .code = "metrics_off",
+                .messages = "The metrics are turned off: by PROMETHEUS_METRICS_ENABLED, "
+                            "features.prometheus_metrics, or the admin API's switch.",
+                .cause = "The admin listener was asked for the metrics, and an operator has turned "
+                         "them off. Prometheus takes the gateway for down meanwhile.",
+                .cure = "`GET /admin/v1/features` says who turned them off: `configured` is the "
+                        "environment's or the file's word, `set` the admin API's. `PUT "
+                        "/admin/v1/features/prometheus_metrics` with `{\"enabled\": true}` turns "
+                        "them on."},
     ReasonFacts{.reason = Reason::method_not_allowed,
                 .status = 405,
                 .type = kInvalid,

@@ -34,6 +34,7 @@ enum class Reason : std::uint8_t {
   unknown_url,
   model_not_found,
   not_found,
+  metrics_off,
   method_not_allowed,
   request_timeout,
   client_too_slow,

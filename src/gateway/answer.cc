@@ -107,11 +107,12 @@ Task<Result<Answer, Refusal>> Gateway::answer(Exchange& x) {
 }
 
 // Near the limit of memory nothing new is begun, and what can wait is turned away first.
-std::optional<Refusal> Gateway::no_memory(const Exchange& x) const {
+std::optional<Refusal> Gateway::no_memory(const Exchange& x) {
   using Level = http::MemoryGate::Level;
   const Level level = house_.memory.level();
   const bool waits = x.who->caller->priority == Priority::batch;
   if (level < Level::close || (level == Level::close && !waits)) return std::nullopt;
+  metrics_.turned_away(x.who->caller->priority);
   Refusal full = refusal(Reason::overloaded, "There is no memory left for more questions.");
   full.retry_after = 1s;
   return full;

@@ -16,10 +16,12 @@ Refusal Gateway::refusal_of(Exchange& x, Error error) {
   if (error.kind == Kind::refused && error.source == Source::engine) {
     house_.log.error("an engine refused the gateway's credentials: look at its api_key",
                      {{"request_id", x.recorder.request_id()},
+                      {"trace_id", x.recorder.trace_id()},
                       {"engine", engine.name},
                       {"setting", "engines[].api_key"}});
   } else if (error.kind != Kind::cancelled) {
     house_.log.warning("an engine did not answer", {{"request_id", x.recorder.request_id()},
+                                                    {"trace_id", x.recorder.trace_id()},
                                                     {"engine", x.recorder.engine},
                                                     {"reason", error.detail}});
   }
@@ -42,6 +44,7 @@ void Gateway::doubt_url(Exchange& x, const Answer& answer) {
   }
   house_.log.warning("an engine has nothing at this path: look at the path of its url",
                      {{"request_id", x.recorder.request_id()},
+                      {"trace_id", x.recorder.trace_id()},
                       {"engine", engine.name},
                       {"setting", "engines[].url"}});
 }
@@ -50,7 +53,8 @@ Task<Result<Answer, Refusal>> Gateway::ask(Exchange& x) {
   const settings::EngineSettings& engine = x.settings().engines[x.plan.engine];
   const Time its_end = x.request.received + engine.timeout.total;
   x.deadline.move(std::min(x.deadline.at(), its_end));
-  const std::vector<HeaderView> headers = forwarded(x.request.head);
+  const std::vector<HeaderView> headers =
+      forwarded(x.request.head, context_for(x.recorder.bill->trace));
   const engine::Call call{x.question, x.plan.upstream_model, headers, x.recorder.request_id(),
                           ask_usage(x.question, false)};
   const Time asked = Clock::now();

@@ -5,7 +5,8 @@
 //   its call   ───┘
 //
 // A call may outlive the request that began it: others follow it, or it is on its way when the
-// client leaves. The bill is then closed by whoever ends last. All on one loop.
+// client leaves. The bill is then closed by whoever ends last. All on one loop. What is seen of the
+// two is theirs likewise, and kept when both have let go.
 #pragma once
 
 #include <memory>
@@ -16,6 +17,7 @@
 #include "observe/metrics.h"
 #include "settings/settings.h"
 #include "store/book.h"
+#include "trace/trace.h"
 
 namespace penstock::gateway {
 
@@ -48,6 +50,13 @@ class Bill {
 
   UsageRow row;
   limit::Ticket ticket;
+  trace::Trace trace;  // sees nothing where it was not begun
+  // Of what is kept for certain: for the histograms of its calls.
+  observe::TraceId exemplar() const {
+    const trace::Context& context = trace.seen.context;
+    return context.sampled ? observe::TraceId{context.trace.high, context.trace.low}
+                           : observe::TraceId();
+  }
 
  private:
   void write();

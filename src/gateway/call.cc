@@ -20,13 +20,16 @@ bool ask_usage(const Question& question, bool shared) {
 Task<Result<Answer>> measured_call(std::shared_ptr<engine::Engine> engine, const engine::Call& call,
                                    std::shared_ptr<EngineMetrics> metrics, BillPtr bill,
                                    bool strip_usage, Time its_end, Deadline& deadline) {
-  auto record =
-      std::make_unique<CallRecord>(std::move(metrics), std::move(bill), Clock::now(), its_end);
-  Result<Answer> answer = co_await engine->call(call, deadline);
+  auto record = std::make_unique<CallRecord>(std::move(metrics), std::move(bill), call.question,
+                                             Clock::now(), its_end);
+  engine::Call attempt = call;
+  attempt.traceparent = record->traceparent();
+  Result<Answer> answer = co_await engine->call(attempt, deadline);
   if (!answer) {
     record->end(answer.error(), deadline);
     co_return answer;
   }
+  record->status(answer->status);
   if (answer->status == 401 || answer->status == 403) {
     // A client's own credentials never reach an engine: it is the gateway's that were refused.
     record->end(Outcome::client_error, Clock::now());
@@ -68,10 +71,43 @@ Task<Result<Answer>> measured_call(std::shared_ptr<engine::Engine> engine, const
 
 // ---- the record of a call ------------------------------------------------------------------
 
-CallRecord::CallRecord(std::shared_ptr<EngineMetrics> metrics, BillPtr bill, Time begun,
-                       Time its_end)
+namespace {
+
+// As gen_ai.operation.name has it; empty for what is no operation of a model.
+std::string_view operation_of(Endpoint endpoint) {
+  switch (endpoint) {
+    case Endpoint::chat: return "chat";
+    case Endpoint::completions: return "text_completion";
+    case Endpoint::embeddings: return "embeddings";
+    case Endpoint::models:
+    case Endpoint::other: break;
+  }
+  return {};
+}
+
+}  // namespace
+
+CallRecord::CallRecord(std::shared_ptr<EngineMetrics> metrics, BillPtr bill,
+                       const Question& question, Time begun, Time its_end)
     : metrics_(std::move(metrics)), bill_(std::move(bill)), begun_(begun), its_end_(its_end) {
   metrics_->in_flight.add(1);
+  trace::Trace& trace = bill_->trace;
+  if (!trace) return;
+  const std::string_view operation = operation_of(question.endpoint);
+  if (!operation.empty()) {
+    operation_ = trace.step(trace::Step::operation, trace::kRoot, operation, begun);
+  }
+  attempt_ = trace.step(trace::Step::attempt, operation_, trace::method_of(question.method), begun);
+  if (trace::Span* const span = trace.at(attempt_)) span->number = trace.seen.attempts;
+  ++trace.seen.attempts;
+  trace.seen.max_tokens = question.max_tokens.value_or(0);
+  if (const auto told = trace.outgoing(attempt_)) traceparent_ = trace::traceparent(*told);
+}
+
+void CallRecord::status(int status) {
+  for (const std::uint8_t place : {operation_, attempt_}) {
+    if (trace::Span* const span = bill_->trace.at(place)) span->code = status;
+  }
 }
 
 CallRecord::~CallRecord() {
@@ -80,11 +116,13 @@ CallRecord::~CallRecord() {
 
 void CallRecord::first_byte(Time now) {
   first_ = now;
-  metrics_->first_token.observe(seconds(now - begun_));
+  if (trace::Span* const span = bill_->trace.at(operation_)) span->first = now;
+  metrics_->first_token.observe_with(seconds(now - begun_), bill_->exemplar());
 }
 
 void CallRecord::usage(const Usage& usage) {
   output_tokens_ = usage.output;
+  bill_->trace.seen.usage = usage;
   metrics_->saw_output(usage.output);
   bill_->used(usage);
   metrics_->tokens_input.add(static_cast<double>(usage.input));
@@ -119,10 +157,15 @@ void CallRecord::end(const Error& error, const Deadline& deadline) {
 
 void CallRecord::count(Outcome outcome, Time now) {
   ended_ = true;
+  // Whom nobody waits for any more has not failed.
+  const bool bad = outcome != Outcome::success && outcome != Outcome::cancelled;
+  for (const std::uint8_t place : {attempt_, operation_}) {
+    bill_->trace.end(place, now, label_of(outcome), bad ? label_of(outcome) : std::string_view());
+  }
   bill_->call_ended();
   metrics_->in_flight.add(-1);
   metrics_->requests[static_cast<std::size_t>(outcome)].add();
-  metrics_->duration.observe(seconds(now - begun_));
+  metrics_->duration.observe_with(seconds(now - begun_), bill_->exemplar());
   if (first_ != Time{} && output_tokens_ > 1) {
     metrics_->per_output_token.observe(seconds(now - first_) /
                                        static_cast<double>(output_tokens_ - 1));

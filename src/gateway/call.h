@@ -13,7 +13,8 @@ namespace penstock::gateway {
 class CallRecord {
  public:
   // `its_end`: until when the engine may take; a deadline before it is the client's own.
-  CallRecord(std::shared_ptr<EngineMetrics> metrics, BillPtr bill, Time begun, Time its_end);
+  CallRecord(std::shared_ptr<EngineMetrics> metrics, BillPtr bill, const Question& question,
+             Time begun, Time its_end);
   CallRecord(const CallRecord&) = delete;
   CallRecord& operator=(const CallRecord&) = delete;
   ~CallRecord();  // not ended yet: cancelled
@@ -26,6 +27,12 @@ class CallRecord {
   void usage(const Usage& usage);
   // No usage will come: so many tokens of output were seen.
   void usage_about(std::uint64_t output) { bill_->used_about(output); }
+  // The engine's own.
+  void status(int status);
+  // Whose part the request to the engine is; empty: it is told nothing.
+  std::string_view traceparent() const {
+    return traceparent_ ? trace::text(*traceparent_) : std::string_view();
+  }
 
  private:
   void count(Outcome outcome, Time now);
@@ -38,6 +45,9 @@ class CallRecord {
   std::uint64_t output_tokens_ = 0;
   bool ended_ = false;
   Outcome failed_ = Outcome::success;
+  std::uint8_t operation_ = trace::kRoot;  // its steps in the bill's trace
+  std::uint8_t attempt_ = trace::kRoot;
+  std::optional<trace::Traceparent> traceparent_;
 };
 
 // The error of a call so that it names the engine, and what ran out where the time for the whole

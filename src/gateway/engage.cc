@@ -51,7 +51,9 @@ void Gateway::count_question(Exchange& x) {
   x.bytes.pair = static_cast<std::uint32_t>(x.plan.metrics);
   if (x.judged) {
     x.bytes.complexity = x.judged->score;
-    x.recorder.bill->row.complexity = complexity::exact(x.judged->score);
+    const double score = complexity::exact(x.judged->score);
+    x.recorder.bill->row.complexity = score;
+    x.recorder.bill->trace.seen.complexity = score;
     x.with->pairs[x.plan.metrics]->asked(x.judged->score);
   }
   count_question(*x.who, session, x.bytes.user, x.bytes.text);
@@ -149,8 +151,9 @@ Task<Result<Answer, Refusal>> Gateway::take_feedback(Exchange& x) {
   Deadline deadline(x.deadline, Clock::now() + 2s);
   Result<void> kept = co_await store::add_feedback(*house_.database, feedback, deadline);
   if (!kept) {
-    house_.log.warning("feedback could not be kept",
-                       {{"request_id", x.recorder.request_id()}, {"reason", kept.error().detail}});
+    house_.log.warning("feedback could not be kept", {{"request_id", x.recorder.request_id()},
+                                                      {"trace_id", x.recorder.trace_id()},
+                                                      {"reason", kept.error().detail}});
     Refusal unavailable = refusal(Reason::store_unavailable, "The database cannot be asked now.");
     unavailable.retry_after = 1s;
     co_return unavailable;

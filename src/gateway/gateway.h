@@ -44,14 +44,16 @@
 #include "route/route.h"
 #include "settings/settings.h"
 #include "store/ledger.h"
+#include "trace/tracer.h"
 
 namespace penstock::gateway {
 
 // What all workers share.
 struct House {
   House(const settings::Settings& settings, observe::Registry& metrics, observe::Log& logs);
-  // What was kept by what is turned off now, as the settings have it or the admin API.
-  void forget_what_is_off(const settings::Features& configured);
+  // Puts the switches in force, as the settings have them or the admin API: what was kept by what
+  // is turned off now is forgotten. Any thread.
+  void obey(const settings::Features& configured);
   void begin_semantic(const settings::Cache::Semantic& settings);
 
   observe::Registry& registry;
@@ -66,9 +68,15 @@ struct House {
   limit::Limiter limiter;
   http::ConnectionCount connections{0};
   http::MemoryGate memory;
+  trace::Tracer tracer;
+  Switch tracing;
   Switch caching;
   Switch redis_caching;
+  Switch prometheus_metrics;
   Once reasons;  // why which model's answers are not cached
+  struct InForce {
+    std::atomic<bool> caching{true}, redis_caching{true}, prometheus_metrics{true}, tracing{true};
+  } in_force;
   std::atomic<std::uint64_t> invalidations{0};
   Warmer warmer{*this};
   Packer packer{cache};
@@ -121,13 +129,16 @@ struct Snapshot {
   std::vector<CacheRule> cache_rules;   // as in routes.pairs()
   std::vector<http::Packing> packings;  // content codings, by preference
   limit::Rules rules;
+  trace::Rules tracing;
   StandingPtr anonymous;  // of everybody, where nobody is told apart
 
  private:
   void set_limits(House& house);
   void set_cache_rules();
+  void set_tracing();
 };
 
+class Bill;
 struct Exchange;
 struct Look;
 
@@ -167,7 +178,7 @@ class Gateway final : public http::Handler {
                   float similarity = 0);
   void book_stranger(Endpoint endpoint, int status, Duration took);
   void book_hit(const Standing& who, const cache::Entry& entry, store::Level level,
-                float complexity, Time received, Time now);
+                float complexity, Time received, Time now, WallTime wall);
   void send_kept(Exchange& x);
   void book_kept(Exchange& x, Time now);
   void settle(const Settled& settled, const http::RequestHead& head, std::string_view request_id,
@@ -177,7 +188,7 @@ class Gateway final : public http::Handler {
   // answer.cc: the straight line
   Task<Result<Answer, Refusal>> answer(Exchange& x);
   std::optional<Refusal> locate(Exchange& x);
-  std::optional<Refusal> no_memory(const Exchange& x) const;
+  std::optional<Refusal> no_memory(const Exchange& x);
   std::optional<Refusal> parse(Exchange& x);
   std::optional<Refusal> route(Exchange& x);
 
@@ -197,8 +208,9 @@ class Gateway final : public http::Handler {
   // second_level.cc
   bool second_level(const Snapshot& with) const;
   Task<void> look_in_redis(Exchange& x, cache::EntryPtr doubted);
+  // `step`: of the request's trace, whose part it is.
   Task<Result<cache::EntryPtr>> read_from_redis(Exchange& x, cache::Key key, SecondLevel& second,
-                                                Deadline& patience);
+                                                Deadline& patience, std::uint8_t step);
 
   // popular.cc
   void count_popular(const Standing& who, const cache::Entry& entry, const http::Request& request);
@@ -211,8 +223,16 @@ class Gateway final : public http::Handler {
                                    const std::shared_ptr<const Snapshot>& with, Look& look,
                                    std::string_view request_id, Deadline& deadline);
   Task<void> look_alike(Exchange& x);
-  Task<void> take_alike(Exchange& x);
-  Task<Result<cache::EntryPtr>> kept_under(Exchange& x, cache::Key key, Deadline& patience);
+  Task<void> take_alike(Exchange& x, std::uint8_t step);
+  Task<Result<cache::EntryPtr>> kept_under(Exchange& x, cache::Key key, Deadline& patience,
+                                           std::uint8_t step);
+
+  // seen.cc
+  bool tracing(const Snapshot& with) const;
+  void see_hit(Settled& settled, std::string_view traceparent, const cache::Entry& entry,
+               std::string_view request_id, float complexity, Time received, WallTime wall);
+  void see_refused(Settled& settled, const http::RequestHead& head, std::string_view request_id,
+                   std::string_view code);
 
   // identify.cc
   StandingPtr standing_of(std::string_view credential, const Snapshot& with, Time now);
@@ -223,10 +243,10 @@ class Gateway final : public http::Handler {
   // `model`: whose limits count too; null: none.
   Task<std::optional<Refusal>> admit_of(Exchange& x, limit::AccountPtr model);
   Task<std::optional<Refusal>> reserve(Exchange& x);
-  Task<Result<std::optional<limit::Refused>>> reserve_here(limit::Ticket& ticket,
-                                                           std::uint64_t tokens, Nano cost,
-                                                           Deadline& deadline);
-  Task<Result<void>> learn_spend(const limit::Account& account, WallTime wall, Deadline& deadline);
+  Task<Result<std::optional<limit::Refused>>> reserve_here(Bill& bill, std::uint64_t tokens,
+                                                           Nano cost, Deadline& deadline);
+  Task<Result<void>> learn_spend(const limit::Account& account, WallTime wall, trace::Trace& trace,
+                                 Deadline& deadline);
 
   // engage.cc
   void count_question(const Standing& who, std::string_view session, std::uint64_t user,

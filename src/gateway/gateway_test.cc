@@ -158,8 +158,9 @@ TEST_F(GatewayTest, AMissAllocatesAStatedNumberOfBlocks) {
   counting = true;
   for (std::size_t i = 100; i < texts.size(); ++i) ask(texts[i]);
   counting = false;
-  // The simulated engine's own answer is among them.
-  EXPECT_LE(allocations.load() / 1000, 27u);
+  // The simulated engine's own answer is among them; two are of the trace: its steps, and its id in
+  // the ledger's row.
+  EXPECT_LE(allocations.load() / 1000, 29u);
   RecordProperty("allocations_per_miss", static_cast<int>(allocations.load() / 1000));
 }
 

@@ -135,6 +135,12 @@ Glance glance(const http::RequestHead& head) {
           continue;
         }
         break;
+      case 11:
+        if (name == "traceparent") {
+          seen.traceparent = field.value;
+          continue;
+        }
+        break;
       case 14:
         if (name == "content-length") continue;
         break;
@@ -163,10 +169,19 @@ std::string_view unknown_own_field(const http::RequestHead& head) {
   return {};
 }
 
-std::vector<HeaderView> forwarded(const http::RequestHead& head) {
+TraceContext context_for(const trace::Trace& trace) {
+  const std::optional<trace::Context> told = trace.outgoing(trace::kRoot);
+  if (!told) return TraceContext::pass;
+  return trace.seen.parent != 0 ? TraceContext::replace : TraceContext::drop;
+}
+
+std::vector<HeaderView> forwarded(const http::RequestHead& head, TraceContext context) {
   std::vector<HeaderView> headers;
   headers.reserve(head.fields.size());
   for (const http::Field& field : head.fields) {
+    if (field.name == "baggage") continue;
+    if (context != TraceContext::pass && field.name == "traceparent") continue;
+    if (context == TraceContext::drop && field.name == "tracestate") continue;
     if (dropped(field.name) || listed_in(head, "connection", field.name)) continue;
     headers.push_back({field.name, field.value});
   }

@@ -1,12 +1,14 @@
 // What a request's header fields are to the gateway: passed on, part of what is asked, or neither.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "exchange/exchange.h"
 #include "http/head.h"
+#include "trace/trace.h"
 
 namespace penstock::gateway {
 
@@ -17,6 +19,7 @@ struct Glance {
   std::string_view session;
   std::string_view origin;
   std::string_view accept_encoding;
+  std::string_view traceparent;
   bool json = false;  // the body is said to be JSON
   bool plain = true;  // no field changes what is asked, or how the cache may be used
 };
@@ -32,8 +35,18 @@ std::string_view session_of(const http::RequestHead& head);
 // go unnoticed. Empty if there is none.
 std::string_view unknown_own_field(const http::RequestHead& head);
 
-// Everything end to end but credentials, what describes this connection, and what is ours.
-std::vector<HeaderView> forwarded(const http::RequestHead& head);
+// What becomes of the caller's trace context on its way to an engine.
+enum class TraceContext : std::uint8_t {
+  pass,     // as it came
+  replace,  // a traceparent of ours takes the place of the caller's
+  drop,     // a trace of ours, which the caller's tracestate says nothing of
+};
+
+// Everything end to end but credentials, what describes this connection, baggage (whatever a
+// caller's program puts there is not for an engine's vendor), and what is ours.
+std::vector<HeaderView> forwarded(const http::RequestHead& head, TraceContext context);
+
+TraceContext context_for(const trace::Trace& trace);
 
 // Of the forwarded fields those that may change the answer: all that are not known to be neutral
 // (a client's name, languages, trace contexts). As text, in the order of their names.

@@ -69,9 +69,17 @@ Task<std::optional<Refusal>> Gateway::identify(Exchange& x) {
   access::Refused refused{access::Refused::Why::missing, {}};
   if (!credential.empty() && house_.door != nullptr) {
     const WallTime wall = std::chrono::system_clock::now();
-    Deadline deadline(x.deadline, Clock::now() + kFindWait);
+    trace::Trace& trace = x.recorder.bill->trace;
+    const Time begun = Clock::now();
+    const std::uint8_t step =
+        house_.method == AuthMethod::key
+            ? trace.step(trace::Step::database, trace::kRoot, "SELECT api_keys", begun)
+            : trace::kRoot;
+    Deadline deadline(x.deadline, begun + kFindWait);
     Result<CallerPtr, access::Refused> found =
         co_await house_.door->find(std::string(credential), wall, deadline);
+    const bool unanswered = !found && found.error().why == access::Refused::Why::error;
+    trace.end(step, Clock::now(), found ? "found" : "none", unanswered ? "unavailable" : "");
     if (found) {
       x.who =
           make_standing(*std::move(found), x.with->rules, house_.limiter, x.request.received, wall);
@@ -84,7 +92,9 @@ Task<std::optional<Refusal>> Gateway::identify(Exchange& x) {
   metrics_.auth(house_.method, result_of(refused.why));
   if (refused.why == access::Refused::Why::error) {
     house_.log.warning("a credential could not be checked",
-                       {{"request_id", x.recorder.request_id()}, {"reason", refused.detail}});
+                       {{"request_id", x.recorder.request_id()},
+                        {"trace_id", x.recorder.trace_id()},
+                        {"reason", refused.detail}});
     Refusal unavailable =
         refusal(Reason::keys_unavailable, "The credential cannot be checked now.");
     unavailable.retry_after = 1s;

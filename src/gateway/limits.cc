@@ -189,14 +189,18 @@ Task<std::optional<Refusal>> Gateway::admit_of(Exchange& x, limit::AccountPtr mo
   const Time asked = Clock::now();
   limit::Parties asking = {x.who->key, x.who->tenant, std::move(model), x.who->global};
   std::optional<limit::Refused> refused;
+  trace::Trace& trace = x.recorder.bill->trace;
   if (house_.limiter.shared()) {
+    const std::uint8_t step = trace.step(trace::Step::redis, trace::kRoot, "EVALSHA", asked);
     refused =
         co_await house_.limiter.admit_shared(std::move(asking), redis_.get(), ticket, x.deadline);
+    trace.end(step, Clock::now(), "admit");
   } else {
     refused = house_.limiter.admit(asking, x.request.received, ticket);
   }
   metrics_.limited(refused ? std::optional(refused->what) : std::nullopt, limit::What::requests,
                    Clock::now() - asked);
+  trace.seen.limit = refused ? "refused" : "admitted";
   if (refused) co_return refusal_of_limit(*refused);
   co_return std::nullopt;
 }
@@ -233,30 +237,37 @@ Task<std::optional<Refusal>> Gateway::reserve(Exchange& x) {
   const std::uint64_t tokens = most.input + most.output;
   const Time asked = Clock::now();
   Result<std::optional<limit::Refused>> refused =
-      co_await reserve_here(ticket, tokens, cost, x.deadline);
+      co_await reserve_here(*x.recorder.bill, tokens, cost, x.deadline);
   if (!refused) {
-    house_.log.warning(
-        "what was spent so far cannot be known",
-        {{"request_id", x.recorder.request_id()}, {"reason", refused.error().detail}});
+    house_.log.warning("what was spent so far cannot be known",
+                       {{"request_id", x.recorder.request_id()},
+                        {"trace_id", x.recorder.trace_id()},
+                        {"reason", refused.error().detail}});
     co_return budget_unknown(ticket);
   }
   metrics_.limited(*refused ? std::optional((*refused)->what) : std::nullopt, limit::What::tokens,
                    Clock::now() - asked);
-  if (*refused) co_return refusal_of_limit(**refused);
+  if (*refused) {
+    x.recorder.bill->trace.seen.limit = "refused";
+    co_return refusal_of_limit(**refused);
+  }
   co_return std::nullopt;
 }
 
-Task<Result<std::optional<limit::Refused>>> Gateway::reserve_here(limit::Ticket& ticket,
-                                                                  std::uint64_t tokens, Nano cost,
-                                                                  Deadline& deadline) {
+Task<Result<std::optional<limit::Refused>>> Gateway::reserve_here(Bill& bill, std::uint64_t tokens,
+                                                                  Nano cost, Deadline& deadline) {
+  limit::Ticket& ticket = bill.ticket;
+  trace::Trace& trace = bill.trace;
   const WallTime wall = std::chrono::system_clock::now();
   if (house_.limiter.shared()) {
+    const std::uint8_t step = trace.step(trace::Step::redis, trace::kRoot, "EVALSHA", Clock::now());
     Result<std::optional<limit::Refused>> refused = co_await house_.limiter.reserve_shared(
         ticket, tokens, cost, wall, redis_.get(), house_.spent, deadline);
+    trace.end(step, Clock::now(), "reserve", refused ? "" : trace::error_of(refused.error()));
     co_return refused;
   }
   while (const limit::Account* const account = limit::Limiter::unseeded(ticket, wall)) {
-    Result<void> known = co_await learn_spend(*account, wall, deadline);
+    Result<void> known = co_await learn_spend(*account, wall, trace, deadline);
     if (!known) co_return std::move(known).error();
   }
   co_return house_.limiter.reserve(ticket, tokens, cost, Clock::now(), wall);
@@ -264,14 +275,17 @@ Task<Result<std::optional<limit::Refused>>> Gateway::reserve_here(limit::Ticket&
 
 // Money that an earlier run, or another node, spent in the periods under way.
 Task<Result<void>> Gateway::learn_spend(const limit::Account& account, WallTime wall,
-                                        Deadline& deadline) {
+                                        trace::Trace& trace, Deadline& deadline) {
   for (const limit::Period period : {limit::Period::day, limit::Period::month}) {
     limit::Spend& spend = account.state->spend[static_cast<std::size_t>(period)];
     const std::int64_t number = limit::period_of(period, wall);
     if (spend.seeded(number)) continue;
     Nano spent = 0;
     if (house_.spent) {
+      const std::uint8_t step =
+          trace.step(trace::Step::database, trace::kRoot, "SELECT usage", Clock::now());
       Result<Nano> sum = co_await house_.spent(account.owner, account.name, period, wall, deadline);
+      trace.end(step, Clock::now(), {}, sum ? "" : trace::error_of(sum.error()));
       if (!sum) co_return std::move(sum).error();
       spent = *sum;
     }

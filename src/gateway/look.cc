@@ -192,6 +192,11 @@ cache::EntryPtr Gateway::look_in_memory(Exchange& x) {
   metrics_.cache_get.observe(seconds(Clock::now() - looked));
   const bool doubted = found && second_level(*x.with) && !house_.trust.in(*found);
   if (found && !doubted) take(x, found);
+  trace::Trace& trace = x.recorder.bill->trace;
+  trace.end(trace.step(trace::Step::cache_lookup, trace::kRoot, "memory", looked), Clock::now(),
+            !look.entry  ? (doubted ? "doubted" : "miss")
+            : look.stale ? "stale"
+                         : "hit");
   if (!look.entry) {
     metrics_.cache_misses.add();
     return doubted ? found : nullptr;

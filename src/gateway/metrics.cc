@@ -35,6 +35,18 @@ observe::Histogram cache_operation(observe::Shard& shard, const char* op,
                          {{"level", level}, {"op", op}});
 }
 
+observe::Counter cache_warmed(observe::Shard& shard, const char* level) {
+  return shard.counter("penstock_cache_warmed_total",
+                       "Answers that were asked for ahead of who will ask, and kept.",
+                       {{"level", level}});
+}
+
+observe::Counter turned_away_for_memory(observe::Shard& shard, const char* priority) {
+  return shard.counter("penstock_admission_rejected_total",
+                       "Requests that were turned away before anything was done for them.",
+                       {{"priority", priority}, {"reason", "memory"}});
+}
+
 constexpr std::array<std::string_view, 5> kClasses = {"1xx", "2xx", "3xx", "4xx", "5xx"};
 
 }  // namespace
@@ -97,12 +109,12 @@ EngineMetrics::EngineMetrics(observe::Shard& shard, std::string_view engine, std
         "penstock_engine_requests_total", "Calls to engines, by how they ended.",
         {{"engine", e}, {"model", m}, {"outcome", std::string(label_of(static_cast<Outcome>(i)))}});
   }
-  duration = shard.histogram("penstock_engine_request_duration_seconds",
-                             "Time of a call to an engine, to its last byte.", observe::kDuration,
-                             {{"engine", e}, {"model", m}});
-  first_token = shard.histogram("penstock_engine_time_to_first_token_seconds",
-                                "Time until an engine's streamed answer began.", observe::kTtft,
-                                {{"engine", e}, {"model", m}});
+  duration = shard.traced_histogram("penstock_engine_request_duration_seconds",
+                                    "Time of a call to an engine, to its last byte.",
+                                    observe::kDuration, {{"engine", e}, {"model", m}});
+  first_token = shard.traced_histogram("penstock_engine_time_to_first_token_seconds",
+                                       "Time until an engine's streamed answer began.",
+                                       observe::kTtft, {{"engine", e}, {"model", m}});
   per_output_token = shard.histogram("penstock_engine_time_per_output_token_seconds",
                                      "Time for each output token behind the first.", observe::kTpot,
                                      {{"engine", e}, {"model", m}});
@@ -155,6 +167,8 @@ Metrics::Metrics(observe::Shard& shard)
       saved_tokens(shard.counter("penstock_cache_saved_tokens_total",
                                  "Tokens of answers that came from the cache.",
                                  {{"level", "memory"}})),
+      warmed_memory(cache_warmed(shard, "memory")),
+      warmed_redis(cache_warmed(shard, "redis")),
       cache_get(cache_operation(shard, "get")),
       cache_set(cache_operation(shard, "set")),
       redis{cache_requests(shard, "hit", "redis"),   cache_requests(shard, "miss", "redis"),
@@ -163,7 +177,13 @@ Metrics::Metrics(observe::Shard& shard)
       semantic{cache_requests(shard, "hit", "semantic"), cache_requests(shard, "miss", "semantic"),
                cache_requests(shard, "error", "semantic"),
                cache_operation(shard, "get", "semantic")},
-      shard_(shard) {
+      shard_(shard),
+      streams_(shard.counter("penstock_http_streams_total",
+                             "Answers that were sent as a stream of events.",
+                             {{"protocol", "http1"}})),
+      turned_away_{turned_away_for_memory(shard, "interactive"),
+                   turned_away_for_memory(shard, "batch"),
+                   turned_away_for_memory(shard, "unknown")} {
   for (std::size_t p = 0; p < http::kPackings; ++p) {
     const std::string coding(http::name_of(static_cast<http::Packing>(p)));
     compressed_[p] = shard.counter("penstock_http_compressed_bytes_total",
@@ -205,13 +225,13 @@ Metrics::Metrics(observe::Shard& shard)
       if (k == 2) continue;  // the gateway follows and gives no redirects
       for (const bool stream : {false, true}) {
         route.duration[k][stream ? 1 : 0] =
-            shard.histogram("penstock_http_request_duration_seconds",
-                            "Time from a request's last byte to its "
-                            "answer's last byte.",
-                            observe::kDuration,
-                            {{"route", name},
-                             {"code_class", std::string(kClasses[k])},
-                             {"stream", stream ? "true" : "false"}});
+            shard.traced_histogram("penstock_http_request_duration_seconds",
+                                   "Time from a request's last byte to its "
+                                   "answer's last byte.",
+                                   observe::kDuration,
+                                   {{"route", name},
+                                    {"code_class", std::string(kClasses[k])},
+                                    {"stream", stream ? "true" : "false"}});
       }
     }
     for (std::size_t r = 0; r < kCacheResults; ++r) {
@@ -240,19 +260,29 @@ void Metrics::settle(const Settled& request) {
   if (code != kCodes.end() && request.method == usual_method(request.endpoint)) {
     route.codes[static_cast<std::size_t>(code - kCodes.begin())].add();
   } else {
-    // Rare, and bounded: seven methods and the status codes there are.
-    shard_
-        .counter(kRequests, kRequestsHelp,
-                 {{"route", std::string(label_of(request.endpoint))},
-                  {"method", std::string(method_label(request.method))},
-                  {"code", std::to_string(request.status)}})
-        .add();
+    settle_rare(request);
   }
   const auto klass = static_cast<std::size_t>(std::clamp(request.status / 100, 1, 5) - 1);
-  route.duration[klass][request.stream ? 1 : 0].observe(seconds(request.duration));
+  if (request.stream && klass == 1) streams_.add();
+  route.duration[klass][request.stream ? 1 : 0].observe_with(seconds(request.duration),
+                                                             request.exemplar);
   route.overhead[static_cast<std::size_t>(request.cache)].observe(seconds(request.overhead));
   route.request_size.observe(static_cast<double>(request.request_bytes));
   route.response_size.observe(static_cast<double>(request.response_bytes));
+}
+
+// Bounded: eight methods and the status codes there are. The registry, which a scrape may hold for
+// milliseconds, is asked once for each.
+void Metrics::settle_rare(const Settled& request) {
+  const std::string_view method = method_label(request.method);
+  const auto [at, fresh] = rare_.try_emplace({request.endpoint, method, request.status});
+  if (fresh) {
+    at->second = shard_.counter(kRequests, kRequestsHelp,
+                                {{"route", std::string(label_of(request.endpoint))},
+                                 {"method", std::string(method)},
+                                 {"code", std::to_string(request.status)}});
+  }
+  at->second.add();
 }
 
 void Metrics::limited(std::optional<limit::What> refused, limit::What asked, Duration took) {

@@ -4,7 +4,9 @@
 
 #include <array>
 #include <chrono>
+#include <map>
 #include <string>
+#include <tuple>
 
 #include "complexity/complexity.h"
 #include "engine/vitals.h"
@@ -13,6 +15,7 @@
 #include "http/compress.h"
 #include "limit/account.h"
 #include "observe/metrics.h"
+#include "trace/context.h"
 
 namespace penstock::gateway {
 
@@ -75,8 +78,8 @@ struct EngineMetrics {
   engine::VitalsPtr vitals;  // the engine's: told of each call's end too
 
   std::array<observe::Counter, kOutcomes> requests;
-  observe::Histogram duration;
-  observe::Histogram first_token;
+  observe::TracedHistogram duration;
+  observe::TracedHistogram first_token;
   observe::Histogram per_output_token;
   // Of the answers seen here lately: what a call without max_tokens may come to.
   std::uint64_t typical_output() const { return static_cast<std::uint64_t>(typical_output_) + 1; }
@@ -117,6 +120,8 @@ struct Settled {
   Duration overhead{};
   std::uint64_t request_bytes = 0;
   std::uint64_t response_bytes = 0;
+  trace::TraceId trace = {};       // none: it is not seen
+  observe::TraceId exemplar = {};  // where it is kept: beside its duration
 };
 
 struct Metrics {
@@ -130,6 +135,11 @@ struct Metrics {
   // A decision about limits: which of them refused, else `asked` was admitted.
   void limited(std::optional<limit::What> refused, limit::What asked, Duration took);
 
+  // Near the limit of memory; nothing: it was not known yet who asks.
+  void turned_away(std::optional<Priority> priority) {
+    turned_away_[priority ? static_cast<std::size_t>(*priority) : 2].add();
+  }
+
   observe::Gauge in_flight;
   // A body that was sent compressed.
   void packed(http::Packing packing, std::size_t before, std::size_t after) {
@@ -139,6 +149,7 @@ struct Metrics {
   }
 
   observe::Counter cache_hits, cache_misses, cache_stale, cache_bypasses, coalesced, saved_tokens;
+  observe::Counter warmed_memory, warmed_redis;
   observe::Histogram cache_get, cache_set;
   struct Redis {
     observe::Counter hits, misses, stale, errors;
@@ -150,19 +161,25 @@ struct Metrics {
   } semantic;
 
  private:
+  void settle_rare(const Settled& request);
+
   // The codes that the gateway answers with by itself; what an engine may say beside them is
-  // resolved when it is met.
+  // resolved when it is first met.
   static constexpr std::array kCodes = {200, 400, 401, 403, 404, 405, 408, 413,
                                         429, 431, 499, 500, 501, 502, 503, 504};
   struct Route {
     std::array<observe::Counter, kCodes.size()> codes;
-    std::array<std::array<observe::Histogram, 2>, 5> duration;  // by code class and stream
+    std::array<std::array<observe::TracedHistogram, 2>, 5> duration;  // by code class and stream
     std::array<observe::Histogram, kCacheResults> overhead;
     observe::Histogram request_size, response_size;
     std::array<observe::Counter, kInvalids> invalid;
   };
 
   observe::Shard& shard_;
+  std::map<std::tuple<Endpoint, std::string_view, int>, observe::Counter> rare_;  // by route,
+                                                                                  // method, code
+  observe::Counter streams_;
+  std::array<observe::Counter, 3> turned_away_;  // by priority, and of nobody known
   std::array<observe::Counter, http::kPackings> compressed_, uncompressed_;
   std::array<std::array<observe::Counter, kAuthResults>, kAuthMethods> auth_;
   std::array<std::array<observe::Counter, 2>, 4> limits_;  // by kind, refused and admitted

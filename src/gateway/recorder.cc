@@ -36,6 +36,7 @@ Recorder::Recorder(Gateway& gateway, const http::Request& request, const http::R
   bill = std::make_shared<Bill>(gateway.book_);
   const auto wall = std::chrono::system_clock::now().time_since_epoch();
   bill->row.time_us = std::chrono::duration_cast<std::chrono::microseconds>(wall).count();
+  see_begin();
   ++gateway_.in_flight_;
   gateway_.metrics_.in_flight.set(static_cast<double>(gateway_.in_flight_));
 }
@@ -56,6 +57,7 @@ Recorder::~Recorder() {
   settled.overhead = settled.duration - engine_wait_;
   settled.request_bytes = request_.body.size();
   settled.response_bytes = reply_.bytes_sent();
+  see_end(settled);
   gateway_.settle(settled, request_.head, request_id_, model, engine);
 }
 
@@ -117,8 +119,11 @@ void Gateway::settle(const Settled& settled, const http::RequestHead& head,
   const settings::AccessLog access = snapshot_->settings->logging.access;
   if (access == settings::AccessLog::none) return;
   if (access == settings::AccessLog::errors && settled.status < 400) return;
+  trace::TraceText trace{};
+  if (settled.trace) trace = trace::text_of(settled.trace);
   house_.log.access({
       {"request_id", request_id},
+      {"trace_id", settled.trace ? trace::text(trace) : std::string_view()},
       {"method", head.method},
       {"path", head.path},
       {"status", settled.status},

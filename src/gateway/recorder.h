@@ -24,6 +24,8 @@ class Recorder {
 
   // The client's own x-request-id where it is usable, else one of ours.
   std::string_view request_id() const { return request_id_; }
+  // In hexadecimal digits; empty: it is not seen.
+  std::string_view trace_id() const;
 
   // Time spent waiting for an engine is not the gateway's.
   void waited_for_engine(Duration duration) { engine_wait_ += duration; }
@@ -55,6 +57,9 @@ class Recorder {
 
  private:
   int status() const;
+  // seen.cc
+  void see_begin();
+  void see_end(Settled& settled);
 
   Gateway& gateway_;
   const http::Request& request_;
@@ -64,6 +69,7 @@ class Recorder {
   Duration engine_wait_{};
   Uuid own_id_;
   std::string_view request_id_;
+  trace::TraceText trace_text_{};
 };
 
 // The client's id where it is usable, or one made into `own`.

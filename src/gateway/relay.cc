@@ -185,6 +185,7 @@ Task<void> Gateway::relay_stream(Exchange& x, Answer& answer) {
           told(piece.error(), engine.name, x.deadline, x.request.received + engine.timeout.total);
       metrics.interruptions[static_cast<std::size_t>(outcome_of(error))].add();
       house_.log.warning("an answer was cut short", {{"request_id", x.recorder.request_id()},
+                                                     {"trace_id", x.recorder.trace_id()},
                                                      {"engine", x.recorder.engine},
                                                      {"reason", error.detail}});
       if (!answer.event_stream()) {

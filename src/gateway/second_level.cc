@@ -50,13 +50,17 @@ Task<void> Gateway::look_in_redis(Exchange& x, cache::EntryPtr doubted) {
   const std::shared_ptr<SecondLevel> second = second_;
   const Time begun = Clock::now();
   Result<cache::EntryPtr> found = Error{};
+  trace::Trace& trace = x.recorder.bill->trace;
+  const std::uint8_t step = trace.step(trace::Step::cache_lookup, trace::kRoot, "redis", begun);
   {
     Deadline patience(x.deadline, begun + x.settings().cache.redis.timeout);
-    Result<cache::EntryPtr> looked = co_await read_from_redis(x, x.look.key, *second, patience);
+    Result<cache::EntryPtr> looked =
+        co_await read_from_redis(x, x.look.key, *second, patience, step);
     found = std::move(looked);
   }
   metrics_.redis.get.observe(seconds(Clock::now() - begun));
   if (!found) {
+    trace.end(step, Clock::now(), "error", trace::error_of(found.error()));
     metrics_.redis.errors.add();
     x.look.redis_failed = true;
     // Nobody could have told of a change, and nobody can be asked.
@@ -74,11 +78,13 @@ Task<void> Gateway::look_in_redis(Exchange& x, cache::EntryPtr doubted) {
    : x.look.stale ? metrics_.redis.stale
                   : metrics_.redis.hits)
       .add();
+  trace.end(step, Clock::now(), !x.look.entry ? "miss" : x.look.stale ? "stale" : "hit");
 }
 
 // The answer as it lies in Redis, which memory has from now on; null: there is none.
 Task<Result<cache::EntryPtr>> Gateway::read_from_redis(Exchange& x, cache::Key key,
-                                                       SecondLevel& second, Deadline& patience) {
+                                                       SecondLevel& second, Deadline& patience,
+                                                       std::uint8_t step) {
   if (!second.client->available()) {
     co_return Error{Kind::unreachable, Source::store, true, "Redis is away"};
   }
@@ -97,8 +103,11 @@ Task<Result<cache::EntryPtr>> Gateway::read_from_redis(Exchange& x, cache::Key k
     if (!known) co_return std::move(known).error();
   }
   const settings::Cache& cache = x.settings().cache;
+  trace::Trace& trace = x.recorder.bill->trace;
+  const std::uint8_t command = trace.step(trace::Step::redis, step, "GET", Clock::now());
   Result<cache::RedisLevel::Found> found =
       co_await second.level->get(key, cache.memory.max_entry.count, patience);
+  trace.end(command, Clock::now(), {}, found ? std::string_view() : trace::error_of(found.error()));
   if (!found) co_return std::move(found).error();
   const EngineMetrics& pair = *x.with->pairs[x.plan.metrics];
   co_return entry_in_redis(house_, *std::move(found), key, scope,

@@ -219,21 +219,28 @@ Task<Result<bool>> Gateway::learn_meaning(const Question& question,
 Task<void> Gateway::look_alike(Exchange& x) {
   if (x.look.passed_by || x.look.wishes.only_if_cached) co_return;
   const Time begun = Clock::now();
+  trace::Trace& trace = x.recorder.bill->trace;
+  const std::uint8_t step = trace.step(trace::Step::cache_lookup, trace::kRoot, "semantic", begun);
   Result<bool> learned =
       co_await learn_meaning(x.question, x.with, x.look, x.recorder.request_id(), x.deadline);
-  if (learned && !*learned) co_return;
+  if (learned && !*learned) {
+    trace.end(step, Clock::now(), "passed");
+    co_return;
+  }
   x.recorder.waited_for_engine(Clock::now() - begun);
   if (!learned) {
+    trace.end(step, Clock::now(), "error", trace::error_of(learned.error()));
     metrics_.semantic.errors.add();
     co_return;
   }
-  co_await take_alike(x);
+  co_await take_alike(x, step);
+  trace.end(step, Clock::now(), x.look.entry ? "hit" : "miss");
   metrics_.semantic.get.observe(seconds(Clock::now() - begun));
   (x.look.entry ? metrics_.semantic.hits : metrics_.semantic.misses).add();
 }
 
 // Gives the nearest question's answer, if it is near enough and still good.
-Task<void> Gateway::take_alike(Exchange& x) {
+Task<void> Gateway::take_alike(Exchange& x, std::uint8_t step) {
   Look& look = x.look;
   const std::string& scope = x.who->caller->cache_scope;
   const auto threshold = static_cast<float>(x.settings().cache.semantic.threshold);
@@ -243,7 +250,7 @@ Task<void> Gateway::take_alike(Exchange& x) {
         house_.semantic.find(scope, look.meaning.place, look.meaning.vector, threshold);
     if (!found) co_return;
     if (found->key == look.key) co_return;  // it has been looked for
-    Result<cache::EntryPtr> kept = co_await kept_under(x, found->key, patience);
+    Result<cache::EntryPtr> kept = co_await kept_under(x, found->key, patience, step);
     if (!kept) co_return;
     const cache::EntryPtr entry = *std::move(kept);
     if (!entry) {
@@ -262,11 +269,12 @@ Task<void> Gateway::take_alike(Exchange& x) {
 }
 
 // What memory or Redis has under this key; null: nothing. An Error: Redis cannot say.
-Task<Result<cache::EntryPtr>> Gateway::kept_under(Exchange& x, cache::Key key, Deadline& patience) {
+Task<Result<cache::EntryPtr>> Gateway::kept_under(Exchange& x, cache::Key key, Deadline& patience,
+                                                  std::uint8_t step) {
   cache::EntryPtr known = house_.cache.find(key, x.who->caller->cache_scope, x.request.received);
   if (!second_level(*x.with) || (known && house_.trust.in(*known))) co_return known;
   const std::shared_ptr<SecondLevel> second = second_;
-  Result<cache::EntryPtr> read = co_await read_from_redis(x, key, *second, patience);
+  Result<cache::EntryPtr> read = co_await read_from_redis(x, key, *second, patience, step);
   if (!read) {
     metrics_.redis.errors.add();
     x.look.redis_failed = true;

@@ -31,6 +31,7 @@ House::House(const settings::Settings& settings, observe::Registry& metrics, obs
       semantic({.size = settings.cache.semantic.size}),
       flights(settings.cache.memory.max_entry.count),
       engines(metrics, logs),
+      tracer(settings.tracing.ring),
       workers(static_cast<unsigned>(metrics.shards() - 1)),
       started_unix(std::time(nullptr)) {
   metrics.watch(observe::Type::gauge, "penstock_cache_entries", "Answers that are kept.",
@@ -48,10 +49,25 @@ House::House(const settings::Settings& settings, observe::Registry& metrics, obs
                 "Answers that were changed or purged elsewhere, as Redis told.",
                 {{"level", "memory"}},
                 [this] { return static_cast<double>(invalidations.load()); });
+  const auto feature = [&](const char* name, const std::atomic<bool>& on) {
+    metrics.watch(observe::Type::gauge, "penstock_feature_enabled",
+                  "1 while the rollback switch is on.", {{"feature", name}},
+                  [&on] { return on.load(std::memory_order_relaxed) ? 1.0 : 0.0; });
+  };
+  feature("caching", in_force.caching);
+  feature("redis_caching", in_force.redis_caching);
+  feature("prometheus_metrics", in_force.prometheus_metrics);
+  feature("opentelemetry_tracing", in_force.tracing);
   begin_semantic(settings.cache.semantic);
+  obey(settings.features);
 }
 
-void House::forget_what_is_off(const settings::Features& configured) {
+void House::obey(const settings::Features& configured) {
+  in_force.caching = caching.on(configured.caching);
+  in_force.redis_caching = redis_caching.on(configured.redis_caching);
+  in_force.prometheus_metrics = prometheus_metrics.on(configured.prometheus_metrics);
+  in_force.tracing = tracing.on(configured.opentelemetry_tracing);
+  registry.set_observing(in_force.prometheus_metrics);
   if (!caching.on(configured.caching)) {
     cache.clear();
     semantic.clear();
@@ -86,6 +102,7 @@ Snapshot::Snapshot(std::shared_ptr<const settings::Settings> given, std::uint32_
   }
   set_limits(house);
   set_cache_rules();
+  set_tracing();
   for (const std::string& name : settings->listen.compression.encodings) {
     if (const auto packing = http::packing_of(name)) packings.push_back(*packing);
   }
@@ -101,6 +118,16 @@ void Snapshot::set_cache_rules() {
     }
     cache_rules.push_back(rule);
   }
+}
+
+void Snapshot::set_tracing() {
+  const settings::Tracing& from = settings->tracing;
+  tracing.exporting = !from.endpoint.empty();
+  tracing.propagate = from.propagate;
+  tracing.follow_parent = from.follow_parent;
+  tracing.share = from.sample;
+  tracing.slow = from.slow;
+  tracing.incoming = static_cast<trace::Incoming>(from.incoming);
 }
 
 void Snapshot::set_limits(House& house) {
@@ -161,7 +188,7 @@ Gateway::~Gateway() {
 }
 
 void Gateway::load(std::shared_ptr<const settings::Settings> settings, std::uint32_t generation) {
-  house_.forget_what_is_off(settings->features);
+  house_.obey(settings->features);
   if (settings->cache.semantic.enabled) {
     house_.semantic.set_size(settings->cache.semantic.size);
   } else {
@@ -204,9 +231,10 @@ bool Gateway::answer_same_bytes(http::Request& request, http::Reply& reply) {
   Uuid own_id;
   const std::string_view id = request_id_of(seen.request_id, random_, own_id);
   const Time now = Clock::now();
+  const WallTime wall = std::chrono::system_clock::now();
   const cache::Entry& entry = *hit->entry;  // kept by the reply until it is sent
   const float complexity = hit->tag.complexity;
-  book_hit(*who, entry, store::Level::memory, complexity, request.received, now);
+  book_hit(*who, entry, store::Level::memory, complexity, request.received, now, wall);
   if (complexity >= 0) snapshot_->pairs[hit->tag.pair]->asked(complexity);
   count_question(*who, seen.session, hit->tag.user, hit->tag.text);
   count_popular(*who, entry, request);
@@ -225,6 +253,7 @@ bool Gateway::answer_same_bytes(http::Request& request, http::Reply& reply) {
   settled.duration = settled.overhead = now - request.received;
   settled.request_bytes = request.body.size();
   settled.response_bytes = reply.bytes_sent();
+  see_hit(settled, seen.traceparent, entry, id, complexity, request.received, wall);
   settle(settled, head, id, entry.model, entry.engine);
   return true;
 }
@@ -251,11 +280,11 @@ void Gateway::book_stranger(Endpoint endpoint, int status, Duration took) {
 
 // A kept answer is about to be given. It is summed, and has no row of its own.
 void Gateway::book_hit(const Standing& who, const cache::Entry& entry, store::Level level,
-                       float complexity, Time received, Time now) {
+                       float complexity, Time received, Time now, WallTime wall) {
   if (book_ == nullptr || entry.served == nullptr) return;
   // Its tokens are saved ones, and it costs nothing: what was paid is in the row of the call.
-  book_->hit({who.caller, entry.served, level, entry.status}, entry.usage, 0, now - received,
-             std::chrono::system_clock::now(), complexity);
+  book_->hit({who.caller, entry.served, level, entry.status}, entry.usage, 0, now - received, wall,
+             complexity);
 }
 
 // What a browser asks before it lets a page ask; every other OPTIONS is a request like others.
@@ -324,7 +353,8 @@ void Gateway::book_kept(Exchange& x, Time now) {
   // A call of an engine has a row of its own: who caused it pays for it.
   x.recorder.called = look.called;
   if (book_ != nullptr && entry->served != nullptr && !look.called) {
-    book_hit(*x.who, *entry, look.level, x.bytes.complexity, x.request.received, now);
+    book_hit(*x.who, *entry, look.level, x.bytes.complexity, x.request.received, now,
+             std::chrono::system_clock::now());
     x.recorder.booked();
   }
 }
@@ -353,10 +383,15 @@ void Gateway::send_kept(Exchange& x) {
 void Gateway::refuse(const http::BadMessage& bad, const http::RequestHead& head,
                      http::Reply& reply) {
   const Endpoint endpoint = endpoint_of(head.path);
-  if (!bad.of_nothing) metrics_.invalid(endpoint, kind_of(bad.status));
+  if (bad.status == 503) {
+    metrics_.turned_away(std::nullopt);
+  } else if (!bad.of_nothing) {
+    metrics_.invalid(endpoint, kind_of(bad.status));
+  }
   std::string body;
-  dialect::write_refusal(
-      body, refusal_of_http(bad, snapshot_->settings->listen.limits, "listen.limits."));
+  const Refusal refusal =
+      refusal_of_http(bad, snapshot_->settings->listen.limits, "listen.limits.");
+  dialect::write_refusal(body, refusal);
   Uuid own_id;
   const std::string_view id = request_id_of(head.find("x-request-id"), random_, own_id);
   reply.status(bad.status);
@@ -371,6 +406,7 @@ void Gateway::refuse(const http::BadMessage& bad, const http::RequestHead& head,
   settled.method = head.method.empty() ? std::string_view("other") : head.method;
   settled.status = bad.status;
   settled.response_bytes = body.size();
+  see_refused(settled, head, id, refusal.code);
   settle(settled, head, id, {}, {});
 }
 

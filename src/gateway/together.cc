@@ -130,8 +130,12 @@ Task<Result<bool>> answered_elsewhere(Order& order, Deadline& deadline) {
     cache::EntryPtr stored;
     {
       Deadline patience(deadline, Clock::now() + order.with->settings->cache.redis.timeout);
+      trace::Trace& trace = order.bill->trace;
+      const std::uint8_t step =
+          trace.step(trace::Step::redis, trace::kRoot, "EVALSHA", Clock::now());
       Result<cache::Leases::Turn> taken =
           co_await order.second->leases->take(order.key, id, unwanted, patience);
+      trace.end(step, Clock::now(), "lease", taken ? "" : trace::error_of(taken.error()));
       turn = std::move(taken);
       if (turn && *turn == cache::Leases::Turn::stored) {
         Result<cache::EntryPtr> read = co_await read_stored(order, unwanted, patience);
@@ -256,15 +260,35 @@ Task<void> drive(std::unique_ptr<Order> order) {
   // The lease ends behind it: who looks then finds the answer.
   bool in_redis = false;
   if (order->second && order->entry) {
+    trace::Trace& trace = order->bill->trace;
+    const std::uint8_t step = trace.step(trace::Step::redis, trace::kRoot, "SET", Clock::now());
     in_redis = co_await put_in_redis(order->second, order->house, order->entry,
                                      order->with->settings->cache.redis.compress_over.count,
                                      order->redis.set, order->redis.errors, order->loop);
+    trace.end(step, Clock::now(), "put");
   }
   if (!order->ahead) co_return;
   order->ahead->known = elsewhere;
   order->ahead->kept = order->entry != nullptr;
   order->ahead->in_redis = in_redis;
   order->ahead->ended.wake();
+}
+
+// A request begins to wait for another's call, which its trace says where to look for.
+std::uint8_t wait_for(const cache::FlightTable::Joined& joined, trace::Trace& trace, Time now) {
+  if (joined.leader || !trace) return trace::kRoot;
+  return trace.step(trace::Step::coalesce_wait, trace::kRoot, {}, now);
+}
+
+void see_head(const cache::FlightTable::Joined& joined, trace::Trace& trace, std::uint8_t step,
+              const Result<cache::Flight::Head>& head) {
+  trace::Span* const span = trace.at(step);
+  if (span == nullptr) return;
+  span->link = joined.flight->leader();
+  if (head) span->code = head->status;
+  const bool left = !head && head.error().kind == Kind::cancelled;
+  trace.end(step, Clock::now(), {},
+            head || left ? std::string_view() : trace::error_of(head.error()));
 }
 
 // What another call might mend. A refusal of the question itself is everybody's.
@@ -298,7 +322,8 @@ cache::FlightTable::Joined Gateway::join(Exchange& x, cache::Flight* failed) {
 }
 
 void Gateway::lead(Exchange& x, const cache::FlightPtr& flight) {
-  const std::vector<HeaderView> headers = forwarded(x.request.head);
+  const std::vector<HeaderView> headers =
+      forwarded(x.request.head, context_for(x.recorder.bill->trace));
   lead({x.with, x.plan, x.look, x.question, headers, x.recorder.request_id(),
         x.who->caller->cache_scope, x.recorder.bill},
        flight);
@@ -331,6 +356,7 @@ void Gateway::lead(const Asked& asked, const cache::FlightPtr& flight) {
   order->making.served = pair.served[static_cast<std::size_t>(asked.question.endpoint)];
   // A lease cannot be had of a Redis that did not answer a moment ago.
   if (look.redis_failed) order->second = nullptr;
+  if (asked.bill->trace) flight->led_by(asked.bill->trace.seen.context);
   const settings::Settings& settings = *asked.with->settings;
   order->anew = look.passed_by || look.wishes.max_age.has_value() || (look.entry && !look.stale) ||
                 !settings.cache.coalesce;
@@ -367,13 +393,18 @@ bool Gateway::fall_back(Exchange& x, const Result<Answer, Refusal>& answer) {
 Task<Result<Answer, Refusal>> Gateway::ask_once_for_all(Exchange& x) {
   cache::FlightTable::Joined joined = join(x, nullptr);
   const Time asked = Clock::now();
+  trace::Trace& trace = x.recorder.bill->trace;
+  std::uint8_t waiting_step = wait_for(joined, trace, asked);
   Result<cache::Flight::Head> head = co_await joined.reader->head(x.deadline);
+  see_head(joined, trace, waiting_step, head);
   if (!joined.leader && leader_failed(head) && !x.deadline.over()) {
     // One of those who followed asks again, and the others follow it; once, since an engine that
     // is in trouble must not be asked by each of them.
     const cache::FlightPtr failed = joined.flight;
     joined = join(x, failed.get());
+    waiting_step = wait_for(joined, trace, Clock::now());
     head = co_await joined.reader->head(x.deadline);
+    see_head(joined, trace, waiting_step, head);
   }
   x.recorder.waited_for_engine(Clock::now() - asked);
   if (!joined.leader || (head && head->elsewhere)) {

@@ -114,6 +114,8 @@ Task<WarmResult> Gateway::warm(const WarmQuestion& asked, Deadline& deadline) {
     co_return refused("the engine's answer cannot be kept (status " +
                       std::to_string(ahead->status) + ")");
   }
+  if (ahead->in_memory) metrics_.warmed_memory.add();
+  if (ahead->in_redis) metrics_.warmed_redis.add();
   co_return WarmResult{ahead->in_memory || ahead->in_redis ? Warmed::kept : Warmed::no_room};
 }
 

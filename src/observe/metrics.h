@@ -7,6 +7,9 @@
 // A handle points at cells that only its own shard's thread writes, with a plain load and store;
 // a scrape sums the cells of all shards. Nothing is locked and nothing is looked up on a request's
 // way: handles are made when a route loads (ADR 4).
+//
+// Histograms can be turned off while the program runs: what they are told of is then forgotten.
+// Counters and gauges go on, since the program itself lives by some of them.
 #pragma once
 
 #include <array>
@@ -22,6 +25,8 @@
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include "observe/exemplar.h"
 
 namespace penstock::observe {
 
@@ -92,19 +97,47 @@ class Histogram {
  public:
   Histogram() = default;
   void observe(double value) {
-    if (cells_ == nullptr) return;
+    if (on()) count(value);
+  }
+
+ protected:
+  friend class Registry;
+  Histogram(std::span<const double> bounds, Cell* cells, const std::atomic<bool>* on)
+      : bounds_(bounds), cells_(cells), on_(on) {}
+  bool on() const { return cells_ != nullptr && on_->load(std::memory_order_relaxed); }
+  // The bucket.
+  std::size_t count(double value) {
     std::size_t bucket = 0;
     // Linear: there are at most twenty, most values are small, and it predicts well.
     while (bucket < bounds_.size() && value > bounds_[bucket]) ++bucket;
     cells_[bucket].add(1);
     cells_[bounds_.size() + 1].add(value);
+    return bucket;
+  }
+
+ private:
+  std::span<const double> bounds_;
+  Cell* cells_ = nullptr;  // a count for each bucket and +Inf, then the sum
+  const std::atomic<bool>* on_ = nullptr;
+};
+
+// A histogram that remembers for each bucket the last request whose trace is kept.
+class TracedHistogram : public Histogram {
+ public:
+  TracedHistogram() = default;
+  // No trace: as observe().
+  void observe_with(double value, const TraceId& trace) {
+    if (!on()) return;
+    const std::size_t bucket = count(value);
+    if (trace && exemplars_ != nullptr) keep(bucket, value, trace);
   }
 
  private:
   friend class Shard;
-  Histogram(std::span<const double> bounds, Cell* cells) : bounds_(bounds), cells_(cells) {}
-  std::span<const double> bounds_;
-  Cell* cells_ = nullptr;  // a count for each bucket and +Inf, then the sum
+  TracedHistogram(const Histogram& histogram, ExemplarCell* exemplars)
+      : Histogram(histogram), exemplars_(exemplars) {}
+  void keep(std::size_t bucket, double value, const TraceId& trace);
+  ExemplarCell* exemplars_ = nullptr;  // null: none are kept
 };
 
 enum class Type : std::uint8_t { counter, gauge, histogram };
@@ -120,6 +153,8 @@ class Shard {
   Gauge gauge(std::string_view name, std::string_view help, const Labels& labels);
   Histogram histogram(std::string_view name, std::string_view help, std::span<const double> bounds,
                       const Labels& labels);
+  TracedHistogram traced_histogram(std::string_view name, std::string_view help,
+                                   std::span<const double> bounds, const Labels& labels);
 
  private:
   friend class Registry;
@@ -130,10 +165,14 @@ class Shard {
 
 class Registry {
  public:
+  static constexpr std::size_t kMostSeries = 10'000;  // of one metric
+
   // `shards` threads will write. `max_label_values`: of one label of one metric whose values come
   // from the configuration (engine, model, tenant); what comes later is counted under "other" (and
-  // by penstock_metrics_overflow_total). Sets that the program knows, as `code`, are never cut.
-  explicit Registry(std::size_t shards, std::size_t max_label_values = 200);
+  // by penstock_metrics_overflow_total). Sets that the program knows, as `code`, are not cut by it;
+  // `max_series` is for all labels together, and what comes later is "other" in each of them.
+  explicit Registry(std::size_t shards, std::size_t max_label_values = 200,
+                    std::size_t max_series = kMostSeries);
   Registry(const Registry&) = delete;
   Registry& operator=(const Registry&) = delete;
   ~Registry();
@@ -141,19 +180,33 @@ class Registry {
   Shard& shard(std::size_t index) { return shards_[index]; }
   std::size_t shards() const { return shards_.size(); }
 
+  // Whether exemplars are kept; of handles that are made from now on.
+  void keep_exemplars(bool keep) { keep_exemplars_ = keep; }
+  // Whether histograms count, from now on. Any thread.
+  void set_observing(bool on) { observing_.store(on, std::memory_order_relaxed); }
+  bool observing() const { return observing_.load(std::memory_order_relaxed); }
+
   // A value that is asked for when it is scraped, on the scraping thread; nothing: what it told of
-  // is no more, and the series is not shown. Must not touch the registry.
+  // is no more, and the series is not shown. Must not touch the registry. A series that there is
+  // is read so from now on.
   void watch(Type type, std::string_view name, std::string_view help, Labels labels,
              std::function<std::optional<double>()> read);
 
-  // Appends all series, families by name. Any thread.
+  // Appends all series, families by name. Any thread. (render.cc)
   void render(std::string& out, Format format) const;
 
   // The sum of a counter's or gauge's series whose labels include `labels`.
   double sum(std::string_view name, const Labels& labels = {}) const;
 
-  // What there is, as a Markdown table: name, type, labels, help.
-  std::string catalogue() const;
+  // What there is, by name. (catalogue.cc)
+  struct Entry {
+    std::string name;
+    Type type = Type::counter;
+    std::string help;
+    std::vector<double> bounds;
+    std::vector<std::pair<std::string, std::vector<std::string>>> labels;  // with their values
+  };
+  std::vector<Entry> catalogue() const;
 
  private:
   friend class Shard;
@@ -163,15 +216,27 @@ class Registry {
   Family& family(Type type, std::string_view name, std::string_view help,
                  std::span<const double> bounds);
   std::string* full_label(const Family& in, Labels& labels) const;
+  Series* find(const Family& in, Labels& labels);
+  Series& add(Family& in, Labels labels);
+  Series& series(Family& in, const Labels& labels);
   Cell* cells(std::size_t shard, Type type, std::string_view name, std::string_view help,
               std::span<const double> bounds, const Labels& labels);
+  Histogram histogram(std::size_t shard, std::string_view name, std::string_view help,
+                      std::span<const double> bounds, const Labels& labels,
+                      ExemplarCell** exemplars);
+  static void render(std::string& out, const Family& family, Format format);
 
   const std::size_t max_label_values_;
+  const std::size_t max_series_;
+  bool keep_exemplars_ = true;
+  std::atomic<bool> observing_{true};
   std::deque<Shard> shards_;
   mutable std::mutex mutex_;  // of families_ and what is in them, but not of the cells' values
   std::vector<std::unique_ptr<Family>> families_;  // by name
   std::atomic<std::uint64_t> overflow_{0};
-  std::atomic<std::uint64_t> lines_{0};  // that `render` writes for series
+  // Lines for series that the last `render` wrote, and the series that says so.
+  mutable std::atomic<std::uint64_t> lines_{0};
+  Series* lines_series_ = nullptr;
 };
 
 // By the weights of an Accept header; OpenMetrics only where it is wanted more than text.

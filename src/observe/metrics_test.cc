@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <ctime>
 #include <thread>
 
 namespace penstock::observe {
@@ -103,6 +104,133 @@ TEST(Registry, RegressionSetsThatTheProgramKnowsWereCut) {
     EXPECT_EQ(registry.sum("penstock_x_total", {{"model", "a"}, {"outcome", outcome}}), 1);
     EXPECT_EQ(registry.sum("penstock_x_total", {{"model", "other"}, {"outcome", outcome}}), 3);
   }
+}
+
+TEST(Registry, CutsAMetricOfTooManySeries) {
+  Registry registry(1, 200, 10);
+  for (int code = 100; code < 1000; ++code) {
+    const Labels labels = {{"route", "chat"}, {"code", std::to_string(code)}};
+    registry.shard(0).counter("penstock_x_total", "Things.", labels).add();
+  }
+  const std::string text = rendered(registry);
+  EXPECT_TRUE(has(text, "penstock_x_total{route=\"chat\",code=\"109\"} 1"));
+  EXPECT_EQ(text.find("code=\"110\""), std::string::npos);
+  EXPECT_TRUE(has(text, "penstock_x_total{route=\"other\",code=\"other\"} 890"));
+  EXPECT_EQ(registry.sum("penstock_metrics_overflow_total"), 890);
+}
+
+TEST(Registry, AWatchedSeriesIsReadAsItWasLastAskedFor) {
+  Registry registry(1);
+  for (const double value : {1.0, 2.0}) {
+    registry.watch(Type::gauge, "penstock_w", "Help.", {{"a", "b"}}, [value] { return value; });
+  }
+  EXPECT_EQ(registry.sum("penstock_w"), 2);
+}
+
+TEST(Registry, TellsWhatThereIs) {
+  Registry registry(1);
+  for (const char* kind : {"a", "b"}) {
+    registry.shard(0).counter("penstock_x_total", "Things.", {{"engine", "e"}, {"kind", kind}});
+  }
+  registry.shard(0).histogram("penstock_h_seconds", "Times.", kRatio, {});
+  const std::vector<Registry::Entry> all = registry.catalogue();
+  ASSERT_EQ(all.size(), 4u);  // with its own two
+  EXPECT_EQ(all[0].name, "penstock_h_seconds");
+  EXPECT_EQ(all[0].bounds.size(), kRatio.size());
+  EXPECT_EQ(all[3].help, "Things.");
+  ASSERT_EQ(all[3].labels.size(), 2u);
+  EXPECT_EQ(all[3].labels[1].second, (std::vector<std::string>{"a", "b"}));
+}
+
+TEST(Histogram, CountsNothingWhileItIsTurnedOff) {
+  Registry registry(1);
+  Histogram plain = registry.shard(0).histogram("penstock_h_seconds", "Times.", kFast, {});
+  TracedHistogram traced = registry.shard(0).traced_histogram("penstock_t", "Times.", kFast, {});
+  Counter counter = registry.shard(0).counter("penstock_x_total", "Things.", {});
+  const auto all = [&] {
+    plain.observe(.01);
+    traced.observe_with(.01, {1, 2});
+    counter.add();
+  };
+  registry.set_observing(false);
+  all();
+  EXPECT_TRUE(has(rendered(registry), "penstock_h_seconds_count 0"));
+  EXPECT_TRUE(has(rendered(registry), "penstock_t_count 0"));
+  EXPECT_EQ(rendered(registry, Format::openmetrics).find("trace_id"), std::string::npos);
+  EXPECT_TRUE(has(rendered(registry), "penstock_x_total 1"));  // the program lives by some
+  registry.set_observing(true);
+  all();
+  EXPECT_TRUE(has(rendered(registry), "penstock_h_seconds_count 1"));
+  EXPECT_TRUE(has(rendered(registry), "penstock_t_count 1"));
+}
+
+constexpr TraceId kTrace = {0x4bf92f3577b34da6, 0xa3ce929d0e0e4736};
+
+TEST(Exemplars, StandBehindTheBucketInOpenMetricsAlone) {
+  Registry registry(2);
+  const Labels labels = {{"engine", "e"}};
+  TracedHistogram h = registry.shard(1).traced_histogram("penstock_t", "Times.", kFast, labels);
+  h.observe_with(.0003, kTrace);
+  h.observe_with(.0004, {});  // counted in the same bucket, and its trace is not kept
+  const std::string text = rendered(registry, Format::openmetrics);
+  const std::string line =
+      "penstock_t_bucket{engine=\"e\",le=\"0.0005\"} 2 # "
+      "{trace_id=\"4bf92f3577b34da6a3ce929d0e0e4736\"} 0.0003 ";
+  const std::size_t at = text.find(line);
+  ASSERT_NE(at, std::string::npos) << text;
+  EXPECT_NEAR(std::stod(text.substr(at + line.size())), static_cast<double>(std::time(nullptr)), 5);
+  EXPECT_EQ(text.find("trace_id"), text.rfind("trace_id"));
+  EXPECT_EQ(rendered(registry).find('#', rendered(registry).find("penstock_t_bucket")),
+            std::string::npos);
+}
+
+TEST(Exemplars, AreTheLatestOfAllShards) {
+  ExemplarCell cell;
+  EXPECT_FALSE(cell.get());
+  cell.set({kTrace, .5, 10});
+  cell.set({{1, 2}, .25, 11});
+  ASSERT_TRUE(cell.get());
+  EXPECT_EQ(cell.get()->trace, (TraceId{1, 2}));
+  EXPECT_EQ(cell.get()->value, .25);
+
+  Registry registry(2);
+  for (std::uint64_t i = 0; i < 2; ++i) {
+    registry.shard(1 - i)
+        .traced_histogram("penstock_t", "T.", kFast, {})
+        .observe_with(9, {0, i + 1});
+  }
+  const std::string text = rendered(registry, Format::openmetrics);
+  EXPECT_NE(text.find("0000000002\"} 9 "), std::string::npos) << text;
+}
+
+TEST(Exemplars, AreNotKeptWhereTheyAreNotWanted) {
+  Registry registry(1);
+  registry.keep_exemplars(false);
+  registry.shard(0).traced_histogram("penstock_t", "T.", kFast, {}).observe_with(.1, kTrace);
+  const std::string text = rendered(registry, Format::openmetrics);
+  EXPECT_EQ(text.find("trace_id"), std::string::npos);
+  EXPECT_TRUE(has(text, "penstock_t_count 1"));
+}
+
+TEST(Exemplars, AreNeverTornWhileTheyAreWritten) {
+  ExemplarCell cell;
+  std::atomic<bool> stop{false};
+  std::thread writer([&] {
+    for (std::uint64_t i = 1; !stop; ++i) {
+      cell.set({{i, ~i}, static_cast<double>(i), static_cast<double>(i)});
+    }
+  });
+  int seen = 0;
+  for (int i = 0; i < 100'000 || seen == 0; ++i) {
+    const std::optional<Exemplar> one = cell.get();
+    if (!one) continue;
+    ++seen;
+    ASSERT_EQ(one->trace.low, ~one->trace.high);
+    ASSERT_EQ(one->value, static_cast<double>(one->trace.high));
+    ASSERT_EQ(one->unix_seconds, one->value);
+  }
+  stop = true;
+  writer.join();
 }
 
 TEST(Registry, IsScrapedWhileItIsWritten) {

@@ -13,6 +13,9 @@
 #include <sstream>
 #include <string>
 
+#include "base/clock.h"
+#include "observe/cgroup.h"
+
 namespace penstock::observe {
 namespace {
 
@@ -21,19 +24,6 @@ std::string first_line(const char* path) {
   std::string line;
   std::getline(file, line);
   return line;
-}
-
-// The machine's limits where there is no cgroup or it sets none.
-double quota_cores() {
-  // cgroup v2: "max 100000" or "200000 100000"
-  std::istringstream v2(first_line("/sys/fs/cgroup/cpu.max"));
-  double quota = 0;
-  double period = 0;
-  if (v2 >> quota >> period && period > 0) return quota / period;
-  std::istringstream v1_quota(first_line("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"));
-  std::istringstream v1_period(first_line("/sys/fs/cgroup/cpu/cpu.cfs_period_us"));
-  if (v1_quota >> quota && v1_period >> period && quota > 0 && period > 0) return quota / period;
-  return HUGE_VAL;
 }
 
 struct Statm {
@@ -57,6 +47,67 @@ double cpu_seconds() {
     return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
   };
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+// mallinfo2 goes through every heap and holds each meanwhile, from threads that want memory of it:
+// once a scrape is enough. Read under the registry's lock.
+class Allocator {
+ public:
+  const struct mallinfo2& figures() {
+    constexpr Duration kFresh = 100ms;
+    const Time now = Clock::now();
+    if (now - read_ >= kFresh) {
+      figures_ = mallinfo2();
+      read_ = now;
+    }
+    return figures_;
+  }
+
+ private:
+  struct mallinfo2 figures_ {};
+  Time read_{};
+};
+
+void watch_allocator(Registry& registry) {
+  const auto allocator = std::make_shared<Allocator>();
+  const auto watch = [&](const char* kind, double (*read)(const struct mallinfo2&)) {
+    registry.watch(Type::gauge, "penstock_allocator_bytes",
+                   "Memory that the allocator has handed out, and that it holds for nobody.",
+                   {{"kind", kind}}, [allocator, read] { return read(allocator->figures()); });
+  };
+  watch("in_use", [](const struct mallinfo2& info) {
+    return static_cast<double>(info.uordblks + info.hblkhd);
+  });
+  watch("free", [](const struct mallinfo2& info) { return static_cast<double>(info.fordblks); });
+}
+
+// Where there is no cgroup the series are not shown.
+void watch_cgroup(Registry& registry) {
+  const auto group = std::make_shared<const Cgroup>();
+  const auto cpu = [&](const char* name, const char* help, double Cgroup::Cpu::*figure) {
+    registry.watch(Type::counter, name, help, {}, [group, figure]() -> std::optional<double> {
+      const std::optional<Cgroup::Cpu> used = group->cpu();
+      return used ? std::optional((*used).*figure) : std::nullopt;
+    });
+  };
+  cpu("penstock_cgroup_cpu_seconds_total", "CPU time that the cgroup has used, user and system.",
+      &Cgroup::Cpu::seconds);
+  cpu("penstock_cgroup_cpu_periods_total", "Periods of the cgroup's CPU quota that have passed.",
+      &Cgroup::Cpu::periods);
+  cpu("penstock_cgroup_cpu_throttled_periods_total",
+      "Periods in which the cgroup used up its CPU quota.", &Cgroup::Cpu::throttled_periods);
+  cpu("penstock_cgroup_cpu_throttled_seconds_total",
+      "Time that threads have waited for more CPU quota, added.", &Cgroup::Cpu::throttled_seconds);
+  const auto memory = [&](const char* kind, double Cgroup::Memory::*figure) {
+    registry.watch(Type::gauge, "penstock_cgroup_memory_bytes",
+                   "Memory that the cgroup uses, and page cache in it that can be given up.",
+                   {{"kind", kind}}, [group, figure]() -> std::optional<double> {
+                     const std::optional<Cgroup::Memory> used = group->memory();
+                     return used ? std::optional((*used).*figure) : std::nullopt;
+                   });
+  };
+  memory("used", &Cgroup::Memory::used);
+  memory("reclaimable", &Cgroup::Memory::reclaimable);
 }
 
 double threads() {
@@ -83,7 +134,7 @@ double cpu_limit_cores() {
   CPU_ZERO(&mask);
   double cores = static_cast<double>(sysconf(_SC_NPROCESSORS_ONLN));
   if (sched_getaffinity(0, sizeof mask, &mask) == 0) cores = CPU_COUNT(&mask);
-  return std::min(cores, quota_cores());
+  return std::min(cores, Cgroup().quota_cores().value_or(cores));
 }
 
 unsigned default_workers() {
@@ -93,12 +144,7 @@ unsigned default_workers() {
 std::uint64_t memory_limit_bytes() {
   const auto machine = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) *
                        static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
-  for (const char* path :
-       {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
-    std::uint64_t limit = 0;
-    if (std::istringstream(first_line(path)) >> limit && limit > 0) return std::min(limit, machine);
-  }
-  return machine;
+  return std::min(Cgroup().memory_limit().value_or(machine), machine);
 }
 
 std::uint64_t resident_bytes() { return static_cast<std::uint64_t>(statm().resident_bytes); }
@@ -142,15 +188,8 @@ void watch_process(Registry& registry) {
   registry.watch(Type::gauge, "penstock_memory_limit_bytes",
                  "Memory that the cgroup or the machine allows.", {},
                  [] { return static_cast<double>(memory_limit_bytes()); });
-  const auto allocator = [&](const char* kind, auto read) {
-    registry.watch(Type::gauge, "penstock_allocator_bytes", "The allocator's own figures.",
-                   {{"kind", kind}}, read);
-  };
-  allocator("in_use", [] {
-    const auto info = mallinfo2();
-    return static_cast<double>(info.uordblks + info.hblkhd);
-  });
-  allocator("free", [] { return static_cast<double>(mallinfo2().fordblks); });
+  watch_allocator(registry);
+  watch_cgroup(registry);
 }
 
 }  // namespace penstock::observe

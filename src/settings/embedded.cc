@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "settings/checks.h"
+#include "settings/otel.h"
 #include "settings/settings.h"
 #include "settings/switches.h"
 #include "settings/table.h"
@@ -156,9 +157,11 @@ Result<Embedded, Problems> embedded_defaults(const Overrides& overrides,
   }
 
   for (std::string& warning : switch_warnings(environment)) warnings.push_back(std::move(warning));
+  for (std::string& warning : otel_warnings(environment)) warnings.push_back(std::move(warning));
 
   complete(*settings, false);
   apply_switches(environment, *settings, problems);
+  apply_otel(environment, *settings, [](std::string_view) { return false; });
   Report report("the command line");
   check(*settings, report);
   for (Problem& problem : report.take()) {

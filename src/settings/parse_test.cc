@@ -182,9 +182,9 @@ cache:
   coalesce: false
   warm: {file: q.jsonl, popular: 36, concurrency: 31}
   semantic: {enabled: true, embedding_model: big, threshold: 0.9, size: 34, max_turns: 35, path: /s}
-features: {caching: false, redis_caching: false}
+features: {caching: false, redis_caching: false, prometheus_metrics: false}
 auth: {mode: none, allow_anonymous: true}
-metrics: {path: /m, max_label_values: 27}
+metrics: {path: /m, exemplars: false, max_label_values: 27}
 logging: {level: debug, format: json, access: all}
 )");
   EXPECT_EQ(s.listen.address, (Address{"::1", 9090}));
@@ -228,9 +228,9 @@ logging: {level: debug, format: json, access: all}
                             .redis = redis,
                             .warm = {"q.jsonl", 36, 31},
                             .semantic = {true, "big", 0.9, 34, 35, "/s"}}));
-  EXPECT_EQ(s.features, (Features{false, false}));
+  EXPECT_EQ(s.features, (Features{false, false, false}));
   EXPECT_TRUE(s.auth.allow_anonymous);
-  EXPECT_EQ(s.metrics, (Metrics{"/m", 27}));
+  EXPECT_EQ(s.metrics, (Metrics{"/m", false, 27}));
   EXPECT_EQ(s.logging, (Logging{LogLevel::debug, LogFormat::json, AccessLog::all}));
 }
 

@@ -52,7 +52,8 @@ With a file or without; they win over the file, and are read again at a reload.
 |---|---|
 | `CACHING_ENABLED=false` | `features.caching: false` |
 | `REDIS_CACHING_ENABLED=false` | `features.redis_caching: false` |
-| `PERFORMANCE_OPTIMIZATION_ENABLED`, `PROMETHEUS_METRICS_ENABLED`, `OPENTELEMETRY_TRACING_ENABLED` | not in this version: a warning, unless it is `true` |
+| `PROMETHEUS_METRICS_ENABLED=false` | `features.prometheus_metrics: false` |
+| `PERFORMANCE_OPTIMIZATION_ENABLED`, `OPENTELEMETRY_TRACING_ENABLED` | not in this version: a warning, unless it is `true` |
 )";
 
 std::string_view short_name(Type type) {

@@ -6,6 +6,7 @@
 #include "settings/checks.h"
 #include "settings/document.h"
 #include "settings/files.h"
+#include "settings/otel.h"
 #include "settings/reader.h"
 #include "settings/report.h"
 #include "settings/switches.h"
@@ -42,6 +43,8 @@ Result<SettingsPtr, Problems> read(std::string_view yaml, std::string_view file_
   }
   Problems problems = report.take();
   apply_switches(environment, *settings, problems);
+  apply_otel(environment, *settings,
+             [&](std::string_view path) { return report.given(std::string(path)); });
   if (!problems.empty()) return problems;
   return SettingsPtr(settings);
 }

@@ -168,8 +168,10 @@ struct ModelSettings {
 
 // The rollback switches.
 struct Features {
-  bool caching = true;        // every level
-  bool redis_caching = true;  // what the cache reads and writes there
+  bool caching = true;             // every level
+  bool redis_caching = true;       // what the cache reads and writes there
+  bool prometheus_metrics = true;  // exposition, histograms, exemplars; counters stay
+  bool opentelemetry_tracing = true;
   friend bool operator==(const Features&, const Features&) = default;
 };
 
@@ -314,8 +316,35 @@ struct Store {
 
 struct Metrics {
   std::string path = "/metrics";
+  bool exemplars = true;
   std::uint32_t max_label_values = 200;  // of one label
   friend bool operator==(const Metrics&, const Metrics&) = default;
+};
+
+// Whose trace a request is part of that says whose it is.
+enum class TraceIncoming : std::uint8_t { parent, link, ignore };
+
+struct Tracing {
+  std::string endpoint;          // the whole URL that spans are posted to; empty: nowhere
+  std::optional<double> sample;  // a share of the traces that begin here; none: all up to 10/s
+  Duration slow = 10s;           // requests that take so long are kept whatever is sampled
+  TraceIncoming incoming = TraceIncoming::parent;
+  std::uint32_t ring = 1000;  // the last requests, to look at
+  // By OpenTelemetry's variables alone (otel.h).
+  struct Otlp {
+    std::vector<NamedValue> headers;
+    std::string ca;              // a file of certificates; empty: the system's
+    Duration timeout = 10s;      // of one batch
+    std::uint32_t queue = 2048;  // requests that wait to be sent
+    std::uint32_t batch = 512;   // requests
+    Duration delay = 1s;
+    std::string service = "penstock";
+    std::vector<NamedValue> resource;  // attributes of this process
+    friend bool operator==(const Otlp&, const Otlp&) = default;
+  } otlp;
+  bool propagate = true;      // traceparent is read and sent
+  bool follow_parent = true;  // what the caller has decided is done
+  friend bool operator==(const Tracing&, const Tracing&) = default;
 };
 
 enum class LogLevel : std::uint8_t { debug, info, warn, error };
@@ -350,6 +379,7 @@ struct Settings {
   Limits limits;
   Store store;
   Metrics metrics;
+  Tracing tracing;
   Logging logging;
   friend bool operator==(const Settings&, const Settings&) = default;
 };

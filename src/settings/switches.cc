@@ -15,20 +15,20 @@ struct Switch {
   const char* name;
   bool Features::*feature;
 };
-constexpr std::array<Switch, 2> kSwitches = {{
+constexpr std::array<Switch, 4> kSwitches = {{
     {"CACHING_ENABLED", &Features::caching},
     {"REDIS_CACHING_ENABLED", &Features::redis_caching},
+    {"PROMETHEUS_METRICS_ENABLED", &Features::prometheus_metrics},
+    {"OPENTELEMETRY_TRACING_ENABLED", &Features::opentelemetry_tracing},
 }};
 
 struct Ignored {
   const char* name;
   std::string_view instead;
 };
-constexpr std::array<Ignored, 3> kIgnored = {{
+constexpr std::array<Ignored, 1> kIgnored = {{
     {"PERFORMANCE_OPTIMIZATION_ENABLED",
      "ignored; `cache.coalesce: false` stops equal questions from sharing a call"},
-    {"PROMETHEUS_METRICS_ENABLED", "ignored; the metrics stay on the admin listener"},
-    {"OPENTELEMETRY_TRACING_ENABLED", "there is no tracing to turn off"},
 }};
 
 // In any letter case, as deployments write it: FALSE, True. Set and empty is as good as unset.

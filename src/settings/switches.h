@@ -10,7 +10,8 @@
 
 namespace penstock::settings {
 
-// CACHING_ENABLED and REDIS_CACHING_ENABLED, whatever the file says of `features`.
+// CACHING_ENABLED, REDIS_CACHING_ENABLED, PROMETHEUS_METRICS_ENABLED and
+// OPENTELEMETRY_TRACING_ENABLED, whatever the file says of `features`.
 void apply_switches(const Environment& environment, Settings& settings, Problems& problems);
 
 // To be logged at start, with a file or without: what this version cannot honour of the switches

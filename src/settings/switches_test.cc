@@ -50,20 +50,20 @@ TEST(Switches, AreRefusedWhereTheySayNeither) {
 
 TEST(Switches, ThatThisVersionDoesNotHaveAreNamed) {
   EXPECT_THAT(switch_warnings(variables()), ElementsAre());
-  EXPECT_THAT(switch_warnings(variables(
-                  {{"PROMETHEUS_METRICS_ENABLED", "true"}, {"OPENTELEMETRY_TRACING_ENABLED", ""}})),
+  EXPECT_THAT(switch_warnings(variables({{"PERFORMANCE_OPTIMIZATION_ENABLED", "true"},
+                                         {"OPENTELEMETRY_TRACING_ENABLED", ""}})),
               ElementsAre());
   const Environment all = variables({{"PERFORMANCE_OPTIMIZATION_ENABLED", "false"},
                                      {"CACHING_ENABLED", "false"},
                                      {"REDIS_CACHING_ENABLED", "FALSE"},
-                                     {"PROMETHEUS_METRICS_ENABLED", "0"},
+                                     {"PROMETHEUS_METRICS_ENABLED", "false"},
                                      {"OPENTELEMETRY_TRACING_ENABLED", "false"}});
-  EXPECT_THAT(switch_warnings(all),
-              ElementsAre(HasSubstr("`cache.coalesce: false`"), HasSubstr("the metrics stay"),
-                          HasSubstr("no tracing")));
+  EXPECT_THAT(switch_warnings(all), ElementsAre(HasSubstr("`cache.coalesce: false`")));
   const auto embedded = embedded_defaults({}, all);
   ASSERT_TRUE(embedded);
-  EXPECT_EQ(embedded->warnings.size(), 3u);
+  EXPECT_EQ(embedded->warnings.size(), 1u);
+  EXPECT_FALSE(embedded->settings->features.prometheus_metrics);
+  EXPECT_FALSE(embedded->settings->features.opentelemetry_tracing);
 }
 
 }  // namespace

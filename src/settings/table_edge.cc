@@ -243,14 +243,15 @@ std::vector<Key> edge_keys() {
       {.path = "features.prometheus_metrics",
        .type = Type::boolean,
        .standard = "true",
-       .later = kSwitch,
-       .help = "PROMETHEUS_METRICS_ENABLED: exposition, histograms, exemplars; the counters that "
-               "steer stay."},
+       .help =
+           "PROMETHEUS_METRICS_ENABLED: exposition, histograms, exemplars; counters and gauges, "
+           "which steer, go on.",
+       .field = at<Settings>([](auto& s) { return &s.features.prometheus_metrics; })},
       {.path = "features.opentelemetry_tracing",
        .type = Type::boolean,
        .standard = "true",
-       .later = kSwitch,
-       .help = "OPENTELEMETRY_TRACING_ENABLED: spans, propagation of our own, export."},
+       .help = "OPENTELEMETRY_TRACING_ENABLED: spans, propagation of our own, export.",
+       .field = at<Settings>([](auto& s) { return &s.features.opentelemetry_tracing; })},
       {.path = "features.guard",
        .type = Type::boolean,
        .standard = "false",

@@ -102,7 +102,7 @@ Ledger::Ledger(LedgerOptions options, Database& database, observe::Registry& reg
     books_.push_back(std::make_unique<Book>(folder_, options_.rows_bytes, options_.sums_bytes));
   }
   counts_->spool = folder_.counts();
-  show(registry);
+  show(registry, counts_);
 }
 
 Ledger::~Ledger() { stop(Clock::now() + 1s); }
@@ -434,12 +434,14 @@ void Ledger::look() {
   }
 }
 
-void Ledger::show(observe::Registry& registry) {
+void Ledger::declare(observe::Registry& registry) { show(registry, {}); }
+
+void Ledger::show(observe::Registry& registry, const std::weak_ptr<const Counts>& of) {
   // Weak: the registry may be read when the ledger is gone.
   const auto watch = [&](observe::Type type, const char* name, const char* help,
                          observe::Labels labels, std::uint64_t (*read)(const Counts&)) {
     registry.watch(type, name, help, std::move(labels),
-                   [weak = std::weak_ptr<const Counts>(counts_), read]() -> std::optional<double> {
+                   [weak = of, read]() -> std::optional<double> {
                      const auto counts = weak.lock();
                      if (!counts) return std::nullopt;
                      return static_cast<double>(read(*counts));

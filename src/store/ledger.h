@@ -43,6 +43,9 @@ std::string spool_folder(std::string_view store_url);
 class Ledger {
  public:
   // The database, the registry and the log must outlive it.
+  // What a ledger counts, without one: for the reference of metrics.
+  static void declare(observe::Registry& registry);
+
   Ledger(LedgerOptions options, Database& database, observe::Registry& registry, observe::Log& log);
   Ledger(const Ledger&) = delete;
   Ledger& operator=(const Ledger&) = delete;
@@ -84,7 +87,7 @@ class Ledger {
   void sync();
   void look();
   void ended();
-  void show(observe::Registry& registry);
+  static void show(observe::Registry& registry, const std::weak_ptr<const Counts>& of);
 
   const LedgerOptions options_;
   Database& database_;

@@ -5,6 +5,8 @@ namespace {
 
 double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
 
+std::string_view name_of(Role role) { return role == Role::primary ? "primary" : "replica"; }
+
 const Health* find(const std::vector<Health>& all, Role role, std::string_view name) {
   for (const Health& one : all) {
     if (one.role == role && (role == Role::primary || one.name == name)) return &one;
@@ -13,6 +15,25 @@ const Health* find(const std::vector<Health>& all, Role role, std::string_view n
 }
 
 }  // namespace
+
+Meters::Meters(observe::Registry& registry, std::span<const std::string_view> states)
+    : registry_(registry) {
+  for (const std::string_view state : states) states_.emplace(state, errors(state));
+  for (const Role role : {Role::primary, Role::replica}) {
+    const observe::Labels labels = {{"role", std::string(name_of(role))}};
+    const auto at = static_cast<std::size_t>(role);
+    waits_[at] = shard().histogram("penstock_db_pool_wait_seconds",
+                                   "Wait for a connection of the pool.", observe::kFast, labels);
+    timeouts_[at] = shard().counter("penstock_db_pool_timeouts_total",
+                                    "Waits for a connection that ended without one.", labels);
+  }
+}
+
+observe::Counter Meters::errors(std::string_view state) {
+  return shard().counter("penstock_db_errors_total",
+                         "Errors of the database, by the class of SQLSTATE or SQLite's code.",
+                         {{"sqlstate_class", std::string(state)}});
+}
 
 void Meters::asked(std::string_view operation, Duration took) {
   const std::lock_guard lock(mutex_);
@@ -30,32 +51,18 @@ void Meters::asked(std::string_view operation, Duration took) {
 void Meters::failed(std::string_view state) {
   const std::lock_guard lock(mutex_);
   auto at = states_.find(state);
-  if (at == states_.end()) {
-    observe::Counter made =
-        shard().counter("penstock_db_errors_total",
-                        "Errors of the database, by the class of SQLSTATE or SQLite's code.",
-                        {{"sqlstate_class", std::string(state)}});
-    at = states_.emplace(std::string(state), made).first;
-  }
+  if (at == states_.end()) at = states_.emplace(std::string(state), errors(state)).first;
   at->second.add();
 }
 
-void Meters::waited(Duration took) {
+void Meters::waited(Role role, Duration took) {
   const std::lock_guard lock(mutex_);
-  if (!waits_) {
-    waits_ = shard().histogram("penstock_db_pool_wait_seconds",
-                               "Wait for a connection of the pool.", observe::kFast, {});
-  }
-  waits_->observe(seconds(took));
+  waits_[static_cast<std::size_t>(role)].observe(seconds(took));
 }
 
-void Meters::pool_timed_out() {
+void Meters::pool_timed_out(Role role) {
   const std::lock_guard lock(mutex_);
-  if (!timeouts_) {
-    timeouts_ = shard().counter("penstock_db_pool_timeouts_total",
-                                "Waits for a connection that ended without one.", {});
-  }
-  timeouts_->add();
+  timeouts_[static_cast<std::size_t>(role)].add();
 }
 
 void show(observe::Registry& registry, const std::weak_ptr<const Gauges>& of,
@@ -71,7 +78,7 @@ void show(observe::Registry& registry, const std::weak_ptr<const Gauges>& of,
                    });
   };
   const auto server = [&](Role role, const std::string& name) {
-    const std::string role_name = role == Role::primary ? "primary" : "replica";
+    const std::string role_name(name_of(role));
     const auto of_it = [role, name](double (*figure)(const Health&)) -> Read {
       return [role, name, figure](const Gauges& gauges) {
         const std::vector<Health> all = gauges.health();
@@ -92,7 +99,7 @@ void show(observe::Registry& registry, const std::weak_ptr<const Gauges>& of,
 
   const auto connections = [&](Role role, std::string state, double (*figure)(const Health&)) {
     watch("penstock_db_pool_connections", "Open connections to the database.",
-          {{"role", role == Role::primary ? "primary" : "replica"}, {"state", std::move(state)}},
+          {{"role", std::string(name_of(role))}, {"state", std::move(state)}},
           [role, figure](const Gauges& gauges) {
             double sum = 0;
             for (const Health& one : gauges.health()) {

@@ -1,9 +1,11 @@
 // What the store counts. Several threads do, so each figure is behind one mutex: this is cold work.
 #pragma once
 
+#include <array>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -15,17 +17,20 @@ namespace penstock::store {
 
 class Meters {
  public:
-  explicit Meters(observe::Registry& registry) : registry_(registry) {}
+  // `states`: what failed() is told of most; others get their series when they come.
+  Meters(observe::Registry& registry, std::span<const std::string_view> states);
   Meters(const Meters&) = delete;
   Meters& operator=(const Meters&) = delete;
 
   void asked(std::string_view operation, Duration took);
   // `state`: the first two characters of PostgreSQL's SQLSTATE, or what SQLite's code is called.
   void failed(std::string_view state);
-  void waited(Duration took);  // for a connection, or for the thread
-  void pool_timed_out();
+  void waited(Role role, Duration took);  // for a connection, or for the thread
+  void pool_timed_out(Role role);
 
  private:
+  observe::Counter errors(std::string_view state);
+
   // The registry's cells of one shard have one writer: nobody else counts what is called db_*, and
   // the mutex makes one writer of our threads.
   observe::Shard& shard() { return registry_.shard(registry_.shards() - 1); }
@@ -34,8 +39,8 @@ class Meters {
   std::mutex mutex_;
   std::map<std::string, observe::Histogram, std::less<>> operations_;
   std::map<std::string, observe::Counter, std::less<>> states_;
-  std::optional<observe::Histogram> waits_;
-  std::optional<observe::Counter> timeouts_;
+  std::array<observe::Histogram, 2> waits_;  // by role
+  std::array<observe::Counter, 2> timeouts_;
 };
 
 // Shows what `health` says as penstock_db_up, penstock_db_pool_connections and

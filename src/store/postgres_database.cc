@@ -16,6 +16,10 @@ constexpr Duration kBetweenTries = 50ms;
 // statement is told from a server that is no more.
 constexpr Duration kGrace = 500ms;
 
+// Of SQLSTATE: what a server says when it is away, full, busy or wrongly asked. "timeout": nothing.
+constexpr std::array<std::string_view, 10> kClasses = {"08", "22", "23", "25", "40",
+                                                       "42", "53", "55", "57", "timeout"};
+
 Time with_grace(Time until) { return until == Time::max() ? until : until + kGrace; }
 
 }  // namespace
@@ -47,7 +51,7 @@ PostgresDatabase::PostgresDatabase(const Options& options, PostgresUrl primary,
         return std::string(text(make_uuid7(static_cast<std::uint64_t>(ms), random)));
       }()),
       log_(log),
-      meters_(registry),
+      meters_(registry, kClasses),
       gauges_(std::make_shared<Gauges>()),
       loop_(std::make_unique<Loop>()) {
   primary_ = std::make_unique<PostgresPool>(

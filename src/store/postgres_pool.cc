@@ -57,7 +57,7 @@ Task<Result<PostgresPool::Lease>> PostgresPool::take(bool probe, Deadline& deadl
       std::unique_ptr<PostgresConnection> connection = std::move(idle_.back());
       idle_.pop_back();
       if (connection->quiet()) {
-        meters_.waited(Clock::now() - began);
+        meters_.waited(options_.role, Clock::now() - began);
         publish();
         co_return Lease(*this, std::move(connection));
       }
@@ -97,7 +97,7 @@ Task<Result<PostgresPool::Lease>> PostgresPool::take(bool probe, Deadline& deadl
     first = false;
     Result<void> woken = co_await here.wait(patience);
     if (!woken) {
-      meters_.pool_timed_out();
+      meters_.pool_timed_out(options_.role);
       if (deadline.over()) co_return deadline.error("the database " + name(), Source::store);
       co_return Error{Kind::exhausted, Source::store, true,
                       "the database " + name() + ": no connection within " +

@@ -53,7 +53,7 @@ SqliteDatabase::SqliteDatabase(const Options& options, std::string path,
     : path_(std::move(path)),
       record_text_(options.record_text),
       log_(log),
-      meters_(registry),
+      meters_(registry, SqliteFile::kFaultNames),
       gauges_(std::make_shared<Gauges>()) {
   gauges_->health = [this] { return health(); };
   gauges_->connections_max = [] { return 1.0 + kReaders; };
@@ -182,9 +182,9 @@ void SqliteDatabase::read_on(SqliteFile& file) {
     ++busy_;
     lock.unlock();
     const Time now = Clock::now();
-    meters_.waited(now - job.queued);
+    meters_.waited(Role::primary, now - job.queued);
     if (job.call->left() || now >= job.call->until()) {
-      meters_.pool_timed_out();
+      meters_.pool_timed_out(Role::primary);
     } else {
       job.call->finish(file.ask(*job.step.statement, job.step.values, job.call->until()));
     }

@@ -20,6 +20,11 @@ namespace penstock::store {
 
 class SqliteFile {
  public:
+  // What the faults are called that are counted.
+  static constexpr std::array<std::string_view, 11> kFaultNames = {
+      "full",     "busy",      "locked",     "memory",  "io",   "open",
+      "readonly", "interrupt", "constraint", "corrupt", "other"};
+
   // `stop`: a wait for another's lock ends at once. Both must outlive the connection.
   static Result<std::unique_ptr<SqliteFile>> open(const std::string& path, bool writes,
                                                   Meters& meters, const std::atomic<bool>& stop);

@@ -22,10 +22,15 @@ ROOT = HERE.parent.parent
 
 # The longest input that makes sense: beyond what bounds there are, and not slower than it is worth.
 LONGEST = {"head": 3000, "chunked": 1500, "json": 2048, "sse": 3000, "settings": 4096,
-           "documents": 6000, "resp": 2000, "jwt": 3000, "value": 4000}
+           "documents": 6000, "spool": 4000, "resp": 2000, "jwt": 3000, "value": 4000, "traceparent": 100,
+           "complexity": 4000}
 SLOW_INPUT = 10       # seconds for one input: a hang
 MEMORY = 2048         # MiB
 OVERTIME = 60         # seconds that a run may take to load its corpus and to end
+
+
+def dictionary(target):
+    return HERE / "dictionaries" / f"{target}.dict"
 
 
 class Run:
@@ -48,7 +53,7 @@ class Run:
         command = [self.program, f"-max_total_time={self.seconds}", f"-timeout={SLOW_INPUT}",
                    f"-rss_limit_mb={MEMORY}", f"-max_len={LONGEST[self.target]}",
                    f"-artifact_prefix={self.findings}/{self.target}-", "-print_final_stats=1",
-                   f"-dict={HERE}/dictionaries/{self.target}.dict",
+                   f"-dict={dictionary(self.target)}",
                    self.corpus, HERE / "corpus" / self.target]
         try:
             done = subprocess.run(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL,
@@ -98,6 +103,15 @@ def main():
     for name in arguments.targets:
         if name not in LONGEST:
             parser.error(f"no such target: {name}; there are {', '.join(LONGEST)}")
+    # What is built but not named here would never run, and look as if it had.
+    built = {program.name.removeprefix("fuzz_") for program in
+             (arguments.build / "tests/fuzz").glob("fuzz_*") if program.is_file()}
+    if built != set(LONGEST):
+        parser.error(f"{__file__}: LONGEST differs from what tests/fuzz/CMakeLists.txt builds: "
+                     f"{', '.join(sorted(built ^ set(LONGEST)))}")
+    for name in LONGEST:
+        if not dictionary(name).exists() or not dictionary(name).stat().st_size:
+            parser.error(f"{dictionary(name)} is missing or empty: libFuzzer takes no such dictionary")
     seconds = arguments.minutes * 60 if arguments.minutes else arguments.seconds
     runs = [Run(target, arguments.build.resolve(), seconds) for target in arguments.targets or LONGEST]
 

@@ -271,8 +271,10 @@ class OneCall(OnRedis):
             self.assertEqual({answer.text for answer in answers}, {f"answer {number}"})
             self.assertEqual(len(self.behind.calls), number)
             self.assertLess(took, 2.0)
+            self.stored()  # behind the last answer
             a.admin("/admin/v1/cache/purge", method="POST", body={"all": True})
             wait_until(lambda: b.metric("penstock_cache_entries", level="memory") == 0, "the other one forgets")
+            wait_until(lambda: b.ask(headers={"cache-control": "only-if-cached"}).status == 504, "and knows of it")
 
     def test_a_leader_that_is_killed_hands_over(self):
         a, b = self.nodes(script=lambda _, number: time.sleep(30 if number == 1 else 0) or plain(
@@ -348,7 +350,7 @@ class Switches(OnRedis):
         self.look(a.ask("two"), "hit; level=memory")
         answer = a.admin("/admin/v1/features/cashing", method="PUT", body={"enabled": True})
         self.assertEqual(answer.status, 404)
-        self.assertIn("caching and redis_caching", answer.error["message"])
+        self.assertIn("there are caching, redis_caching", answer.error["message"])
 
     def test_they_can_be_set_in_the_environment(self):
         self.behind = self.counting()

@@ -404,6 +404,9 @@ class Clients(Scenario):
                 answer = ask(method, path, body)
                 self.look(answer, code) if code else self.assertLess(answer.status, 300, answer)
         self.look(ask("POST", "keys", key, **{"content-type": "text/plain"}), "unsupported_content_type")
+        self.assertEqual(ask("PUT", "features/prometheus_metrics", {"enabled": False}).status, 200)
+        self.look(gateway.admin("/metrics"), "metrics_off")
+        self.assertEqual(ask("PUT", "features/prometheus_metrics", {"enabled": None}).status, 200)
         # Somebody else writes, and does not end.
         with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
@@ -826,7 +829,7 @@ class WhileItRuns(Scenario):
         ended = []
         for args, variables in (
                 (("--engine", "http://127.0.0.1:1/v1"),
-                 {"OPENAI_API_KEY": KEY, "ANTHROPIC_API_KEY": KEY, "PROMETHEUS_METRICS_ENABLED": "false"}),
+                 {"OPENAI_API_KEY": KEY, "ANTHROPIC_API_KEY": KEY, "PERFORMANCE_OPTIMIZATION_ENABLED": "false"}),
                 ((), {"OPENAI_BASE_URL": "http://127.0.0.1:1/v1"}),
                 ((), {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": "http://127.0.0.1:8080/v1"})):
             # It cannot start, which is as well.

@@ -35,7 +35,7 @@ class Start(Scenario):
 
     def test_a_feature_to_come_is_refused_by_name(self):
         self.refused("batching:\n  enabled: true\n", 2, "batching")
-        self.refused("features:\n  prometheus_metrics: false\n", 2, "features.prometheus_metrics")
+        self.refused("features:\n  performance_optimization: false\n", 2, "features.performance_optimization")
 
     def test_what_is_no_yaml_is_told_with_its_place(self):
         self.refused("listen: [\n", 2, "bad.yaml")

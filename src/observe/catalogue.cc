@@ -1,0 +1,30 @@
+// What a registry holds, for the reference.
+
+#include <algorithm>
+
+#include "observe/family.h"
+
+namespace penstock::observe {
+
+std::vector<Registry::Entry> Registry::catalogue() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<Entry> all;
+  for (const auto& family : families_) {
+    Entry& entry = all.emplace_back();
+    entry.name = family->name;
+    entry.type = family->type;
+    entry.help = family->help;
+    entry.bounds = family->bounds;
+    for (const auto& series : family->series) {
+      for (std::size_t i = 0; i < series->labels.size(); ++i) {
+        const auto& [label, value] = series->labels[i];
+        if (entry.labels.size() <= i) entry.labels.emplace_back(label, std::vector<std::string>());
+        std::vector<std::string>& values = entry.labels[i].second;
+        if (std::find(values.begin(), values.end(), value) == values.end()) values.push_back(value);
+      }
+    }
+  }
+  return all;
+}
+
+}  // namespace penstock::observe
