@@ -68,7 +68,10 @@ std::optional<Event> EventSplitter::next() {
       if (held_.empty()) {  // the CR ended an event
         const std::string_view raw = bytes_.substr(0, 1);
         bytes_.remove_prefix(1);
-        return Event{raw, {}, {}, true};
+        Event tail;
+        tail.raw = raw;
+        tail.tail = true;
+        return tail;
       }
     }
   }

@@ -19,9 +19,9 @@ struct Event {
   std::string_view raw;   // with the empty line that ends it; comments and all
   std::string_view data;  // the data lines' values, joined by LF; empty if there are none
   std::string_view name;  // of the last event line, or empty
-  bool has_data = false;  // there is a data line, be it an empty one
   // The LF of a CR LF whose CR ended the event before: belongs to that event, and is all of this.
   bool tail = false;
+  bool has_data = false;  // there is a data line, be it an empty one
 };
 
 // Cuts bytes into events, however they were cut on their way. Lines end in LF, CR LF or CR.
