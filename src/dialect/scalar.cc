@@ -83,6 +83,7 @@ const char* read_escape(const char* at, const char* end, unsigned& code) {
 }
 
 const char* find_backslash(const char* at, const char* end) {
+  if (at == end) return end;  // both may be null: that is no argument for memchr
   const void* found = std::memchr(at, '\\', static_cast<std::size_t>(end - at));
   return found != nullptr ? static_cast<const char*>(found) : end;
 }
