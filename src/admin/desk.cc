@@ -74,6 +74,16 @@ const std::vector<Admin::Desk::Served>& Admin::Desk::served() {
       {{"GET", "/admin/v1/cache", "The cache's figures.", "The figures.", kJson, "Cache", false},
        &Desk::cache},
       {{.method = "GET",
+        .path = "/admin/v1/map",
+        .summary = "Who depends on whom, and how well that goes.",
+        .answers = "What was measured in the last minute, in JSON or for Graphviz (format=dot).",
+        .media = "application/json text/vnd.graphviz",
+        .schema = "Map",
+        .failure = "400",
+        .failure_says = "A parameter is not known, or its value makes no sense.",
+        .query = "format"},
+       &Desk::map},
+      {{.method = "GET",
         .path = "/admin/v1/traces",
         .summary = "The last requests, the newest first.",
         .answers = "As many as are kept (tracing.ring), or as were asked for.",
@@ -116,7 +126,9 @@ Admin::Desk::Desk(Program& program, gateway::House& house, observe::Registry& re
           {"GET", metrics_path_, "Prometheus metrics; OpenMetrics by Accept.", "The metrics.",
            "text/plain application/openmetrics-text", "Text", true, "404", "They are turned off."},
           &Desk::metrics},
-      counts_(registry) {
+      counts_(registry),
+      map_(registry) {
+  map_.look(Clock::now());
   if (const Records* const lent = program.records()) {
     records_ = std::make_unique<RecordsRoom>(*lent, program_, house_);
   }
@@ -198,7 +210,10 @@ bool Admin::Desk::admit(const http::RequestHead& head, http::Reply& reply) {
   return false;
 }
 
-void Admin::Desk::tell_of_refused() { log_refused(refusals_.due(Clock::now())); }
+void Admin::Desk::keep_house() {
+  log_refused(refusals_.due(Clock::now()));
+  map_.look(Clock::now());
+}
 
 // `times`: since the last line; the rest is of the last of them.
 void Admin::Desk::log_refused(std::uint64_t times) {
@@ -467,7 +482,7 @@ void Admin::keep_house() {
   housekeeping_.async_wait([this](boost::system::error_code ec) {
     if (ec) return;
     observe::trim_memory();
-    desk_->tell_of_refused();
+    desk_->keep_house();
     keep_house();
   });
 }

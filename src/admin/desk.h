@@ -5,6 +5,7 @@
 #include "admin/guard.h"
 #include "admin/records.h"
 #include "admin/route.h"
+#include "admin/service_map.h"
 #include "base/uuid.h"
 #include "dialect/json.h"
 
@@ -21,8 +22,9 @@ class Admin::Desk final : public http::Handler {
   void refuse(const http::BadMessage& bad, const http::RequestHead& head,
               http::Reply& reply) override;
 
-  // Logs refused tokens that were not told of yet; call it now and then.
-  void tell_of_refused();
+  // Logs refused tokens that were not told of yet, looks at what the map is drawn from; call it now
+  // and then.
+  void keep_house();
 
  private:
   using Handler = void (Desk::*)(http::Request&, http::Reply&);
@@ -50,6 +52,7 @@ class Admin::Desk final : public http::Handler {
   void cache(http::Request&, http::Reply& reply);
   void reload(http::Request& request, http::Reply& reply);
   void set_log_level(http::Request& request, http::Reply& reply);
+  void map(http::Request& request, http::Reply& reply);
   // traces.cc
   void traces(http::Request& request, http::Reply& reply);
   void trace(http::Request& request, http::Reply& reply);
@@ -85,6 +88,7 @@ class Admin::Desk final : public http::Handler {
     observe::Gauge render_time;
     observe::Counter success, missing, invalid;
   } counts_;
+  ServiceMap map_;
   Refusals refusals_;
   std::string refused_peer_;  // the last one
   std::string_view refused_why_;

@@ -74,6 +74,25 @@ constexpr std::string_view kSchemas = R"({
   "level":{"type":["string","null"]},
   "error":{"type":["string","null"]},
   "exported":{"type":"boolean","description":"A backend gets it too."}}},
+"Map":{"type":["object","string"],"required":["window_seconds","nodes","edges"],"properties":{
+  "window_seconds":{"type":"number","description":"That the figures are of; less soon after the start."},
+  "nodes":{"type":"array","items":{"type":"object","required":["id","kind","name","healthy"],"properties":{
+    "id":{"type":"string"},
+    "kind":{"enum":["clients","gateway","engine","redis","database","jwks","otlp"]},
+    "name":{"type":"string"},
+    "healthy":{"type":["boolean","null"],"description":"Null where nobody looks."}}}},
+  "edges":{"type":"array","items":{"type":"object",
+    "required":["from","to","what","per_second","errors_ratio","mean_ms","p50_ms","p95_ms","p99_ms"],
+    "properties":{
+      "from":{"type":"string"},
+      "to":{"type":"string"},
+      "what":{"type":"string","description":"A route, a model, commands, queries, keys, spans."},
+      "per_second":{"type":"number"},
+      "errors_ratio":{"type":"number"},
+      "mean_ms":{"type":["number","null"]},
+      "p50_ms":{"type":["number","null"]},
+      "p95_ms":{"type":["number","null"]},
+      "p99_ms":{"type":["number","null"]}}}}}},
 "Traces":{"type":"object","required":["ring","traces"],"properties":{
   "ring":{"type":"integer","description":"So many requests are kept."},
   "traces":{"type":"array","items":{"$ref":"#/components/schemas/Seen"}}}},

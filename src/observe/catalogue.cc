@@ -27,4 +27,38 @@ std::vector<Registry::Entry> Registry::catalogue() const {
   return all;
 }
 
+std::vector<Registry::Reading> Registry::readings(std::string_view name) const {
+  const std::lock_guard lock(mutex_);
+  std::vector<Reading> all;
+  for (const auto& family : families_) {
+    if (family->name != name) continue;
+    for (const auto& series : family->series) {
+      Reading reading;
+      reading.labels = series->labels;
+      if (family->type == Type::histogram) {
+        const std::size_t buckets = family->bounds.size() + 1;
+        for (std::size_t i = 0; i < buckets; ++i) {
+          reading.buckets.push_back(series->sum(i));
+          reading.value += reading.buckets.back();
+        }
+        reading.sum = series->sum(buckets);
+      } else {
+        const std::optional<double> value = series->value();
+        if (!value) continue;
+        reading.value = *value;
+      }
+      all.push_back(std::move(reading));
+    }
+  }
+  return all;
+}
+
+std::vector<double> Registry::bounds(std::string_view name) const {
+  const std::lock_guard lock(mutex_);
+  for (const auto& family : families_) {
+    if (family->name == name) return family->bounds;
+  }
+  return {};
+}
+
 }  // namespace penstock::observe

@@ -198,6 +198,16 @@ class Registry {
   // The sum of a counter's or gauge's series whose labels include `labels`.
   double sum(std::string_view name, const Labels& labels = {}) const;
 
+  // What a metric's series are now; nothing where there is none of that name. (catalogue.cc)
+  struct Reading {
+    Labels labels;
+    double value = 0;             // of a histogram how often it observed
+    double sum = 0;               // of a histogram
+    std::vector<double> buckets;  // likewise, one each; the last is what lies beyond the bounds
+  };
+  std::vector<Reading> readings(std::string_view name) const;
+  std::vector<double> bounds(std::string_view name) const;  // of a histogram
+
   // What there is, by name. (catalogue.cc)
   struct Entry {
     std::string name;
