@@ -277,6 +277,15 @@ std::span<const RecordsRoom::Operation> RecordsRoom::operations() {
                  .query = "since until tenant format",
                  .records = true},
                 &Room::engagement},
+      Operation{{.method = "GET",
+                 .path = "/admin/v1/budgets",
+                 .summary = "The performance budgets: what was promised, and what was measured.",
+                 .answers = "All of them as they stand; with `month` what was measured in it.",
+                 .media = "application/json",
+                 .schema = "Budgets",
+                 .query = "month",
+                 .records = true},
+                &Room::budgets},
   };
   return kOperations;
 }

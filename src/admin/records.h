@@ -74,6 +74,8 @@ class RecordsRoom {
   // usage.cc
   Task<Answer> usage(Ask ask, Deadline& deadline);
   Task<Answer> engagement(Ask ask, Deadline& deadline);
+  // budgets.cc
+  Task<Answer> budgets(Ask ask, Deadline& deadline);
   // warm.cc
   Task<Answer> warm(Ask ask, Deadline& deadline);
   Task<Answer> show_warming(Ask ask, Deadline& deadline);

@@ -55,6 +55,7 @@ CommandLine::CommandLine() : app(kAbout, "penstock") {
   add_usage();
   add_cache();
   add_trace();
+  add_budgets();
   engine = add(kTrying, "engine",
                "Runs a simulated engine: an OpenAI-compatible server for tests and load tests.");
   add_engine_options(*engine, engine_options);
@@ -152,6 +153,16 @@ void CommandLine::add_trace() {
               "Shows the last requests of a running gateway, and one of them step by step.");
   add_trace_options(*trace, trace_options);
   choices[trace->get_option("--format")] = {"table", "json"};
+}
+
+void CommandLine::add_budgets() {
+  budgets = add(kRunning, "budgets",
+                "Says what was promised, what was measured of it, and what may still be missed.");
+  add_budgets_options(*budgets, budgets_options);
+  choices[budgets->get_option("--window")] = {"5m", "30m", "1h", "2h", "6h", "1d", "3d", "30d"};
+  choices[budgets->get_option("--format")] = {"table", "json"};
+  rules = add(kRunning, "rules", "Prints what Prometheus is to watch of the budgets.");
+  add_rules_options(*rules, rules_options);
 }
 
 // The commands that only print.

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "app/access_command.h"
+#include "app/budgets_command.h"
 #include "app/cache_command.h"
 #include "app/commands.h"
 #include "app/serve.h"
@@ -32,6 +33,8 @@ struct CommandLine {
   CLI::App* cache = nullptr;
   CLI::App* complexity = nullptr;
   CLI::App* trace = nullptr;
+  CLI::App* budgets = nullptr;
+  CLI::App* rules = nullptr;
   CLI::App* engine = nullptr;
   CLI::App* load = nullptr;
   CLI::App* settings = nullptr;
@@ -56,6 +59,8 @@ struct CommandLine {
   CacheOptions cache_options;
   ComplexityOptions complexity_options;
   TraceOptions trace_options;
+  BudgetsOptions budgets_options;
+  RulesOptions rules_options;
   EngineOptions engine_options;
   load::Options load_options;
 
@@ -67,6 +72,7 @@ struct CommandLine {
   void add_usage();
   void add_cache();
   void add_trace();
+  void add_budgets();
   void add_access();
   void add_words();
   CLI::App* add(const char* group, const char* name, const char* about);

@@ -74,6 +74,8 @@ int run(int argc, char** argv) {
   if (line.usage->parsed()) return usage_command(line.usage_options);
   if (line.cache->parsed()) return cache_command(line.cache_options);
   if (line.complexity->parsed()) return complexity_command(line.complexity_options);
+  if (line.budgets->parsed()) return budgets_command(line.budgets_options);
+  if (line.rules->parsed()) return rules_command(line.rules_options);
   if (line.trace->parsed()) return trace_command(line.trace_options);
   if (line.engine->parsed()) return engine_command(line.engine_options);
   if (line.load->parsed()) return load_command(line.load_options);

@@ -12,6 +12,7 @@
 
 #include "access/access.h"
 #include "admin/admin.h"
+#include "app/budget_keeper.h"
 #include "app/commands.h"
 #include "app/help.h"
 #include "app/program_metrics.h"
@@ -53,10 +54,12 @@ void declare_always(Registry& registry, observe::Log& log, gateway::House& house
   const Telemetry telemetry(house, registry, log, settings);
   const WorkerMetrics of_worker(worker, 0);
   const http::ServerMetrics server(worker);
-  const gateway::Metrics gateway(worker);
+  const gateway::Metrics gateway(worker, house.bounds);
   const Result<void> opened = house.engines.open(settings);  // it asks nobody how it is
   static_cast<void>(opened);
-  const gateway::EngineMetrics engine(worker, "e", "m", house.engines.vitals("e"));
+  const gateway::EngineMetrics engine(worker, "e", "m", house.engines.vitals("e"), house.bounds,
+                                      nullptr);
+  watch_budgets(registry, house.budgets);
   const engagement::Engagement engagement({}, registry);
   admin::Admin::declare(registry);
   store::Ledger::declare(registry);
@@ -69,8 +72,8 @@ void declare_always(Registry& registry, observe::Log& log, gateway::House& house
 // Labels whose values are names, numbers or versions: to be told would say nothing.
 bool names_things(std::string_view label) {
   static const std::set<std::string_view> kOpen = {
-      "engine",  "model", "tenant",    "worker", "server",         "replica",
-      "version", "code",  "operation", "state",  "sqlstate_class", "command"};
+      "engine", "model",     "tenant", "worker",         "server",  "replica", "version",
+      "code",   "operation", "state",  "sqlstate_class", "command", "budget"};
   return kOpen.contains(label);
 }
 

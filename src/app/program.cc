@@ -48,6 +48,7 @@ std::string needs_restart(const settings::Settings& now, const settings::Setting
   if (now.store != wanted.store) return changed("store");
   if (now.cache.redis != wanted.cache.redis) return changed("cache.redis");
   if (now.limits.shared != wanted.limits.shared) return changed("limits.shared");
+  if (now.budgets != wanted.budgets) return changed("budgets");
   if (now.metrics != wanted.metrics) return changed("metrics");
   if (now.tracing.endpoint != wanted.tracing.endpoint) return changed("tracing.endpoint");
   if (now.tracing.ring != wanted.tracing.ring) return changed("tracing.ring");
@@ -65,6 +66,7 @@ Program::Program(ServeOptions options, settings::SettingsPtr settings, observe::
       telemetry_(house_, registry, log, *settings),
       stores_(house_, registry, log),
       metrics_(registry.shard(registry.shards() - 1)) {
+  watch_budgets(registry, house_.budgets);
   metrics_.reload_good.set(1);
   metrics_.reload_time.set(static_cast<double>(std::time(nullptr)));
 }

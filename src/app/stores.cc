@@ -110,6 +110,8 @@ Result<void> Stores::open(const settings::Settings& settings, unsigned workers) 
     return spent_by(*database_, owner, std::move(name), period, wall, deadline);
   };
   keeper_ = std::make_unique<store::Keeper>(*database_, settings.store.usage.keep, log_);
+  budgets_ =
+      std::make_unique<BudgetKeeper>(house_.budgets, *database_, settings.store.usage.keep, log_);
   if (const std::uint32_t most = settings.cache.warm.popular; most > 0) {
     popular_ = std::make_unique<gateway::Popular>(most);
     popularity_ = std::make_unique<Popularity>(*popular_, *database_, log_);
@@ -300,6 +302,7 @@ void Stores::close(Time until) {
   tokens_.reset();
   keys_.reset();
   if (popularity_) popularity_->end(until);
+  if (budgets_) budgets_->end(until);
   if (ledger_) ledger_->stop(until);
   keeper_.reset();
 }

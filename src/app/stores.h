@@ -16,6 +16,7 @@
 
 #include "access/access.h"
 #include "admin/records.h"
+#include "app/budget_keeper.h"
 #include "app/company.h"
 #include "app/popularity.h"
 #include "gateway/gateway.h"
@@ -67,6 +68,7 @@ class Stores {
   std::unique_ptr<store::Keeper> keeper_;
   std::unique_ptr<gateway::Popular> popular_;  // where cache.warm.popular is set
   std::unique_ptr<Popularity> popularity_;
+  std::unique_ptr<BudgetKeeper> budgets_;
   std::unique_ptr<engagement::Engagement> engagement_;
   std::unique_ptr<access::KeyBook> keys_;
   std::unique_ptr<access::Tokens> tokens_;  // where auth.mode is jwt

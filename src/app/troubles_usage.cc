@@ -71,6 +71,17 @@ constexpr std::array kTroubles = {
         "penstock usage: --format cannot be \"<word>\"; it can be table, csv or json\n"
         "penstock usage: --status takes a status such as 200, not \"<word>\"",
         "An option means nothing. Exit code 2.", "`penstock usage --help` says what they take."},
+    Trouble{"The last minutes of the budgets",
+            "the last minutes of the budgets could not be written down\n"
+            "minutes of the budgets were given up: the store was away for a week",
+            "The database did not take what was counted for the performance budgets; `reason` says "
+            "why. What other nodes see, and the report of the month, is without it.",
+            "Look at the database. Nothing else is lost with it."},
+    Trouble{"`penstock budgets` was asked wrongly",
+            "penstock budgets: --format is table or json\n"
+            "penstock budgets: --window is 5m, 30m, 1h, 2h, 6h, 1d, 3d or 30d",
+            "An option means nothing. Exit code 2.",
+            "`penstock budgets --help` says what they take."},
     Trouble{"`penstock complexity` was asked wrongly",
             "penstock complexity: give a FILE, or a question with --question\n"
             "penstock complexity: --format cannot be \"<word>\"; it can be table or json\n"

@@ -117,7 +117,7 @@ CallRecord::~CallRecord() {
 void CallRecord::first_byte(Time now) {
   first_ = now;
   if (trace::Span* const span = bill_->trace.at(operation_)) span->first = now;
-  metrics_->first_token.observe_with(seconds(now - begun_), bill_->exemplar());
+  metrics_->saw_first_token(now - begun_, bill_->exemplar());
 }
 
 void CallRecord::usage(const Usage& usage) {

@@ -22,6 +22,7 @@
 #include "cache/semantic.h"
 #include "cache/semantic_file.h"
 #include "cache/trust.h"
+#include "budget/account.h"
 #include "complexity/complexity.h"
 #include "dialect/question.h"
 #include "engagement/engagement.h"
@@ -80,6 +81,8 @@ struct House {
   std::atomic<std::uint64_t> invalidations{0};
   Warmer warmer{*this};
   Packer packer{cache};
+  budget::Account budgets;
+  Bounds bounds{budgets.objectives()};
   std::size_t own_files = 0;  // descriptors that the program needs for itself
   unsigned workers = 1;
   std::int64_t started_unix = 0;  // seconds
@@ -295,6 +298,7 @@ class Gateway final : public http::Handler {
   Loop& loop_;
   House& house_;
   Metrics metrics_;
+  budget::Tally& tally_;
   std::shared_ptr<const Snapshot> snapshot_;
   dialect::QuestionReader reader_;
   complexity::Analyser analyser_;

@@ -99,9 +99,25 @@ std::size_t kind_of(limit::What what) {
 
 }  // namespace
 
+Bounds::Bounds(const std::vector<budget::Objective>& objectives)
+    : duration(observe::kDuration.begin(), observe::kDuration.end()),
+      overhead(observe::kOverhead.begin(), observe::kOverhead.end()),
+      first_token(observe::kTtft.begin(), observe::kTtft.end()) {
+  for (const budget::Objective& one : objectives) {
+    std::vector<double>* to = nullptr;
+    if (one.of == budget::Of::response) to = &duration;
+    if (one.of == budget::Of::overhead) to = &overhead;
+    if (one.of == budget::Of::first_token) to = &first_token;
+    if (to == nullptr) continue;
+    const auto at = std::lower_bound(to->begin(), to->end(), one.limit);
+    if (at == to->end() || *at != one.limit) to->insert(at, one.limit);
+  }
+}
+
 EngineMetrics::EngineMetrics(observe::Shard& shard, std::string_view engine, std::string_view model,
-                             engine::VitalsPtr its_vitals)
-    : vitals(std::move(its_vitals)) {
+                             engine::VitalsPtr its_vitals, const Bounds& bounds,
+                             budget::Tally* its_budgets)
+    : vitals(std::move(its_vitals)), budgets(its_budgets) {
   const std::string e(engine);
   const std::string m(model);
   for (std::size_t i = 0; i < kOutcomes; ++i) {
@@ -114,7 +130,7 @@ EngineMetrics::EngineMetrics(observe::Shard& shard, std::string_view engine, std
                                     observe::kDuration, {{"engine", e}, {"model", m}});
   first_token = shard.traced_histogram("penstock_engine_time_to_first_token_seconds",
                                        "Time until an engine's streamed answer began.",
-                                       observe::kTtft, {{"engine", e}, {"model", m}});
+                                       bounds.first_token, {{"engine", e}, {"model", m}});
   per_output_token = shard.histogram("penstock_engine_time_per_output_token_seconds",
                                      "Time for each output token behind the first.", observe::kTpot,
                                      {{"engine", e}, {"model", m}});
@@ -154,7 +170,7 @@ EngineMetrics::EngineMetrics(observe::Shard& shard, std::string_view engine, std
   }
 }
 
-Metrics::Metrics(observe::Shard& shard)
+Metrics::Metrics(observe::Shard& shard, const Bounds& bounds)
     : in_flight(shard.gauge("penstock_http_requests_in_flight",
                             "Requests that wait for their answer's end.", {})),
       cache_hits(cache_requests(shard, "hit")),
@@ -228,7 +244,7 @@ Metrics::Metrics(observe::Shard& shard)
             shard.traced_histogram("penstock_http_request_duration_seconds",
                                    "Time from a request's last byte to its "
                                    "answer's last byte.",
-                                   observe::kDuration,
+                                   bounds.duration,
                                    {{"route", name},
                                     {"code_class", std::string(kClasses[k])},
                                     {"stream", stream ? "true" : "false"}});
@@ -237,7 +253,7 @@ Metrics::Metrics(observe::Shard& shard)
     for (std::size_t r = 0; r < kCacheResults; ++r) {
       route.overhead[r] = shard.histogram(
           "penstock_request_overhead_seconds",
-          "All the time of a request less the wait for engines.", observe::kOverhead,
+          "All the time of a request less the wait for engines.", bounds.overhead,
           {{"route", name}, {"cache", std::string(label_of(static_cast<CacheResult>(r)))}});
     }
     route.request_size =

@@ -8,6 +8,7 @@
 #include <string>
 #include <tuple>
 
+#include "budget/tally.h"
 #include "complexity/complexity.h"
 #include "engine/vitals.h"
 #include "exchange/exchange.h"
@@ -20,6 +21,12 @@
 namespace penstock::gateway {
 
 inline double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
+
+// Upper bounds of histograms that budgets look at: their limits are among them.
+struct Bounds {
+  explicit Bounds(const std::vector<budget::Objective>& objectives = {});
+  std::vector<double> duration, overhead, first_token;
+};
 
 inline constexpr std::size_t kEndpoints = 5;
 std::string_view label_of(Endpoint endpoint);
@@ -73,7 +80,12 @@ inline constexpr std::size_t kAuthResults = 7;
 // Of one engine and model, as configured; names from outside are "other".
 struct EngineMetrics {
   EngineMetrics(observe::Shard& shard, std::string_view engine, std::string_view model,
-                engine::VitalsPtr vitals);
+                engine::VitalsPtr vitals, const Bounds& bounds, budget::Tally* budgets);
+
+  void saw_first_token(Duration after, const observe::TraceId& exemplar) {
+    first_token.observe_with(seconds(after), exemplar);
+    if (budgets != nullptr) budgets->first_token(after);
+  }
 
   engine::VitalsPtr vitals;  // the engine's: told of each call's end too
 
@@ -103,6 +115,7 @@ struct EngineMetrics {
   std::array<observe::Counter, kOutcomes> interruptions;
   // What the ledger calls it, by Endpoint.
   std::array<const Served*, kEndpoints> served{};
+  budget::Tally* budgets;         // of its worker; null: nobody looks
   std::string_view told_why_not;  // the last reason for which its answers are not cached; a literal
 
  private:
@@ -125,7 +138,7 @@ struct Settled {
 };
 
 struct Metrics {
-  explicit Metrics(observe::Shard& shard);
+  Metrics(observe::Shard& shard, const Bounds& bounds);
 
   void settle(const Settled& request);
   void invalid(Endpoint endpoint, Invalid kind);

@@ -116,6 +116,16 @@ std::string_view Recorder::bypass_header() const {
 void Gateway::settle(const Settled& settled, const http::RequestHead& head,
                      std::string_view request_id, std::string_view model, std::string_view engine) {
   metrics_.settle(settled);
+  budget::Answered answered;
+  answered.status = settled.status;
+  answered.stream = settled.stream;
+  answered.engine_spared = settled.cache == CacheResult::hit ||
+                           settled.cache == CacheResult::stale ||
+                           settled.cache == CacheResult::coalesced;
+  answered.engine_asked = settled.cache == CacheResult::miss;
+  answered.took = settled.duration;
+  answered.overhead = settled.overhead;
+  tally_.answered(answered);
   const settings::AccessLog access = snapshot_->settings->logging.access;
   if (access == settings::AccessLog::none) return;
   if (access == settings::AccessLog::errors && settled.status < 400) return;

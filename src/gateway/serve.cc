@@ -32,6 +32,7 @@ House::House(const settings::Settings& settings, observe::Registry& metrics, obs
       flights(settings.cache.memory.max_entry.count),
       engines(metrics, logs),
       tracer(settings.tracing.ring),
+      budgets(budget::objectives(settings), static_cast<unsigned>(metrics.shards())),
       workers(static_cast<unsigned>(metrics.shards() - 1)),
       started_unix(std::time(nullptr)) {
   metrics.watch(observe::Type::gauge, "penstock_cache_entries", "Answers that are kept.",
@@ -94,7 +95,9 @@ Snapshot::Snapshot(std::shared_ptr<const settings::Settings> given, std::uint32_
   for (const route::Table::Pair& pair : routes.pairs()) {
     const std::string& engine = settings->engines[pair.engine].name;
     pairs.push_back(std::make_shared<EngineMetrics>(house.registry.shard(loop.index()), engine,
-                                                    pair.model, house.engines.vitals(engine)));
+                                                    pair.model, house.engines.vitals(engine),
+                                                    house.bounds,
+                                                    &house.budgets.tally(loop.index())));
     for (std::size_t i = 0; house.ledger != nullptr && i < kEndpoints; ++i) {
       pairs.back()->served[i] =
           house.ledger->served(pair.model, engine, label_of(static_cast<Endpoint>(i)));
@@ -167,7 +170,8 @@ std::uint64_t Snapshot::epoch() const {
 Gateway::Gateway(Loop& loop, House& house, std::shared_ptr<const settings::Settings> settings)
     : loop_(loop),
       house_(house),
-      metrics_(house.registry.shard(loop.index())),
+      metrics_(house.registry.shard(loop.index()), house.bounds),
+      tally_(house.budgets.tally(loop.index())),
       snapshot_(std::make_shared<const Snapshot>(std::move(settings), house.generation.load(),
                                                  nullptr, loop, house)),
       book_(house.ledger != nullptr ? &house.ledger->book(loop.index()) : nullptr) {

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <unordered_map>
 
+#include "settings/budgets.h"
 #include "settings/files.h"
 #include "settings/table.h"
 #include "settings/text.h"
@@ -286,6 +287,7 @@ void check(const Settings& settings, Report& report) {
   }
   check_access(settings, report);
   check_semantic(settings, report);
+  check_budgets(settings, report);
   if (settings.cache.memory.max_entry > settings.cache.memory.size &&
       !report.faulty("cache.memory")) {
     report.add_at_value("cache.memory.max_entry", {"is larger than cache.memory.size"});

@@ -53,6 +53,8 @@ void write_keys(std::string_view scope, const void* object, std::uint8_t kind, s
       write_list(static_cast<const Settings*>(object)->models, "models[]", indent + 4, out);
     } else if (key->path == "tenants") {
       write_list(static_cast<const Settings*>(object)->tenants, "tenants[]", indent + 4, out);
+    } else if (key->path == "budgets") {
+      write_list(static_cast<const Settings*>(object)->budgets, "budgets[]", indent + 4, out);
     } else if (key->path == "limits.models") {
       write_named(static_cast<const Settings*>(object)->limits.models, "limits.models[]",
                   indent + 2, out);

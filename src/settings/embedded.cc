@@ -4,6 +4,7 @@
 #include <array>
 #include <filesystem>
 
+#include "settings/budgets.h"
 #include "settings/checks.h"
 #include "settings/otel.h"
 #include "settings/settings.h"
@@ -160,6 +161,7 @@ Result<Embedded, Problems> embedded_defaults(const Overrides& overrides,
   for (std::string& warning : otel_warnings(environment)) warnings.push_back(std::move(warning));
 
   complete(*settings, false);
+  complete_budgets(*settings, false);
   apply_switches(environment, *settings, problems);
   apply_otel(environment, *settings, [](std::string_view) { return false; });
   Report report("the command line");

@@ -265,7 +265,7 @@ TEST(Parse, AKeyInTheWrongPlaceIsToldTheRightOne) {
 }
 
 TEST(Parse, AKeyThatIsRefusedItselfIsNotSuggested) {
-  EXPECT_THAT(problems_of("foo: 1\n"), ElementsAre("f:1:1: foo: no such key"));
+  EXPECT_THAT(problems_of("quux: 1\n"), ElementsAre("f:1:1: quux: no such key"));
   EXPECT_THAT(problems_of("listen: {htp2: true}\n"),
               ElementsAre("f:1:10: listen.htp2: no such key"));
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "settings/budgets.h"
 #include "settings/checks.h"
 #include "settings/document.h"
 #include "settings/files.h"
@@ -38,6 +39,7 @@ Result<SettingsPtr, Problems> read(std::string_view yaml, std::string_view file_
       complete(*settings, report.given("cache.memory.max_entry"));
     }
     if (!report.given("secret")) settings->secret = environment("PENSTOCK_SECRET").value_or("");
+    complete_budgets(*settings, report.given("budgets"));
     check(*settings, report);
     if (files) check_files(*settings, report);
   }

@@ -358,6 +358,33 @@ struct Logging {
   friend bool operator==(const Logging&, const Logging&) = default;
 };
 
+// What a performance budget is of: times of requests, shares of them, or how full something is.
+enum class BudgetOf : std::uint8_t {
+  response,
+  first_token,
+  overhead,
+  errors,
+  cache,
+  throughput,
+  cpu,
+  memory,
+  database_connections,
+};
+enum class BudgetAlert : std::uint8_t { none, ticket, page };
+
+struct Budget {
+  std::string name;
+  std::optional<BudgetOf> of;   // there is one, once parsed
+  std::string below;            // as it is written; limit_of() reads it (budgets.h)
+  std::optional<double> share;  // `for`: of the requests, or of the minutes, that must be below
+  std::optional<double> requests_per_second;
+  std::optional<double> hit_ratio;
+  std::vector<std::string> in;  // "load", "live"
+  BudgetAlert alert = BudgetAlert::none;
+  bool live() const;
+  friend bool operator==(const Budget&, const Budget&) = default;
+};
+
 // What the program may take.
 struct Memory {
   std::optional<Bytes> limit;  // none: the cgroup's, or the machine's
@@ -381,6 +408,7 @@ struct Settings {
   Metrics metrics;
   Tracing tracing;
   Logging logging;
+  std::vector<Budget> budgets;  // names are unique
   friend bool operator==(const Settings&, const Settings&) = default;
 };
 

@@ -364,7 +364,8 @@ std::string written(const Key& key, const void* object, bool hide) {
                           return *f ? fmt::format("{}", **f) : std::string(key.special);
                         },
                         [&](const std::optional<double>* f) {
-                          return *f ? to_text(**f) : std::string(key.special);
+                          if (!*f) return std::string(key.special);
+                          return key.type == Type::ratio ? ratio_to_text(**f) : to_text(**f);
                         },
                         [&](const std::optional<Bytes>* f) {
                           return *f ? to_text(**f) : std::string(key.special);

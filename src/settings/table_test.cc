@@ -361,6 +361,7 @@ TEST(Table, EveryDefaultIsTheOneOfTheStruct) {
   ModelSettings model;
   Tenant tenant;
   NamedQuotas quotas;
+  Budget budget;
   std::size_t checked = 0;
   for (const Key& key : table()) {
     if (key.field == nullptr || key.standard.empty()) continue;
@@ -369,6 +370,7 @@ TEST(Table, EveryDefaultIsTheOneOfTheStruct) {
     if (key.path.starts_with("models[]")) object = &model;
     if (key.path.starts_with("tenants[]")) object = &tenant;
     if (key.path.starts_with("limits.models[]")) object = &quotas;
+    if (key.path.starts_with("budgets[]")) object = &budget;
     const std::string own = written(key, object, false);
     if (key.type == Type::texts || key.type == Type::values) {
       EXPECT_EQ(own, key.standard) << key.path;
@@ -383,6 +385,7 @@ TEST(Table, EveryDefaultIsTheOneOfTheStruct) {
   EXPECT_EQ(model, ModelSettings{});
   EXPECT_EQ(tenant, Tenant{});
   EXPECT_EQ(quotas, NamedQuotas{});
+  EXPECT_EQ(budget, Budget{});
   EXPECT_GT(checked, 40u);
 }
 

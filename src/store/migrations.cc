@@ -37,6 +37,7 @@ std::span<const Version> versions() {
   static const std::array all = {
       Version{1, first_version_of_sqlite(), first_version_of_postgres()},
       Version{2, second_version_of_sqlite(), second_version_of_postgres()},
+      Version{3, third_version_of_sqlite(), third_version_of_postgres()},
   };
   return all;
 }

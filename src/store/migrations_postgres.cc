@@ -138,9 +138,16 @@ constexpr std::array<std::string_view, 3> kSecond = {
     "CREATE INDEX popular_seen ON popular_questions (seen_us)",
 };
 
+constexpr std::array<std::string_view, 1> kThird = {
+    "CREATE TABLE budget_minutes (minute bigint NOT NULL, measure text NOT NULL, source text NOT "
+    "NULL, good "
+    "bigint NOT NULL, total bigint NOT NULL, PRIMARY KEY (minute, measure, source))",
+};
+
 }  // namespace
 
 std::span<const std::string_view> first_version_of_postgres() { return kFirst; }
 std::span<const std::string_view> second_version_of_postgres() { return kSecond; }
+std::span<const std::string_view> third_version_of_postgres() { return kThird; }
 
 }  // namespace penstock::store

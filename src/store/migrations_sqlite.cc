@@ -77,9 +77,17 @@ constexpr std::array<std::string_view, 3> kSecond = {
     "CREATE INDEX popular_seen ON popular_questions (seen_us)",
 };
 
+constexpr std::array<std::string_view, 1> kThird = {
+    "CREATE TABLE budget_minutes (minute INTEGER NOT NULL, measure TEXT NOT NULL, source TEXT NOT "
+    "NULL, good "
+    "INTEGER NOT NULL, total INTEGER NOT NULL, PRIMARY KEY (minute, measure, source)) WITHOUT "
+    "ROWID",
+};
+
 }  // namespace
 
 std::span<const std::string_view> first_version_of_sqlite() { return kFirst; }
 std::span<const std::string_view> second_version_of_sqlite() { return kSecond; }
+std::span<const std::string_view> third_version_of_sqlite() { return kThird; }
 
 }  // namespace penstock::store

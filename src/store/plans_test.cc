@@ -17,8 +17,9 @@ namespace {
 constexpr std::int64_t kDay = 86'400'000'000;
 constexpr std::int64_t kStart = 20'514 * kDay;  // 2026-03-02
 // Of which each has so many rows that to read them all would be noticed.
-constexpr std::array<std::string_view, 7> kBig = {
-    "usage", "usage_days", "usage_staging", "api_keys", "audit", "feedback", "popular_questions"};
+constexpr std::array<std::string_view, 8> kBig = {
+    "usage", "usage_days", "usage_staging",     "api_keys",
+    "audit", "feedback",   "popular_questions", "budget_minutes"};
 // They end after a bounded number of rows of the table's own order, which SQLite calls a scan.
 constexpr std::array<std::string_view, 3> kInOrder = {
     "SELECT time_us FROM usage ORDER BY time_us LIMIT 1 OFFSET $1",
@@ -54,6 +55,8 @@ const std::vector<std::string> kFill = {
     "AS i",
     "INSERT INTO popular_questions SELECT 'k' || i, i, i, 't', 's', '/v1/chat/completions', '', "
     "'{}' FROM generate_series(1, 100000) AS i",
+    "INSERT INTO budget_minutes SELECT 29000000 + i / 16, 'm' || i % 8, 's' || i / 8 % 2, 1, 1 FROM "
+    "generate_series(1, 700000) AS i",
     "INSERT INTO feedback SELECT 'f' || i, i, 'r', 't', 'k', 'up', '', 'm' FROM generate_series(1, "
     "100000) AS i",
 };
