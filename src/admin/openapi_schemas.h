@@ -168,6 +168,30 @@ inline constexpr std::string_view kRecordSchemas = R"(,
       "detail":{"type":"object","description":"What is new."},
       "node":{"type":"string"}}}},
   "more":{"type":["string","null"],"description":"`before` of the next page."}}},
+"Alerts":{"type":"object","required":["version","groupKey","alerts"],
+  "description":"Alertmanager's webhook; members that are not told here are left out.","properties":{
+  "version":{"const":"4"},
+  "groupKey":{"type":"string"},
+  "alerts":{"type":"array","maxItems":500,"items":{"type":"object",
+    "required":["status","labels","annotations","startsAt","fingerprint"],"properties":{
+      "status":{"enum":["firing","resolved"]},
+      "labels":{"type":"object","additionalProperties":{"type":"string"}},
+      "annotations":{"type":"object","additionalProperties":{"type":"string"}},
+      "startsAt":{"type":"string","format":"date-time"},
+      "endsAt":{"type":"string","format":"date-time"},
+      "fingerprint":{"type":"string"}}}}}},
+"AlertsTaken":{"type":"object","required":["taken"],"properties":{"taken":{"type":"integer"}}},
+"Incidents":{"type":"object","required":["incidents"],"properties":{
+  "incidents":{"type":"array","items":{"type":"object",
+    "required":["name","severity","begin","end","alerts","changes"],"properties":{
+      "name":{"type":"string","description":"Of its alerts."},
+      "severity":{"type":"string","description":"The worst of its alerts'."},
+      "begin":{"$ref":"#/components/schemas/Moment"},
+      "end":{"oneOf":[{"type":"null"},{"$ref":"#/components/schemas/Moment"}]},
+      "alerts":{"type":"array","items":{"type":"object",
+        "required":["name","severity","begin","end","labels","annotations"]}},
+      "changes":{"type":"array","description":"Of the half hour before, the last first.","items":{
+        "type":"object","required":["time","who","action","object","detail","node"]}}}}}}},
 "Budgets":{"type":"object","required":["budgets"],"properties":{
   "month":{"type":"string","description":"Where one was asked for."},
   "complete":{"type":"boolean","description":"The month is over."},

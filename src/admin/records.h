@@ -24,6 +24,7 @@ namespace penstock::admin {
 struct Records {
   store::Database& database;
   std::string secret;                                // of keys
+  Duration keep;                                     // of what is written down here
   std::function<bool(std::string_view)> configured;  // whether a tenant stands in the configuration
   std::function<void()> changed;                     // to be told of each change
 };
@@ -74,6 +75,9 @@ class RecordsRoom {
   // usage.cc
   Task<Answer> usage(Ask ask, Deadline& deadline);
   Task<Answer> engagement(Ask ask, Deadline& deadline);
+  // incidents.cc
+  Task<Answer> take_alerts(Ask ask, Deadline& deadline);
+  Task<Answer> list_incidents(Ask ask, Deadline& deadline);
   // budgets.cc
   Task<Answer> budgets(Ask ask, Deadline& deadline);
   // warm.cc

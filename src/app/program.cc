@@ -113,6 +113,7 @@ Result<void> Program::start() {
   log_.info("admin on " + url_of(*bound), {});
   tell_engines();
   warming_.begin(*settings(), stores_.database());
+  stores_.chronicle().note("program.start", PENSTOCK_VERSION, "{}");
   return {};
 }
 
@@ -173,6 +174,7 @@ Result<void> Program::reload() {
   metrics_.reload_good.set(1);
   metrics_.reload_time.set(static_cast<double>(std::time(nullptr)));
   log_.info("the configuration was reloaded", {{"file", options_.config}});
+  stores_.chronicle().note("config.reload", options_.config, "{}");
   return {};
 }
 

@@ -110,6 +110,7 @@ Result<void> Stores::open(const settings::Settings& settings, unsigned workers) 
     return spent_by(*database_, owner, std::move(name), period, wall, deadline);
   };
   keeper_ = std::make_unique<store::Keeper>(*database_, settings.store.usage.keep, log_);
+  chronicle_ = std::make_unique<Chronicle>(*database_, log_);
   budgets_ =
       std::make_unique<BudgetKeeper>(house_.budgets, *database_, settings.store.usage.keep, log_);
   if (const std::uint32_t most = settings.cache.warm.popular; most > 0) {
@@ -174,6 +175,7 @@ Result<void> Stores::join_company(const settings::Settings& settings) {
 // Brings the tables up to date, and finds the secret of keys.
 Result<void> Stores::prepare(const settings::Settings& settings) {
   secret_ = settings.secret;
+  keep_ = settings.store.usage.keep;
   const Result<int> migrated = store::wait(
       kAtStart, [&](Deadline& deadline) { return store::migrate(*database_, deadline); });
   if (!migrated && !away(migrated.error())) return in_store(migrated.error());
@@ -255,8 +257,8 @@ void Stores::lend_records() {
     if (keys_) keys_->look_now();
     if (company_) company_->tell_keys_changed();
   };
-  records_ =
-      std::make_unique<admin::Records>(admin::Records{*database_, secret_, configured, changed});
+  records_ = std::make_unique<admin::Records>(
+      admin::Records{*database_, secret_, keep_, configured, changed});
 }
 
 void Stores::name_tenants(const settings::Settings& settings) {
@@ -303,6 +305,7 @@ void Stores::close(Time until) {
   keys_.reset();
   if (popularity_) popularity_->end(until);
   if (budgets_) budgets_->end(until);
+  chronicle_.reset();
   if (ledger_) ledger_->stop(until);
   keeper_.reset();
 }

@@ -17,6 +17,7 @@
 #include "access/access.h"
 #include "admin/records.h"
 #include "app/budget_keeper.h"
+#include "app/chronicle.h"
 #include "app/company.h"
 #include "app/popularity.h"
 #include "gateway/gateway.h"
@@ -48,6 +49,8 @@ class Stores {
   void close(Time until);
 
   store::Database& database() { return *database_; }
+  // Into the audit log. After open().
+  Chronicle& chronicle() { return *chronicle_; }
   // For the admin listener.
   const admin::Records& records() const { return *records_; }
 
@@ -69,6 +72,7 @@ class Stores {
   std::unique_ptr<gateway::Popular> popular_;  // where cache.warm.popular is set
   std::unique_ptr<Popularity> popularity_;
   std::unique_ptr<BudgetKeeper> budgets_;
+  std::unique_ptr<Chronicle> chronicle_;
   std::unique_ptr<engagement::Engagement> engagement_;
   std::unique_ptr<access::KeyBook> keys_;
   std::unique_ptr<access::Tokens> tokens_;  // where auth.mode is jwt
@@ -77,6 +81,7 @@ class Stores {
   mutable std::mutex mutex_;          // of tenants_
   std::vector<std::string> tenants_;  // the names of those that are configured
   std::string secret_;
+  Duration keep_{};
   bool shrunk_ = false;  // the cache, for want of memory
   std::atomic<bool> closing_{false};
   std::thread migration_;  // while the database is away at the start

@@ -38,6 +38,7 @@ std::span<const Version> versions() {
       Version{1, first_version_of_sqlite(), first_version_of_postgres()},
       Version{2, second_version_of_sqlite(), second_version_of_postgres()},
       Version{3, third_version_of_sqlite(), third_version_of_postgres()},
+      Version{4, fourth_version_of_sqlite(), fourth_version_of_postgres()},
   };
   return all;
 }

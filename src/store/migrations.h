@@ -25,7 +25,9 @@ std::span<const std::string_view> first_version_of_sqlite();
 std::span<const std::string_view> first_version_of_postgres();
 std::span<const std::string_view> second_version_of_sqlite();
 std::span<const std::string_view> third_version_of_sqlite();
+std::span<const std::string_view> fourth_version_of_sqlite();
 std::span<const std::string_view> second_version_of_postgres();
 std::span<const std::string_view> third_version_of_postgres();
+std::span<const std::string_view> fourth_version_of_postgres();
 
 }  // namespace penstock::store

@@ -144,10 +144,21 @@ constexpr std::array<std::string_view, 1> kThird = {
     "bigint NOT NULL, total bigint NOT NULL, PRIMARY KEY (minute, measure, source))",
 };
 
+constexpr std::array<std::string_view, 3> kFourth = {
+    "CREATE TABLE alerts (fingerprint text NOT NULL, begin_us bigint NOT NULL, end_us bigint, "
+    "group_key "
+    "text NOT NULL, name text NOT NULL, severity text NOT NULL, labels text NOT NULL, annotations "
+    "text "
+    "NOT NULL, seen_us bigint NOT NULL, PRIMARY KEY (fingerprint, begin_us))",
+    "CREATE INDEX alerts_end ON alerts (end_us)",
+    "CREATE INDEX alerts_open ON alerts (begin_us) WHERE end_us IS NULL",
+};
+
 }  // namespace
 
 std::span<const std::string_view> first_version_of_postgres() { return kFirst; }
 std::span<const std::string_view> second_version_of_postgres() { return kSecond; }
 std::span<const std::string_view> third_version_of_postgres() { return kThird; }
+std::span<const std::string_view> fourth_version_of_postgres() { return kFourth; }
 
 }  // namespace penstock::store

@@ -84,10 +84,21 @@ constexpr std::array<std::string_view, 1> kThird = {
     "ROWID",
 };
 
+constexpr std::array<std::string_view, 3> kFourth = {
+    "CREATE TABLE alerts (fingerprint TEXT NOT NULL, begin_us INTEGER NOT NULL, end_us INTEGER, "
+    "group_key "
+    "TEXT NOT NULL, name TEXT NOT NULL, severity TEXT NOT NULL, labels TEXT NOT NULL, annotations "
+    "TEXT "
+    "NOT NULL, seen_us INTEGER NOT NULL, PRIMARY KEY (fingerprint, begin_us)) WITHOUT ROWID",
+    "CREATE INDEX alerts_end ON alerts (end_us)",
+    "CREATE INDEX alerts_open ON alerts (begin_us) WHERE end_us IS NULL",
+};
+
 }  // namespace
 
 std::span<const std::string_view> first_version_of_sqlite() { return kFirst; }
 std::span<const std::string_view> second_version_of_sqlite() { return kSecond; }
 std::span<const std::string_view> third_version_of_sqlite() { return kThird; }
+std::span<const std::string_view> fourth_version_of_sqlite() { return kFourth; }
 
 }  // namespace penstock::store

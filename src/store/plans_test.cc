@@ -17,9 +17,9 @@ namespace {
 constexpr std::int64_t kDay = 86'400'000'000;
 constexpr std::int64_t kStart = 20'514 * kDay;  // 2026-03-02
 // Of which each has so many rows that to read them all would be noticed.
-constexpr std::array<std::string_view, 8> kBig = {
-    "usage", "usage_days", "usage_staging",     "api_keys",
-    "audit", "feedback",   "popular_questions", "budget_minutes"};
+constexpr std::array<std::string_view, 9> kBig = {
+    "usage",    "usage_days",        "usage_staging",  "api_keys", "audit",
+    "feedback", "popular_questions", "budget_minutes", "alerts"};
 // They end after a bounded number of rows of the table's own order, which SQLite calls a scan.
 constexpr std::array<std::string_view, 3> kInOrder = {
     "SELECT time_us FROM usage ORDER BY time_us LIMIT 1 OFFSET $1",
@@ -55,7 +55,11 @@ const std::vector<std::string> kFill = {
     "AS i",
     "INSERT INTO popular_questions SELECT 'k' || i, i, i, 't', 's', '/v1/chat/completions', '', "
     "'{}' FROM generate_series(1, 100000) AS i",
-    "INSERT INTO budget_minutes SELECT 29000000 + i / 16, 'm' || i % 8, 's' || i / 8 % 2, 1, 1 FROM "
+    "INSERT INTO alerts SELECT 'f' || i, i, CASE WHEN i % 1000 = 0 THEN NULL ELSE i END, 'g', 'n', "
+    "'s', "
+    "'{}', '{}', i FROM generate_series(1, 100000) AS i",
+    "INSERT INTO budget_minutes SELECT 29000000 + i / 16, 'm' || i % 8, 's' || i / 8 % 2, 1, 1 "
+    "FROM "
     "generate_series(1, 700000) AS i",
     "INSERT INTO feedback SELECT 'f' || i, i, 'r', 't', 'k', 'up', '', 'm' FROM generate_series(1, "
     "100000) AS i",
@@ -92,6 +96,7 @@ Values usage_example() {
 // Values that lead to few rows, as the program's own do; of a type that the database names.
 Values example(const Statement& statement, const std::vector<Oid>& types) {
   if (statement.name.starts_with("usage_")) return usage_example();
+  if (statement.name == "list_alerts") return {std::int64_t{99'990}, std::int64_t{100}};
   if (statement.name.starts_with("spend")) {
     return {std::string("tenant-7"), kStart + 5 * kDay, kStart + 6 * kDay, std::int64_t{900},
             std::int64_t{901}};

@@ -1,5 +1,6 @@
 #include "store/statements.h"
 
+#include "store/alerts.h"
 #include "store/audit.h"
 #include "store/budgets.h"
 #include "store/engagement.h"
@@ -17,10 +18,11 @@ namespace penstock::store {
 
 std::vector<const Statement*> statements() {
   std::vector<const Statement*> all;
-  for (const Part part : {migration_statements(), usage_write_statements(), usage_statements(),
-                          keeper_statements(), postgres_statements(), key_statements(),
-                          tenant_statements(), audit_statements(), feedback_statements(),
-                          engagement_statements(), popular_statements(), budget_statements()}) {
+  for (const Part part :
+       {migration_statements(), usage_write_statements(), usage_statements(), keeper_statements(),
+        postgres_statements(), key_statements(), tenant_statements(), audit_statements(),
+        feedback_statements(), engagement_statements(), popular_statements(), budget_statements(),
+        alert_statements()}) {
     all.insert(all.end(), part.begin(), part.end());
   }
   return all;

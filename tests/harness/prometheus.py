@@ -27,10 +27,13 @@ scrape_configs:
 
 
 class Prometheus:
-    def __init__(self, target, *features):
+    """`config`: a file of its own, in place of one that scrapes `target`."""
+
+    def __init__(self, target, *features, config=None):
         self.folder = tempfile.TemporaryDirectory(prefix="penstock-prometheus-")
-        config = pathlib.Path(self.folder.name) / "prometheus.yml"
-        config.write_text(CONFIG % target)
+        if config is None:
+            config = pathlib.Path(self.folder.name) / "prometheus.yml"
+            config.write_text(CONFIG % target)
         self.port = free_port()
         libc = ctypes.CDLL(None)
         self.process = subprocess.Popen(
@@ -66,6 +69,11 @@ class Prometheus:
         if body is None:
             raise AssertionError(f"prometheus refuses {expression}")
         return [(one["metric"], float(one["value"][1])) for one in json.loads(body)["data"]["result"]]
+
+    def alerts(self):
+        """The names of those that fire."""
+        alerts = json.loads(self.get("/api/v1/alerts"))["data"]["alerts"]
+        return {one["labels"]["alertname"] for one in alerts if one["state"] == "firing"}
 
     def wait_for(self, expression):
         return wait_until(lambda: self.query(expression), f"{expression} has a value")

@@ -145,6 +145,16 @@ class Budgets(Scenario):
                    "the store was read")
         self.counted(gateway, "quick", 0, 0)
 
+    def test_an_end_without_the_database_says_what_is_missing(self):
+        gateway = self.node(self.engine())
+        wait_until(lambda: gateway.metric("penstock_db_query_duration_seconds_count", operation="read_budgets") >= 2,
+                   "the store was read")
+        gateway.ask("Hello?", temperature=0)
+        with sqlite3.connect(f"{self.folder}/a.db") as database:
+            database.execute("BEGIN EXCLUSIVE")
+            self.end(gateway)
+        self.assertIn("the last minutes of the budgets could not be written down", gateway.output)
+
     def test_changing_them_takes_a_restart(self):
         gateway = self.node(self.engine())
         gateway.write({**gateway.config, "budgets": []})

@@ -981,10 +981,17 @@ class TheLedger(Scenario):
             code, output = run("complexity", *args, cwd=self.folder)
             self.assertEqual(code, 2, output)
             told.take(output.splitlines()[0])
+        for args in (("--format", "xml"), ("--window", "2d")):
+            code, output = run("budgets", *args)
+            self.assertEqual(code, 2, output)
+            told.take(output.splitlines()[0])
         code, output = run("usage", "--store", f"sqlite:{self.folder}/none.db", cwd=self.folder)
         self.assertEqual(code, 1, output)
         told.take(output.splitlines()[0])
         told.lacks_only({
+            # tests/scenarios/test_budgets.py has the first; the second takes a week
+            "the last minutes of the budgets could not be written down",
+            "minutes of the budgets were given up: the store was away for a week",
             # src/store/ledger_test.cc and ledger_kill_test.cc have these:
             "usage rows wait for the store",  # a database that is away
             "usage rows are dropped: there is no room for more",  # for long
