@@ -94,10 +94,9 @@ Snapshot::Snapshot(std::shared_ptr<const settings::Settings> given, std::uint32_
   }
   for (const route::Table::Pair& pair : routes.pairs()) {
     const std::string& engine = settings->engines[pair.engine].name;
-    pairs.push_back(std::make_shared<EngineMetrics>(house.registry.shard(loop.index()), engine,
-                                                    pair.model, house.engines.vitals(engine),
-                                                    house.bounds,
-                                                    &house.budgets.tally(loop.index())));
+    pairs.push_back(std::make_shared<EngineMetrics>(
+        house.registry.shard(loop.index()), engine, pair.model, house.engines.vitals(engine),
+        house.bounds, &house.budgets.tally(loop.index())));
     for (std::size_t i = 0; house.ledger != nullptr && i < kEndpoints; ++i) {
       pairs.back()->served[i] =
           house.ledger->served(pair.model, engine, label_of(static_cast<Endpoint>(i)));
