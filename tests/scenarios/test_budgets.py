@@ -6,8 +6,9 @@ import pathlib
 import sqlite3
 import subprocess
 import time
+import unittest
 
-from harness.penstock import PROGRAM, Scenario, answering, plain, run, wait_until
+from harness.penstock import PROGRAM, SANITIZED, Scenario, answering, plain, run, wait_until
 
 ROOT = pathlib.Path(__file__).parents[2]
 BUDGETS = [
@@ -91,12 +92,13 @@ class Budgets(Scenario):
         gateway.ask("Hello?", temperature=0)
         self.counted(gateway, "quick", 1, 1)
 
+    @unittest.skipIf(SANITIZED, "waits for a minute; account_test.cc weighs them under sanitizers too")
     def test_how_full_things_are_is_weighed_by_the_minute(self):
         budgets = [{"name": "cpu", "below": "99%"}, {"name": "memory", "below": "1%"},
                    {"name": "database_connections", "below": 100}]
         gateway = self.node(self.engine(), budgets)
-        time.sleep(60 - time.time() % 60 + 61)  # a whole minute of the clock
-        wait_until(lambda: self.of(gateway, "database_connections")["total"] >= 1, "a minute was seen whole", 5)
+        # Half of a minute of the clock is enough, and its end.
+        wait_until(lambda: self.of(gateway, "database_connections")["total"] >= 1, "a minute was seen", 100)
         for name in ("cpu", "database_connections"):
             count = self.of(gateway, name)
             self.assertEqual(count["good"], count["total"], name)
