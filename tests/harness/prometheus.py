@@ -29,12 +29,12 @@ scrape_configs:
 class Prometheus:
     """`config`: a file of its own, in place of one that scrapes `target`."""
 
-    def __init__(self, target, *features, config=None):
+    def __init__(self, target, *features, config=None, port=None):
         self.folder = tempfile.TemporaryDirectory(prefix="penstock-prometheus-")
         if config is None:
             config = pathlib.Path(self.folder.name) / "prometheus.yml"
             config.write_text(CONFIG % target)
-        self.port = free_port()
+        self.port = port or free_port()
         libc = ctypes.CDLL(None)
         self.process = subprocess.Popen(
             ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={self.folder.name}/data",
@@ -74,6 +74,10 @@ class Prometheus:
         """The names of those that fire."""
         alerts = json.loads(self.get("/api/v1/alerts"))["data"]["alerts"]
         return {one["labels"]["alertname"] for one in alerts if one["state"] == "firing"}
+
+    def rules(self):
+        groups = json.loads(self.get("/api/v1/rules"))["data"]["groups"]
+        return [rule for group in groups for rule in group["rules"]]
 
     def wait_for(self, expression):
         return wait_until(lambda: self.query(expression), f"{expression} has a value")

@@ -10,6 +10,7 @@ from harness.alertmanager import Alertmanager
 from harness.penstock import LIMIT, Process, Scenario, run, wait_until
 from harness.prometheus import Prometheus
 from harness.redis_server import free_port
+from harness.watching import alertmanager_config, prometheus_config
 
 ROOT = pathlib.Path(__file__).parents[2]
 RULES = ROOT / "deploy/prometheus/rules"
@@ -190,24 +191,10 @@ class Incidents(Scenario):
             "engines": [{"name": "gpu-a", "kind": "openai", "url": f"http://127.0.0.1:{port}/v1",
                          "health": {"path": "/v1/models", "interval": "200ms", "timeout": "200ms"}}],
             "models": [{"name": "m", "engines": ["gpu-a"]}], "admin": {"token": "secret-token"}})
-        quick = self.folder / "rules"
-        quick.mkdir()
-        for path in RULES.glob("*.rules.yml"):
-            (quick / path.name).write_text(re.sub(r"(?m)^( +(?:for|keep_firing_for)): .*$", r"\1: 1s", path.read_text()))
-        config = ALERTMANAGER.read_text()
-        config = re.sub(r"group_wait: .*", "group_wait: 100ms", re.sub(r"group_interval: .*", "group_interval: 500ms", config))
-        config = config.replace("127.0.0.1:8081", f"127.0.0.1:{gateway.admin_port}")
-        config = config.replace("# http_config: {authorization: {credentials_file: /etc/alertmanager/penstock-token}}",
-                                f"http_config: {{authorization: {{credentials_file: {self.folder}/token}}}}")
-        (self.folder / "token").write_text("secret-token")
-        (self.folder / "alertmanager.yml").write_text(config)
-        (self.folder / "penstock.tmpl").write_text((ALERTMANAGER.parent / "penstock.tmpl").read_text())
-        with Alertmanager(self.folder / "alertmanager.yml") as manager:
-            scrape = (ROOT / "deploy/prometheus/prometheus.yml").read_text()
-            scrape = scrape.replace("15s", "500ms").replace("127.0.0.1:8081", f"127.0.0.1:{gateway.admin_port}")
-            scrape = scrape.replace("127.0.0.1:9093", f"127.0.0.1:{manager.port}")
-            (self.folder / "prometheus.yml").write_text(scrape)
-            with Prometheus(None, config=self.folder / "prometheus.yml") as prometheus:
+        manages = alertmanager_config(self.folder, gateway.admin_port, "secret-token", "100ms", "500ms")
+        with Alertmanager(manages) as manager:
+            watches = prometheus_config(self.folder, [gateway.admin_port], manager.port, interval="500ms", hold="1s")
+            with Prometheus(None, config=watches) as prometheus:
                 prometheus.wait_for('penstock_engine_healthy{engine="gpu-a"} == 1')
                 behind.kill()
                 wait_until(lambda: {"PenstockEngineUnhealthy", "PenstockNoHealthyEngine"} <= prometheus.alerts(),

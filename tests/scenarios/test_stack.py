@@ -1,0 +1,104 @@
+"""All that Penstock is run with, together (tests/stack): what no part can show by itself."""
+
+import http.client
+import json
+import pathlib
+import re
+import tempfile
+import time
+import unittest
+
+from harness.haproxy import HAProxy
+from harness.keys import bearer
+from harness.penstock import Wire, wait_until
+from stack import Stack
+from stack.load import Load, chat
+
+ROOT = pathlib.Path(__file__).parents[2]
+# What has no series here, by why.
+NOT_HERE = {
+    "auth.mode is keys here": ("penstock_known_tokens",),
+}
+
+
+class TheStack(unittest.TestCase):
+    maxDiff = None
+
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory(prefix="penstock-stack-")
+        cls.addClassCleanup(folder.cleanup)
+        cls.stack = Stack(folder.name, hold="2s")
+        cls.addClassCleanup(cls.stack.close)
+
+    def ask(self, text, port):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        path, body = chat(text)
+        connection.request("POST", path, json.dumps(body), {**bearer(self.stack.key), "content-type": "application/json"})
+        answer = connection.getresponse()
+        body = answer.read()
+        connection.close()
+        return answer, body
+
+    def test_1_a_rolling_restart_loses_nothing(self):
+        load = Load(self.stack.proxy.port, self.stack.key, 25, clients=4)
+        for name in "ab":
+            time.sleep(2)
+            self.stack.restart_gateway(name)
+        load.wait()
+        self.assertEqual(load.failures, [])
+        self.assertGreater(load.statuses[200], 100)
+        self.assertEqual(set(load.statuses) - {200, 400, 401, 404}, set(), load.statuses)
+
+    def test_2_streams_come_through_piece_by_piece(self):
+        with Wire(self.stack.proxy.port) as wire:
+            wire.post(chat("Slowly, please.", "large", stream=True)[1],
+                      headers=[f"Authorization: Bearer {self.stack.key}"])
+            wire.until(b"data: ")
+            begin = time.monotonic()
+            wire.until(b"data: [DONE]")
+            self.assertGreater(time.monotonic() - begin, 0.005)  # more came later, and not all at the end
+
+    def test_3_every_series_has_a_value_and_every_expression_a_result(self):
+        Load(self.stack.proxy.port, self.stack.key, 10, clients=4).wait()
+        time.sleep(3)
+        names = re.findall(r"(?m)^\| `(\w+)` \| (counter|gauge|histogram)",
+                           (ROOT / "docs/reference/metrics.md").read_text())
+        absent = [name for name, kind in names
+                  if not self.stack.prometheus.query(f'{name}_count' if kind == "histogram" else name)]
+        self.assertEqual(sorted(absent), sorted(sum(NOT_HERE.values(), ())))
+        rules = self.stack.prometheus.rules()
+        self.assertGreater(len(rules), 90)
+        self.assertEqual([(rule["name"], rule.get("lastError")) for rule in rules if rule["health"] != "ok"], [])
+        for job in ("penstock", "haproxy", "prometheus"):
+            self.assertTrue(all(value == 1 for _, value in self.stack.prometheus.query(f'up{{job="{job}"}}')), job)
+        # Both gateways' budgets are those of both.
+        totals = {metric["instance"]: value for metric, value in
+                  self.stack.prometheus.query('penstock_budget_burn_rate{budget="errors",window="1h"}')}
+        self.assertEqual(len(totals), 2)
+
+    def test_4_an_engine_that_dies_becomes_an_incident_and_its_return_ends_it(self):
+        for name in ("gpu-a", "gpu-b", "gpu-c"):
+            self.stack.engine(name).kill()
+
+        def incident(name, over):
+            gateway = self.stack.gateway("b")  # told by the other one, through the database
+            return [one for one in gateway.admin("/admin/v1/incidents").json["incidents"]
+                    if one["name"] == name and bool(one["end"]) == over]
+
+        wait_until(lambda: incident("PenstockEngineUnhealthy", False), "unhealthy engines are an incident", 60)
+        [lost] = wait_until(lambda: incident("PenstockNoHealthyEngine", False), "so are models without any", 60)
+        for name in ("gpu-a", "gpu-b", "gpu-c"):
+            self.stack.start_engine(name)
+        wait_until(lambda: incident("PenstockEngineUnhealthy", True), "it is over", 90)
+        wait_until(lambda: incident("PenstockNoHealthyEngine", True), "so is the other", 90)
+        self.assertEqual(lost["severity"], "critical")
+
+    def test_5_a_flood_from_one_address_is_told_to_wait_at_the_edge(self):
+        ports = [self.stack.ports[name][0] for name in "ab"]
+        with HAProxy(*ports, edge=20) as proxy:
+            answers = [self.ask("Again?", port=proxy.port) for _ in range(25)]
+        self.assertEqual([answer.status for answer, _ in answers], [200] * 20 + [429] * 5)
+        answer, body = answers[-1]
+        self.assertEqual(answer.getheader("retry-after"), "10")
+        self.assertEqual(json.loads(body)["error"]["code"], "edge_rate_limited")
