@@ -11,6 +11,7 @@ import unittest
 from harness.haproxy import HAProxy
 from harness.keys import bearer
 from harness.penstock import Wire, wait_until
+from scenarios.test_dashboards import expressions
 from stack import Stack
 from stack.load import Load, chat
 
@@ -72,6 +73,8 @@ class TheStack(unittest.TestCase):
         self.assertEqual([(rule["name"], rule.get("lastError")) for rule in rules if rule["health"] != "ok"], [])
         for job in ("penstock", "haproxy", "prometheus"):
             self.assertTrue(all(value == 1 for _, value in self.stack.prometheus.query(f'up{{job="{job}"}}')), job)
+        empty = [where for where, text in expressions().items() if not self.stack.prometheus.query(text)]
+        self.assertEqual(empty, [])  # of the dashboards
         # Both gateways' budgets are those of both.
         totals = {metric["instance"]: value for metric, value in
                   self.stack.prometheus.query('penstock_budget_burn_rate{budget="errors",window="1h"}')}
