@@ -48,6 +48,8 @@ pid_t spawn(const std::vector<std::string>& words, const std::string& log) {
   dup2(out, 1);
   dup2(out, 2);
   become_postgres();
+  // A shell in the background lets its children ignore it.
+  ::signal(SIGQUIT, SIG_DFL);
   prctl(PR_SET_PDEATHSIG, SIGQUIT);
   if (getppid() != parent) _exit(127);
   if (chdir("/tmp") != 0) _exit(127);
