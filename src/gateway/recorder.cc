@@ -1,11 +1,33 @@
 #include "gateway/recorder.h"
 
+#include <algorithm>
+#include <array>
+
 #include "gateway/gateway.h"
 
 namespace penstock::gateway {
 namespace {
 
 constexpr std::size_t kLoggedName = 200;  // of a name that a client chose
+
+// Of a path what is no client's own word: somebody may have put a key into it. What the API has is
+// written, what is behind it is "*", and of what is not of the API at all nothing. Valid as long as
+// `made`.
+std::string_view shown_path(std::string_view path, Endpoint endpoint, std::string& made) {
+  if (path == trace::route_of(endpoint)) return path;
+  constexpr std::array<std::string_view, 15> kResources = {
+      "assistants", "audio",   "batches",     "conversations", "evals",
+      "files",      "images",  "models",      "moderations",   "rerank",
+      "responses",  "threads", "fine_tuning", "uploads",       "vector_stores"};
+  constexpr std::string_view kVersion = "/v1/";
+  if (!path.starts_with(kVersion)) return "/*";
+  const std::string_view rest = path.substr(kVersion.size());
+  const std::string_view name = rest.substr(0, rest.find('/'));
+  if (std::find(kResources.begin(), kResources.end(), name) == kResources.end()) return "/v1/*";
+  if (name.size() == rest.size()) return path;
+  made = path.substr(0, kVersion.size() + name.size() + 1);
+  return made += '*';
+}
 
 std::uint64_t unix_ms() {
   timespec now{};
@@ -129,13 +151,14 @@ void Gateway::settle(const Settled& settled, const http::RequestHead& head,
   const settings::AccessLog access = snapshot_->settings->logging.access;
   if (access == settings::AccessLog::none) return;
   if (access == settings::AccessLog::errors && settled.status < 400) return;
+  std::string made;
   trace::TraceText trace{};
   if (settled.trace) trace = trace::text_of(settled.trace);
   house_.log.access({
       {"request_id", request_id},
       {"trace_id", settled.trace ? trace::text(trace) : std::string_view()},
-      {"method", head.method},
-      {"path", head.path},
+      {"method", trace::method_of(head.method)},
+      {"path", shown_path(head.path, settled.endpoint, made)},
       {"status", settled.status},
       {"model", model.substr(0, kLoggedName)},
       {"engine", engine},
