@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "base/give_way.h"
-#include "base/sleep.h"
 #include "base/uuid.h"
 #include "observe/process.h"
 #include "store/budgets.h"
@@ -15,7 +14,7 @@ namespace {
 
 constexpr Duration kTick = 1s;
 constexpr Duration kWrite = 10s;
-constexpr Duration kPatience = 30s;    // with the store
+constexpr Duration kPatience = 5s;     // with the store; nobody looks how full things are meanwhile
 constexpr std::int64_t kRecent = 10;   // minutes that others may still write
 constexpr std::int64_t kReadAll = 60;  // minutes; a node that could not write for long is seen then
 constexpr std::int64_t kDay = 1440;    // minutes
@@ -89,12 +88,7 @@ BudgetKeeper::BudgetKeeper(budget::Account& account, store::Database& database, 
       keep_minutes_(std::chrono::duration_cast<std::chrono::minutes>(keep).count()),
       log_(log),
       source_(make_source()),
-      thread_([this] {
-        give_way();
-        loop_.spawn(watch_on());
-        loop_.spawn(keep_on());
-        loop_.run();
-      }) {}
+      thread_([this] { run(); }) {}
 
 budget::Account::Levels BudgetKeeper::levels() {
   budget::Account::Levels levels;
@@ -119,26 +113,25 @@ budget::Account::Levels BudgetKeeper::levels() {
 
 void BudgetKeeper::tick() { account_.tick(minute_now(), levels()); }
 
-Task<void> BudgetKeeper::watch_on() {
-  Deadline forever(loop_, Time::max());
-  for (;;) {
+// A loop of its own would hold three descriptors for ever; the store is asked seldom.
+void BudgetKeeper::run() {
+  give_way();
+  Time next{};
+  std::unique_lock lock(mutex_);
+  while (!ended_) {
+    lock.unlock();
     tick();
-    co_await sleep_until(Clock::now() + kTick, forever);
-  }
-}
-
-Task<void> BudgetKeeper::keep_on() {
-  Deadline forever(loop_, Time::max());
-  for (;;) {
-    {
-      Deadline deadline(forever, Clock::now() + kPatience);
-      Result<void> kept = co_await keep(minute_now(), deadline);
+    if (const Time now = Clock::now(); now >= next) {
+      next = now + kWrite;
+      const Result<void> kept = store::wait(
+          kPatience, [this](Deadline& deadline) { return keep(minute_now(), deadline); });
       if (!kept) {
         log_.debug("the budgets' minutes wait for the store", {{"reason", kept.error().detail}});
       }
+      tell_of_given_up();
     }
-    tell_of_given_up();
-    co_await sleep_until(Clock::now() + kWrite, forever);
+    lock.lock();
+    wake_.wait_for(lock, kTick, [this] { return ended_; });
   }
 }
 
@@ -233,8 +226,12 @@ void BudgetKeeper::tell_of_given_up() {
 }
 
 void BudgetKeeper::end(Time until) {
-  if (ended_.exchange(true)) return;
-  loop_.stop();
+  {
+    const std::lock_guard lock(mutex_);
+    if (ended_) return;
+    ended_ = true;
+  }
+  wake_.notify_all();
   thread_.join();
   tick();
   const Time now = Clock::now();

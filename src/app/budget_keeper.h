@@ -3,13 +3,13 @@
 // and then.
 #pragma once
 
-#include <atomic>
+#include <condition_variable>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include "base/loop.h"
 #include "base/task.h"
 #include "budget/account.h"
 #include "observe/log.h"
@@ -37,8 +37,7 @@ class BudgetKeeper {
  private:
   budget::Account::Levels levels();
   void tick();
-  Task<void> watch_on();
-  Task<void> keep_on();
+  void run();
   Task<Result<void>> keep(std::int64_t now, Deadline& deadline);
   Task<Result<void>> write_down(Deadline& deadline);
   Task<Result<void>> read_all(std::int64_t now, Deadline& deadline);
@@ -56,8 +55,9 @@ class BudgetKeeper {
   double cores_ = 1;
   std::int64_t all_read_ = 0, recent_read_ = 0;  // in which minute
   std::uint64_t told_given_up_ = 0;
-  std::atomic<bool> ended_{false};
-  Loop loop_;
+  std::mutex mutex_;  // of ended_
+  std::condition_variable wake_;
+  bool ended_ = false;
   std::thread thread_;
 };
 

@@ -1,26 +1,24 @@
 #include "app/chronicle.h"
 
 #include "base/give_way.h"
-#include "base/sleep.h"
 #include "base/uuid.h"
 
 namespace penstock::app {
 namespace {
 
+constexpr Duration kPatience = 2s;
 constexpr Duration kAgain = 5s;
 constexpr Duration kGivenUp = 1h;
 
 }  // namespace
 
-Chronicle::Chronicle(store::Database& database, observe::Log& log)
-    : database_(database), log_(log), thread_([this] {
-        give_way();
-        loop_.run();
-      }) {}
-
 Chronicle::~Chronicle() {
-  loop_.stop();
-  thread_.join();
+  {
+    const std::lock_guard lock(mutex_);
+    ended_ = true;
+  }
+  wake_.notify_all();
+  if (thread_.joinable()) thread_.join();
 }
 
 void Chronicle::note(std::string action, std::string object, std::string detail) {
@@ -35,18 +33,37 @@ void Chronicle::note(std::string action, std::string object, std::string detail)
   note.object = std::move(object);
   note.detail = std::move(detail);
   note.node = asio::ip::host_name();
-  asio::post(loop_.executor(),
-             [this, note = std::move(note)]() mutable { loop_.spawn(write(std::move(note))); });
+  const std::lock_guard lock(mutex_);
+  notes_.push_back(std::move(note));
+  if (writing_) return;
+  if (thread_.joinable()) thread_.join();  // it has let the mutex go for the last time
+  writing_ = true;
+  thread_ = std::thread([this] { write_on(); });
 }
 
-Task<void> Chronicle::write(store::Note note) {
-  Deadline patience(loop_, Clock::now() + kGivenUp);
-  while (!patience.over()) {
-    Result<void> written = co_await store::write_note(database_, note, patience);
-    if (written) co_return;
-    co_await sleep_until(Clock::now() + kAgain, patience);
+void Chronicle::write_on() {
+  give_way();
+  const Time until = Clock::now() + kGivenUp;
+  std::unique_lock lock(mutex_);
+  while (!ended_ && !notes_.empty()) {
+    const store::Note note = notes_.front();
+    lock.unlock();
+    const Result<void> written = store::wait(kPatience, [&](Deadline& deadline) {
+      return store::write_note(database_, note, deadline);
+    });
+    const bool given_up = !written && Clock::now() >= until;
+    if (given_up) {
+      log_.debug("a note was not taken by the database",
+                 {{"action", note.action}, {"reason", written.error().detail}});
+    }
+    lock.lock();
+    if (written || given_up) {
+      notes_.pop_front();
+    } else {
+      wake_.wait_for(lock, kAgain, [this] { return ended_; });
+    }
   }
-  log_.debug("a note was not taken by the database", {{"action", note.action}});
+  writing_ = false;
 }
 
 }  // namespace penstock::app
