@@ -24,11 +24,18 @@ std::string_view shape_of(std::string_view kind) {
   return kind == "database" || kind == "redis" ? "cylinder" : "box";
 }
 
+// Three digits, and no exponent.
+std::string short_text(double value) {
+  return value < 100 ? fmt::format("{:.3g}", value) : fmt::format("{:.0f}", value);
+}
+
 std::string edge_label(const Edge& edge) {
-  std::string text = fmt::format("{}\\n{:.3g}/s", edge.what, edge.per_second);
+  std::string text = fmt::format("{}\\n{}/s", edge.what, short_text(edge.per_second));
   if (edge.errors_ratio > 0) text += fmt::format(", {:.3g}% failed", 100 * edge.errors_ratio);
-  if (edge.p95_ms)
-    text += fmt::format("\\np50 {:.3g} ms, p95 {:.3g} ms", *edge.p50_ms, *edge.p95_ms);
+  if (edge.p95_ms) {
+    text +=
+        fmt::format("\\np50 {} ms, p95 {} ms", short_text(*edge.p50_ms), short_text(*edge.p95_ms));
+  }
   return text;
 }
 

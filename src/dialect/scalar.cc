@@ -179,7 +179,7 @@ Unescaped unescape(const char* at, const char* end, char* out) {
   for (;;) {
     const char* const escape = find_backslash(at, end);
     const auto length = static_cast<std::size_t>(escape - at);
-    std::memcpy(out, at, length);
+    if (length > 0) std::memcpy(out, at, length);  // of nothing the address may be null
     out += length;
     if (escape == end) return {out, nullptr};
     unsigned code = 0;
