@@ -113,6 +113,7 @@ Result<void> Program::start() {
   log_.info("admin on " + url_of(*bound), {});
   tell_engines();
   warming_.begin(*settings(), stores_.database());
+  stores_.keep_budgets(*settings());
   stores_.chronicle().note("program.start", PENSTOCK_VERSION, "{}");
   return {};
 }

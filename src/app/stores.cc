@@ -111,8 +111,6 @@ Result<void> Stores::open(const settings::Settings& settings, unsigned workers) 
   };
   keeper_ = std::make_unique<store::Keeper>(*database_, settings.store.usage.keep, log_);
   chronicle_ = std::make_unique<Chronicle>(*database_, log_);
-  budgets_ =
-      std::make_unique<BudgetKeeper>(house_.budgets, *database_, settings.store.usage.keep, log_);
   if (const std::uint32_t most = settings.cache.warm.popular; most > 0) {
     popular_ = std::make_unique<gateway::Popular>(most);
     popularity_ = std::make_unique<Popularity>(*popular_, *database_, log_);
@@ -121,6 +119,11 @@ Result<void> Stores::open(const settings::Settings& settings, unsigned workers) 
   Result<void> opened_door = open_door(settings);
   if (!opened_door) return opened_door;
   return join_company(settings);
+}
+
+void Stores::keep_budgets(const settings::Settings& settings) {
+  budgets_ =
+      std::make_unique<BudgetKeeper>(house_.budgets, *database_, settings.store.usage.keep, log_);
 }
 
 Result<void> Stores::join_company(const settings::Settings& settings) {

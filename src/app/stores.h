@@ -43,6 +43,9 @@ class Stores {
 
   // Before the workers are made. The Error names the setting that is in the way.
   Result<void> open(const settings::Settings& settings, unsigned workers);
+  // Behind the look at how many descriptors the program holds for itself: it asks the store at
+  // once.
+  void keep_budgets(const settings::Settings& settings);
   // What of other settings takes effect while the program runs.
   void configure(const settings::Settings& settings);
   // After the workers have ended.
