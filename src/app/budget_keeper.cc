@@ -82,10 +82,11 @@ void watch_budgets(observe::Registry& registry, const budget::Account& account) 
 // ---- the thread ---------------------------------------------------------------------------------
 
 BudgetKeeper::BudgetKeeper(budget::Account& account, store::Database& database, Duration keep,
-                           observe::Log& log)
+                           const std::atomic<std::uint64_t>& memory_limit, observe::Log& log)
     : account_(account),
       database_(database),
       keep_minutes_(std::chrono::duration_cast<std::chrono::minutes>(keep).count()),
+      memory_limit_(memory_limit),
       log_(log),
       source_(make_source()),
       thread_([this] { run(); }) {}
@@ -101,7 +102,7 @@ budget::Account::Levels BudgetKeeper::levels() {
   looked_ = now;
   cpu_seconds_ = used;
   cores_ = observe::cpu_limit_cores();
-  if (const auto most = observe::memory_limit_bytes(); most > 0) {
+  if (const std::uint64_t most = memory_limit_; most > 0) {
     levels.memory = static_cast<double>(observe::resident_bytes()) / static_cast<double>(most);
   }
   levels.database_connections = 0;

@@ -3,6 +3,7 @@
 // and then.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
 #include <optional>
@@ -24,9 +25,9 @@ void watch_budgets(observe::Registry& registry, const budget::Account& account);
 
 class BudgetKeeper {
  public:
-  // `keep`: how long what was counted stays in the store.
+  // `keep`: how long what was counted stays in the store. `memory_limit`: in bytes.
   BudgetKeeper(budget::Account& account, store::Database& database, Duration keep,
-               observe::Log& log);
+               const std::atomic<std::uint64_t>& memory_limit, observe::Log& log);
   BudgetKeeper(const BudgetKeeper&) = delete;
   BudgetKeeper& operator=(const BudgetKeeper&) = delete;
   ~BudgetKeeper() { end(Clock::now()); }
@@ -48,6 +49,7 @@ class BudgetKeeper {
   budget::Account& account_;
   store::Database& database_;
   const std::int64_t keep_minutes_;
+  const std::atomic<std::uint64_t>& memory_limit_;
   observe::Log& log_;
   const std::string source_;  // this process, among those that write
   Time looked_{};

@@ -121,9 +121,17 @@ Result<void> Stores::open(const settings::Settings& settings, unsigned workers) 
   return join_company(settings);
 }
 
+// What is told of it is what the program goes by, and not what the machine would give.
+void Stores::limit_memory(const settings::Settings& settings) {
+  memory_limit_ = memory_limit(settings);
+  house_.memory.set_limit(memory_limit_);
+  registry_.watch(observe::Type::gauge, "penstock_memory_limit_bytes", {}, {},
+                  [this] { return static_cast<double>(memory_limit_.load()); });
+}
+
 void Stores::keep_budgets(const settings::Settings& settings) {
-  budgets_ =
-      std::make_unique<BudgetKeeper>(house_.budgets, *database_, settings.store.usage.keep, log_);
+  budgets_ = std::make_unique<BudgetKeeper>(house_.budgets, *database_, settings.store.usage.keep,
+                                            memory_limit_, log_);
 }
 
 Result<void> Stores::join_company(const settings::Settings& settings) {
@@ -156,7 +164,7 @@ Result<void> Stores::join_company(const settings::Settings& settings) {
   parts.engagement = engagement_.get();
   parts.house = &house_;
   parts.tracking = given.tracking;
-  house_.memory.set_limit(memory_limit(settings));
+  limit_memory(settings);
   // Before the first request comes, which may be a large one.
   house_.memory.look([] { return observe::resident_bytes(); });
   parts.look_at_memory = [this] { look_at_memory(); };
@@ -293,7 +301,7 @@ void Stores::look_at_memory() {
 }
 
 void Stores::configure(const settings::Settings& settings) {
-  house_.memory.set_limit(memory_limit(settings));
+  limit_memory(settings);
   name_tenants(settings);
   if (keys_) keys_->configure(tenants_of(settings), scope_of(settings.cache.scope));
   if (tokens_) tokens_->configure(scope_of(settings.cache.scope));

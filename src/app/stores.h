@@ -65,6 +65,7 @@ class Stores {
   void name_tenants(const settings::Settings& settings);
   void migrate_later();
   void look_at_memory();
+  void limit_memory(const settings::Settings& settings);
 
   gateway::House& house_;
   observe::Registry& registry_;
@@ -85,7 +86,8 @@ class Stores {
   std::vector<std::string> tenants_;  // the names of those that are configured
   std::string secret_;
   Duration keep_{};
-  bool shrunk_ = false;  // the cache, for want of memory
+  std::atomic<std::uint64_t> memory_limit_{0};  // bytes
+  bool shrunk_ = false;                         // the cache, for want of memory
   std::atomic<bool> closing_{false};
   std::thread migration_;  // while the database is away at the start
 };

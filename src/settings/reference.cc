@@ -53,7 +53,8 @@ With a file or without; they win over the file, and are read again at a reload.
 | `CACHING_ENABLED=false` | `features.caching: false` |
 | `REDIS_CACHING_ENABLED=false` | `features.redis_caching: false` |
 | `PROMETHEUS_METRICS_ENABLED=false` | `features.prometheus_metrics: false` |
-| `PERFORMANCE_OPTIMIZATION_ENABLED`, `OPENTELEMETRY_TRACING_ENABLED` | not in this version: a warning, unless it is `true` |
+| `OPENTELEMETRY_TRACING_ENABLED=false` | `features.opentelemetry_tracing: false` |
+| `PERFORMANCE_OPTIMIZATION_ENABLED` | not in this version: a warning, unless it is `true` |
 )";
 
 std::string_view short_name(Type type) {

@@ -166,6 +166,10 @@ class Metrics(Scenario):
                      "threads", "start_time_seconds"):
             self.assertGreater(gateway.metric(f"process_{name}"), 0, name)
 
+    def test_the_limit_of_memory_is_the_one_that_holds(self):
+        gateway = self.gateway(self.to(self.engine()), {"memory": {"limit": "256MiB"}})
+        self.assertEqual(gateway.metric("penstock_memory_limit_bytes"), 256 << 20)
+
     def test_promtool_and_a_strict_parser_find_no_fault(self):
         gateway = self.busy()
         self.mix(gateway)
