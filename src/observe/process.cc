@@ -186,8 +186,8 @@ void watch_process(Registry& registry) {
   registry.watch(Type::gauge, "penstock_cpu_limit_cores",
                  "CPU cores that the cgroup and the affinity allow.", {}, cpu_limit_cores);
   registry.watch(Type::gauge, "penstock_memory_limit_bytes",
-                 "Memory that the program may take: memory.limit, the cgroup's or the machine's.", {},
-                 [] { return static_cast<double>(memory_limit_bytes()); });
+                 "Memory that the program may take: memory.limit, the cgroup's or the machine's.",
+                 {}, [] { return static_cast<double>(memory_limit_bytes()); });
   watch_allocator(registry);
   watch_cgroup(registry);
 }
