@@ -44,6 +44,9 @@ pid_t spawn(const std::vector<std::string>& words, const std::string& log) {
   const pid_t parent = getpid();
   const pid_t id = fork();
   if (id != 0) return id;
+  // A connection that the parent closes meanwhile stays in its epoll for as long as we hold it too,
+  // and its end would be told to somebody who is gone.
+  close_range(3, ~0U, 0);
   const int out = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0666);
   dup2(out, 1);
   dup2(out, 2);
