@@ -144,13 +144,13 @@ class Budgets(Scenario):
         self.counted(gateway, "quick", 1, 1)
         self.end(gateway)
         gateway = self.node(engine, [{**BUDGETS[0], "below": "200ms"}])
-        wait_until(lambda: gateway.metric("penstock_db_query_duration_seconds_count", operation="read_budgets") >= 2,
+        wait_until(lambda: (gateway.metric("penstock_db_query_duration_seconds_count", operation="read_budgets") or 0) >= 2,
                    "the store was read")
         self.counted(gateway, "quick", 0, 0)
 
     def test_an_end_without_the_database_says_what_is_missing(self):
         gateway = self.node(self.engine())
-        wait_until(lambda: gateway.metric("penstock_db_query_duration_seconds_count", operation="read_budgets") >= 2,
+        wait_until(lambda: (gateway.metric("penstock_db_query_duration_seconds_count", operation="read_budgets") or 0) >= 2,
                    "the store was read")
         gateway.ask("Hello?", temperature=0)
         with sqlite3.connect(f"{self.folder}/a.db") as database:
