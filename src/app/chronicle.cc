@@ -34,6 +34,11 @@ void Chronicle::note(std::string action, std::string object, std::string detail)
   note.detail = std::move(detail);
   note.node = asio::ip::host_name();
   const std::lock_guard lock(mutex_);
+  // Of a hundred reloads in a second one says it.
+  if (!notes_.empty() && notes_.back().action == note.action &&
+      notes_.back().object == note.object) {
+    return;
+  }
   notes_.push_back(std::move(note));
   if (writing_) return;
   if (thread_.joinable()) thread_.join();  // it has let the mutex go for the last time

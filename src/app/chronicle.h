@@ -24,7 +24,8 @@ class Chronicle {
   ~Chronicle();
 
   // Written when the database takes it, within the hour, by a thread that is there while something
-  // is to be written; the log has it in any case. Any thread. `detail`: JSON.
+  // is to be written; the log has it in any case. The same again, while it waits, is one. Any
+  // thread. `detail`: JSON.
   void note(std::string action, std::string object, std::string detail);
 
  private:
