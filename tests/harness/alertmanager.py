@@ -15,14 +15,14 @@ from harness.redis_server import free_port
 
 
 class Alertmanager:
-    def __init__(self, config):
+    def __init__(self, config, port=None, log=None):
         self.folder = tempfile.TemporaryDirectory(prefix="penstock-alertmanager-")
-        self.port = free_port()
+        self.port = port or free_port()
         libc = ctypes.CDLL(None)
         self.process = subprocess.Popen(
             ["prometheus-alertmanager", f"--config.file={config}", f"--storage.path={self.folder.name}",
              f"--web.listen-address=127.0.0.1:{self.port}", "--cluster.listen-address="],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL, stdout=log or subprocess.DEVNULL, stderr=log or subprocess.DEVNULL,
             preexec_fn=lambda: libc.prctl(1, signal.SIGKILL))  # PR_SET_PDEATHSIG
         wait_until(self.ready, "alertmanager is ready")
 

@@ -17,12 +17,12 @@ CONFIG = pathlib.Path(__file__).parents[2] / "deploy/haproxy/haproxy.cfg"
 
 
 class HAProxy:
-    def __init__(self, a, b, edge=1000):
-        self.port, self.stats_port = free_port(), free_port()
+    def __init__(self, a, b, edge=1000, port=None, stats_port=None, log=None):
+        self.port, self.stats_port = port or free_port(), stats_port or free_port()
         libc = ctypes.CDLL(None)
         self.process = subprocess.Popen(
-            ["haproxy", "-db", "-f", CONFIG], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL, preexec_fn=lambda: libc.prctl(1, signal.SIGKILL),  # PR_SET_PDEATHSIG
+            ["haproxy", "-db", "-f", CONFIG], stdin=subprocess.DEVNULL, stdout=log or subprocess.DEVNULL,
+            stderr=log or subprocess.DEVNULL, preexec_fn=lambda: libc.prctl(1, signal.SIGKILL),  # PR_SET_PDEATHSIG
             env={**os.environ, "PENSTOCK_BIND": f"127.0.0.1:{self.port}", "PENSTOCK_A": f"127.0.0.1:{a}",
                  "PENSTOCK_B": f"127.0.0.1:{b}", "PENSTOCK_STATS": f"127.0.0.1:{self.stats_port}",
                  "PENSTOCK_EDGE": str(edge)})

@@ -70,7 +70,8 @@ def stop_process(pid):
 class Process:
     """A run of the program; its output is collected as it comes."""
 
-    def __init__(self, *args, cwd=None, env=None, stdin=None, descriptors=None, within=()):
+    def __init__(self, *args, cwd=None, env=None, stdin=None, descriptors=None, within=(), log=None):
+        """`log`: a file that gets the output too; then only its last lines are kept here."""
         keep = ("PATH", "HOME", "LANG", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS")
         variables = {name: os.environ[name] for name in keep if name in os.environ}
         variables.update(env or {})
@@ -78,6 +79,7 @@ class Process:
         if descriptors:  # as a hard limit, which the program cannot raise
             self.command = ["sh", "-c", f'ulimit -n {descriptors} && exec "$@"', "sh", *self.command]
         self._lines = []
+        self._log = log
         self._more = threading.Condition()
         self.process = subprocess.Popen(self.command, cwd=cwd, env=variables,
                                         stdin=stdin or subprocess.DEVNULL,
@@ -89,7 +91,13 @@ class Process:
         for line in self.process.stdout:
             with self._more:
                 self._lines.append(line.decode("utf-8", "backslashreplace"))
+                if self._log:
+                    self._log.write(line)
+                    self._log.flush()
+                    del self._lines[:-1000]
                 self._more.notify_all()
+        if self._log:
+            self._log.close()
         with self._more:
             self._lines.append("")  # the end
             self._more.notify_all()

@@ -29,7 +29,7 @@ scrape_configs:
 class Prometheus:
     """`config`: a file of its own, in place of one that scrapes `target`."""
 
-    def __init__(self, target, *features, config=None, port=None):
+    def __init__(self, target, *features, config=None, port=None, log=None):
         self.folder = tempfile.TemporaryDirectory(prefix="penstock-prometheus-")
         if config is None:
             config = pathlib.Path(self.folder.name) / "prometheus.yml"
@@ -39,7 +39,7 @@ class Prometheus:
         self.process = subprocess.Popen(
             ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={self.folder.name}/data",
              f"--web.listen-address=127.0.0.1:{self.port}", *(f"--enable-feature={one}" for one in features)],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL, stdout=log or subprocess.DEVNULL, stderr=log or subprocess.DEVNULL,
             preexec_fn=lambda: libc.prctl(1, signal.SIGKILL))  # PR_SET_PDEATHSIG
         wait_until(lambda: self.get("/-/ready") is not None, "prometheus is ready")
 

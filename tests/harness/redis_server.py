@@ -31,7 +31,7 @@ def free_port():
 
 
 class RedisServer:
-    def __init__(self, *arguments, config=None, program="redis-server"):
+    def __init__(self, *arguments, config=None, program="redis-server", port=None):
         """`config`: the text of a file that the server rewrites, as a sentinel does."""
         self.program = program
         self.arguments = arguments
@@ -43,7 +43,7 @@ class RedisServer:
         self.process = None
         # Another program may take the port between our look and the server's.
         for _ in range(5):
-            self.port = free_port()
+            self.port = port or free_port()
             self.start()
             if self.process.poll() is None:
                 return
