@@ -91,6 +91,28 @@ class Files(unittest.TestCase):
                     continue  # recorded: job:NAME:rate
                 self.assertIn(re.sub(r"_(bucket|count|sum)$", "", name), known, path.name)
 
+    def test_every_label_that_is_asked_for_is_one_of_its_series_and_so_is_its_value(self):
+        rows = re.findall(r"(?m)^\| `(\w+)` \| \w+ \| (.*?) \|", (ROOT / "docs/reference/metrics.md").read_text())
+        known = {name: {label: set(values.split(", ")) if values else None
+                        for label, values in re.findall(r"`(\w+)`(?: = ([^;]*))?", labels)} for name, labels in rows}
+        always = {"job": {"penstock"}, "instance": None, "le": None}  # of Prometheus; promtool's tests know the bounds
+        seen = 0
+        for path in RULES.glob("*.rules.yml"):
+            text = re.sub(r"(?m)^ +(summary|description):.*$", "", path.read_text())
+            named = r"(?<![:\w])((?:penstock|process)_\w+?)(?:_bucket|_count|_sum)?"
+            asked = [(name, label, value) for name, selector in re.findall(named + r"\{(.*?)\}", text)
+                     for label, value in re.findall(r'(\w+)(?:!?=|[=!]~)"(.*?)"', selector)]
+            sums = re.findall(r"by \((.*?)\) \((?:\w+\()?" + named + r"\b", text)
+            asked += [(name, label.strip(), None) for by, name in sums for label in by.split(",")]
+            for name, label, value in asked:
+                with self.subTest(name, file=path.name, label=label, value=value):
+                    labels = {**always, **known[name]}
+                    self.assertIn(label, labels)
+                    if value and labels[label]:
+                        self.assertLessEqual(set(value.split("|")), labels[label])
+                        seen += 1
+        self.assertGreater(seen, 50)
+
     def test_routes_lead_where_they_should(self):
         self.assertEqual(tool("amtool", "check-config", ALERTMANAGER)[0], 0)
         for labels, receivers in (
