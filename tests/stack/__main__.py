@@ -31,7 +31,8 @@ def serve(*options):
         return 1
 
     def tell(stack, ready=False):
-        more = {"places": stack.places(), "port": stack.proxy.port, "key": stack.key} if ready else {}
+        more = {"places": stack.places(), "port": stack.proxy.port, "key": stack.key,
+                "admins": [admin for _, admin in stack.ports.values()]} if ready else {}
         known.write({"pid": os.getpid(), "ready": ready, "taken": stack.taken, **more,
                      "parts": {name: known.describe(part) for name, part in stack.parts.items()}})
         if ended:
@@ -133,7 +134,7 @@ def load(seconds):
     state = ready()
     if state is None:
         return nothing_runs()
-    done = Load(state["port"], state["key"], seconds).wait()
+    done = Load(state["port"], state["key"], seconds, admins=state["admins"]).wait()
     total = sum(done.statuses.values())
     print(f"{total} answers in {seconds} s: " +
           ", ".join(f"{count} of {status}" for status, count in sorted(done.statuses.items())))
