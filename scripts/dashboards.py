@@ -34,6 +34,9 @@ def defaults(panel):
              "mappings": [], "custom": {}}
     if "least" in panel:
         found["min"] = panel["least"]
+    if "to" in panel:
+        title, uid, with_it = panel["to"]
+        found["links"] = [{"title": title, "url": f"/d/{uid}?var-job=$job&{with_it}${{__url_time_range}}"}]
     if "most" in panel:
         found["max"] = panel["most"]
     if panel["kind"] == "timeseries":

@@ -6,6 +6,10 @@ R = "[$__rate_interval]"
 FROM_CACHE, HAD_PART = 'cache=~"hit|stale|coalesced"', 'cache=~"hit|stale|coalesced|miss"'
 
 
+# Where a click on an engine's line leads.
+ENGINE = ("This engine", "penstock-engines", "var-engine=${__field.labels.engine}&")
+
+
 def rate(series, labels="", by=""):
     labels = f"{S}, {labels}" if labels else S
     return f"sum{f' by ({by})' if by else ''} (rate({series}{{{labels}}}{R}))"
@@ -28,17 +32,35 @@ def lines(title, says, *targets, **more):
     return panel("timeseries", title, says, *targets, **{"least": 0, **more})
 
 
+def states(title, says, words, *targets, **more):
+    return panel("state-timeline", title, says, *targets, words=words, **more)
+
+
 HIT_RATIO = (f"{rate('penstock_request_overhead_seconds_count', FROM_CACHE)} / "
              f"{rate('penstock_request_overhead_seconds_count', HAD_PART)}")
 ERRORS = rate("penstock_http_requests_total", 'code=~"5.."') + " / " + rate("penstock_http_requests_total")
+
+# What both the overview and the capacity show.
+CPU = lines("CPU", "Of the cores that it may use.",
+            (f"rate(process_cpu_seconds_total{{{S}}}{R}) / on (job, instance) penstock_cpu_limit_cores{{{S}}}",
+             "{{instance}}"), unit="percentunit", most=1, warn=0.7, bad=0.85, runbook="PenstockCpuHigh")
+MEMORY = lines("Memory", "Of what it may use.",
+               (f"process_resident_memory_bytes{{{S}}} / on (job, instance) penstock_memory_limit_bytes{{{S}}}",
+                "{{instance}}"), unit="percentunit", most=1, warn=0.8, bad=0.9, runbook="PenstockMemoryHigh")
+LATE = lines("Late timers, p99", "A loop that does not turn in time.",
+             (quantile(0.99, "penstock_event_loop_lag_seconds", by="instance"), "{{instance}}"), unit="s", warn=0.05,
+             bad=0.1, runbook="PenstockEventLoopLag")
+IN_FLIGHT = lines("In flight", "Requests that wait for their answer's end.",
+                  (f"sum by (instance) (penstock_http_requests_in_flight{{{S}}})", "{{instance}}"))
 
 OVERVIEW = {
     "title": "Penstock: overview", "says": "What clients get, what engines do, and how full gateways are.",
     "variables": ["job", "instance"],
     "rows": [
         ("Now", [
-            stat("Ready", "Gateways that take requests. Fewer than you run: one is starting, ending or without engines.",
-                 f"sum(penstock_ready{{{S}}})", warn=1, bad=0.5, runbook="PenstockNotReady"),
+            stat("Ready", "Gateways that take requests, of those that Prometheus asks. Not all: one is away, starting, "
+                 "ending or without engines.", f"(sum(penstock_ready{{{S}}}) or vector(0)) / count(up{{{S}}})",
+                 unit="percentunit", warn=1, bad=0.5, runbook="PenstockNotReady"),
             stat("Requests", "A second, of all routes.", rate("penstock_http_requests_total"), unit="reqps"),
             stat("Errors", "Answers with 5xx, of all. Over 1% somebody notices.", ERRORS, unit="percentunit", warn=0.01,
                  bad=0.05, runbook="PenstockHighErrorRate"),
@@ -58,7 +80,7 @@ OVERVIEW = {
                  runbook="PenstockEngineUnhealthy"),
             stat("Budgets not kept", "Of the last hour. The dashboard of budgets says which.",
                  f'count(min by (budget) (penstock_budget_met{{{S}, window="1h"}}) == 0) or vector(0)', warn=1, bad=2,
-                 runbook="PenstockBudgetBurnFast"),
+                 to=("The budgets", "penstock-budgets", ""), runbook="PenstockBudgetBurnFast"),
             stat("Usage that waits", "Rows for the database. Growing: it is away.",
                  f"sum(penstock_usage_queue_records{{{S}}})", warn=10000, bad=50000, runbook="PenstockDbDown"),
         ]),
@@ -84,22 +106,28 @@ OVERVIEW = {
                   unit="s", warn=0.01, bad=0.05, wide=12, runbook="PenstockOverheadHigh"),
             lines("At engines, p95", "Of whole calls, by engine.",
                   (quantile(0.95, "penstock_engine_request_duration_seconds", by="engine"), "{{engine}}"), unit="s", wide=12,
-                  exemplars=True),
+                  exemplars=True, to=ENGINE),
         ]),
         ("Engines", [
-            panel("state-timeline", "Well or not", "As every gateway sees them together: unwell to one is unwell here.",
-                  (f"min by (engine) (penstock_engine_healthy{{{S}}})", "{{engine}}"), words=("unwell", "well"),
-                  runbook="PenstockEngineUnhealthy"),
+            states("Well or not", "As every gateway sees them together: unwell to one is unwell here.", ("unwell", "well"),
+                   (f"min by (engine) (penstock_engine_healthy{{{S}}})", "{{engine}}"), wide=12, to=ENGINE,
+                   runbook="PenstockEngineUnhealthy"),
+            states("Models", "With no engine that is well, to one gateway at least: its users get errors.",
+                   ("no engine is well", "an engine is well"),
+                   (f"min by (model) (penstock_model_healthy_engines{{{S}}} > bool 0)", "{{model}}"), wide=12,
+                   runbook="PenstockNoHealthyEngine"),
             lines("How calls end", "A second. All but success and client_error are the engine's, or ours.",
                   (rate("penstock_engine_requests_total", by="outcome"), "{{outcome}}"), unit="reqps", stacked=True,
                   runbook="PenstockEngineErrorRateHigh"),
             lines("First token, p95", "Of streams.",
                   (quantile(0.95, "penstock_engine_time_to_first_token_seconds", by="engine"), "{{engine}}"), unit="s",
-                  exemplars=True, runbook="PenstockFirstTokenSlow"),
-            lines("Calls under way", "By engine.", (f"sum by (engine) (penstock_engine_in_flight{{{S}}})", "{{engine}}")),
-            lines("Tokens", "A second, by kind.", (rate("penstock_tokens_total", by="type"), "{{type}}")),
+                  exemplars=True, to=ENGINE, runbook="PenstockFirstTokenSlow"),
+            lines("Calls under way", "By engine.", (f"sum by (engine) (penstock_engine_in_flight{{{S}}})", "{{engine}}"),
+                  to=ENGINE),
+            lines("Tokens", "A second, by kind.", (rate("penstock_tokens_total", by="type"), "{{type}}"), wide=12),
             lines("Checks that fail", "A second, by engine.",
-                  (rate("penstock_engine_health_checks_total", 'result="failure"', "engine"), "{{engine}}")),
+                  (rate("penstock_engine_health_checks_total", 'result="failure"', "engine"), "{{engine}}"), wide=12,
+                  to=ENGINE),
         ]),
         ("Cache", [
             lines("From the cache", "Of the answers that the cache had a part in.", (HIT_RATIO, "hits"), unit="percentunit",
@@ -128,6 +156,10 @@ OVERVIEW = {
                   runbook="PenstockValidationErrorsHigh"),
         ]),
         ("Database and Redis", [
+            states("There or not", "As every gateway sees them together. Without the database keys that are not known are "
+                   "refused and usage waits; without Redis each gateway goes on with its own memory.", ("away", "there"),
+                   (f"min by (role, server) (penstock_db_up{{{S}}})", "{{role}} {{server}}"),
+                   (f"min(penstock_redis_up{{{S}}})", "Redis"), wide=24, high=5, runbook="PenstockDbDown"),
             lines("Database, p99", "By operation.", (quantile(0.99, "penstock_db_query_duration_seconds", by="operation"),
                                                      "{{operation}}"), unit="s"),
             lines("Its connections", "Open, and what waits for one.",
@@ -145,6 +177,7 @@ OVERVIEW = {
             lines("Usage", "Rows a second, by what became of them. Dropped: it cannot be billed.",
                   (rate("penstock_usage_records_total", by="result"), "{{result}}"), runbook="PenstockUsageRecordsDropped"),
         ]),
+        ("How full", [{**one, "wide": 6} for one in (IN_FLIGHT, CPU, MEMORY, LATE)]),
         ("Questions", [
             lines("How complex", "Questions a second, by class.", (rate("penstock_questions_total", by="class"), "{{class}}"),
                   stacked=True),
@@ -193,12 +226,12 @@ BUDGETS = {
             lines("Burn rate, six hours", "At 6 a twentieth is gone in that time; at 1 it lasts for just its thirty days.",
                   (f'max by (budget) (penstock_budget_burn_rate{{{B}, window="6h"}})', "{{budget}}"), warn=1, bad=6, wide=12,
                   runbook="PenstockBudgetBurnSlow"),
-            lines("Left", "Of what may be missed in thirty days.",
+            # It goes below 0, and that is when it is looked at: no least.
+            panel("timeseries", "Left", "Of what may be missed in thirty days. Below 0: more was missed.",
                   (f"min by (budget) (penstock_budget_remaining_ratio{{{B}}})", "{{budget}}"), unit="percentunit", most=1,
-                  wide=12),
-            panel("state-timeline", "Kept in the last hour", "Whether each hour alone kept what was promised.",
-                  (f'min by (budget) (penstock_budget_met{{{B}, window="1h"}})', "{{budget}}"), words=("missed", "kept"),
-                  wide=12),
+                  warn=0.25, bad=0, wide=12, runbook="PenstockBudgetBurnSlow"),
+            states("Kept in the last hour", "Whether each hour alone kept what was promised.", ("missed", "kept"),
+                   (f'min by (budget) (penstock_budget_met{{{B}, window="1h"}})', "{{budget}}"), wide=12),
         ]),
     ],
 }
@@ -239,9 +272,9 @@ ENGINES = {
                   (f"3600 * {rate('penstock_cost_total', E, 'engine, model')}", "{{engine}} {{model}}")),
         ]),
         ("The way there", [
-            panel("state-timeline", "Well or not", "Of all gateways together.",
-                  (f'min by (engine) (penstock_engine_healthy{{{S}, engine=~"$engine"}})', "{{engine}}"),
-                  words=("unwell", "well"), runbook="PenstockEngineUnhealthy"),
+            states("Well or not", "Of all gateways together.", ("unwell", "well"),
+                   (f'min by (engine) (penstock_engine_healthy{{{S}, engine=~"$engine"}})', "{{engine}}"),
+                   runbook="PenstockEngineUnhealthy"),
             lines("Connections", "Open, by what they do.",
                   (f'sum by (engine, state) (penstock_engine_connections{{{S}, engine=~"$engine"}})', "{{engine}} {{state}}")),
             lines("Streams that broke", "A second, by why.",
@@ -256,12 +289,8 @@ CAPACITY = {
     "variables": ["job", "instance"],
     "rows": [
         ("The process", [
-            lines("CPU", "Of the cores that it may use.",
-                  (f"rate(process_cpu_seconds_total{{{S}}}{R}) / on (job, instance) penstock_cpu_limit_cores{{{S}}}",
-                   "{{instance}}"), unit="percentunit", most=1, warn=0.7, bad=0.85, runbook="PenstockCpuHigh"),
-            lines("Memory", "Of what it may use.",
-                  (f"process_resident_memory_bytes{{{S}}} / on (job, instance) penstock_memory_limit_bytes{{{S}}}",
-                   "{{instance}}"), unit="percentunit", most=1, warn=0.8, bad=0.9, runbook="PenstockMemoryHigh"),
+            CPU,
+            MEMORY,
             lines("File descriptors", "Of what it may open.",
                   (f"process_open_fds{{{S}}} / process_max_fds{{{S}}}", "{{instance}}"), unit="percentunit", most=1, warn=0.6,
                   bad=0.8, runbook="PenstockFileDescriptorsHigh"),
@@ -270,9 +299,7 @@ CAPACITY = {
             lines("Busy", "Share of each worker's time. Near 1: requests wait for each other.",
                   (f"rate(penstock_worker_busy_seconds_total{{{S}}}{R})", "{{instance}} {{worker}}"), unit="percentunit",
                   most=1, warn=0.7, bad=0.9, runbook="PenstockSaturated"),
-            lines("Late timers, p99", "A loop that does not turn in time.",
-                  (quantile(0.99, "penstock_event_loop_lag_seconds", by="instance"), "{{instance}}"), unit="s", warn=0.05,
-                  bad=0.1, runbook="PenstockEventLoopLag"),
+            LATE,
             lines("Turned away", "Requests a second, for want of memory.",
                   (rate("penstock_admission_rejected_total", by="priority"), "{{priority}}"), unit="reqps",
                   runbook="PenstockShedding"),
@@ -280,10 +307,20 @@ CAPACITY = {
         ("What comes in", [
             lines("Connections", "Of clients, open.", (f"sum by (instance) (penstock_http_open_connections{{{S}}})",
                                                       "{{instance}}")),
-            lines("In flight", "Requests that wait for their answer's end.",
-                  (f"sum by (instance) (penstock_http_requests_in_flight{{{S}}})", "{{instance}}")),
+            IN_FLIGHT,
             lines("Requests", "A second, by gateway.", (rate("penstock_http_requests_total", by="instance"), "{{instance}}"),
                   unit="reqps"),
+        ]),
+        ("The database", [
+            lines("Connections", "Of those that this gateway may open. At 1 the next one waits.",
+                  (f"sum by (instance) (penstock_db_pool_connections{{{S}}}) / "
+                   f"sum by (instance) (penstock_db_pool_connections_max{{{S}}})", "{{instance}}"), unit="percentunit", most=1,
+                  warn=0.7, bad=0.9, runbook="PenstockDbPoolSaturated"),
+            lines("Wait for one, p99", "Much of it with a full pool: more connections, or fewer gateways on one database.",
+                  (quantile(0.99, "penstock_db_pool_wait_seconds", by="instance"), "{{instance}}"), unit="s",
+                  runbook="PenstockDbPoolSaturated"),
+            lines("Waits without an end", "That found no connection in time, a second.",
+                  (rate("penstock_db_pool_timeouts_total", by="instance"), "{{instance}}"), runbook="PenstockDbPoolTimeouts"),
         ]),
         ("Memory, by whom", [
             lines("Cache", "In memory.", (f'sum by (instance) (penstock_cache_used_bytes{{{S}, level="memory"}})',
