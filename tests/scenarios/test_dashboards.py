@@ -18,13 +18,13 @@ def dashboards():
 
 
 def expressions():
-    """{(dashboard, panel): expression} with the variables filled in as Grafana would."""
+    """{(dashboard, number, panel, query): expression} with the variables filled in as Grafana would."""
     filled = {}
     for name, dashboard in dashboards().items():
         for panel in dashboard["panels"]:
             for target in panel.get("targets", ()):
                 text = target["expr"].replace("$__rate_interval", "15s").replace("$job", "penstock")
-                filled[name, panel["title"], target["refId"]] = re.sub(r"\$\w+", ".*", text)
+                filled[name, panel["id"], panel["title"], target["refId"]] = re.sub(r"\$\w+", ".*", text)
     return filled
 
 
@@ -46,8 +46,8 @@ class Dashboards(unittest.TestCase):
                     for y in range(at["y"], at["y"] + at["h"]):
                         self.assertNotIn((x, y), taken, (name, panel["title"], taken.get((x, y))))
                         taken[x, y] = panel["title"]
-            # No row of it has a hole at its right end.
-            for y in {y for _, y in taken}:
+            # No row of it is empty, or has a hole at its right end.
+            for y in range(max(y for _, y in taken) + 1):
                 width = sum(1 for x in range(24) if (x, y) in taken)
                 self.assertEqual(width, 24, (name, y, {taken[x, y] for x in range(24) if (x, y) in taken}))
 
@@ -64,6 +64,9 @@ class Dashboards(unittest.TestCase):
                 self.assertEqual(panel["datasource"]["uid"], "${datasource}")
                 for link in panel.get("links", ()):
                     self.assertTrue((ROOT / link["url"]).exists(), link["url"])
+                for link in panel["fieldConfig"]["defaults"].get("links", ()):
+                    uid = re.match(r"/d/([\w-]+)\?", link["url"]).group(1)
+                    self.assertTrue((FOLDER / f"{uid}.json").exists(), link["url"])
         self.assertEqual(len(uids), 4)
 
     def test_ask_for_series_of_the_gateway(self):
@@ -71,3 +74,26 @@ class Dashboards(unittest.TestCase):
         for where, text in expressions().items():
             for name in re.findall(r"\b(?:penstock|process)_\w+", re.sub(r'"[^"]*"', "", text)):
                 self.assertIn(re.sub(r"_(bucket|count|sum)$", "", name), known, where)
+
+    def test_ask_by_labels_and_values_that_the_series_have(self):
+        """Else a sum by a label that nobody has is one line, and a value that never comes is a flat 0."""
+        page = (ROOT / "docs/reference/metrics.md").read_text()
+        known = {name: {label: set(values.split(", ")) if values else None
+                        for label, values in re.findall(r"`(\w+)`(?: = ([^;|]*\w))?", labels)}
+                 for name, labels in re.findall(r"(?m)^\| `(\w+)` \| \w+ \| (.*?) \|", page)}
+        of_prometheus = {"job", "instance", "le"}
+        for name, dashboard in dashboards().items():
+            for target in (target for panel in dashboard["panels"] for target in panel.get("targets", ())):
+                where, asked, have = (name, target["expr"]), set(), set(of_prometheus)
+                for series, matchers in re.findall(r"\b((?:penstock|process)_\w+)\{([^}]*)\}", target["expr"]):
+                    labels = known[series if series in known else re.sub(r"_(bucket|count|sum)$", "", series)]
+                    have |= set(labels)
+                    for label, value in re.findall(r'(\w+)[=!~]+"([^"$]*)"', matchers):
+                        self.assertIn(label, of_prometheus | set(labels), where)
+                        if labels.get(label):
+                            self.assertTrue(all(any(re.fullmatch(one, each) for each in labels[label])
+                                                for one in value.split("|")), (label, value, where))
+                for group in re.findall(r"\b(?:by|on) \(([^)]*)\)", target["expr"]):
+                    asked |= set(group.split(", "))
+                asked |= set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"]))
+                self.assertLessEqual(asked, have, where)
