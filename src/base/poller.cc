@@ -44,6 +44,11 @@ void Poller::remove(Socket& socket) {
   }
 }
 
+void Poller::remove(int fd, Socket& socket) {
+  epoll_ctl(epoll_.native_handle(), EPOLL_CTL_DEL, fd, nullptr);
+  remove(socket);
+}
+
 void Poller::wait() {
   epoll_.async_wait(asio::posix::descriptor_base::wait_read, [this](boost::system::error_code ec) {
     if (ec) return;

@@ -42,6 +42,9 @@ class Poller {
   bool add(int fd, Socket& socket);
   // Call it before `fd` is closed: `socket` is told nothing more, and may be destroyed.
   void remove(Socket& socket);
+  // Likewise, where something else may hold `fd` open beyond its closing, as a child of this
+  // process does between fork and exec: the kernel would go on telling of it.
+  void remove(int fd, Socket& socket);
 
  private:
   void wait();

@@ -74,7 +74,7 @@ Task<Result<std::unique_ptr<PostgresConnection>>> PostgresConnection::open(Postg
 }
 
 PostgresConnection::~PostgresConnection() {
-  if (watched_) loop_.poller().remove(*this);
+  if (watched_) loop_.poller().remove(PQsocket(handle_.get()), *this);
 }
 
 void PostgresConnection::on_event(bool, bool, bool) { loop_.resume_soon(waiter_); }
