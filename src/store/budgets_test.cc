@@ -3,32 +3,14 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <filesystem>
 
 #include "store/servers_testing.h"
 
 namespace penstock::store {
 namespace {
 
-class Budgets : public testing::TestWithParam<std::string_view> {
+class Budgets : public OfEachDatabase {
  protected:
-  Budgets() {
-    Options options;
-    if (GetParam() == "sqlite") {
-      folder_ = temporary_folder("budgets");
-      options.url = "sqlite:" + folder_ + "/a.db";
-    } else {
-      Servers& servers = Servers::get();
-      options.url = servers.primary->url(servers.fresh_database());
-    }
-    database_ = house_.open(options);
-    must_migrate(*database_);
-  }
-  ~Budgets() override {
-    database_.reset();
-    if (!folder_.empty()) std::filesystem::remove_all(folder_);
-  }
-
   void write(const std::string& source, std::vector<BudgetCount> counts) {
     const Result<void> done = wait(10s, [&](Deadline& deadline) {
       return write_budgets(*database_, source, std::move(counts), deadline);
@@ -52,9 +34,6 @@ class Budgets : public testing::TestWithParam<std::string_view> {
   }
 
   using Lines = std::vector<std::string>;
-  House house_;
-  std::string folder_;
-  std::unique_ptr<Database> database_;
 };
 
 TEST_P(Budgets, AreSummedOverProcessesAndMinutes) {
@@ -82,8 +61,7 @@ TEST_P(Budgets, AreForgotten) {
   EXPECT_EQ(read(0, 200, 1), (Lines{"a 101 1/1"}));
 }
 
-INSTANTIATE_TEST_SUITE_P(Both, Budgets, testing::Values("sqlite", "postgres"),
-                         [](const auto& which) { return std::string(which.param); });
+INSTANTIATE_TEST_SUITE_P(Both, Budgets, each_database(), name_of_database);
 
 }  // namespace
 }  // namespace penstock::store

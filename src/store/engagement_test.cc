@@ -2,8 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <filesystem>
-
 #include "store/feedback.h"
 #include "store/servers_testing.h"
 
@@ -13,25 +11,8 @@ namespace {
 constexpr std::int64_t kDay = 86'400'000'000;
 constexpr std::int64_t kToday = 20'784 * kDay;  // 2026-11-27
 
-class People : public testing::TestWithParam<std::string_view> {
+class People : public OfEachDatabase {
  protected:
-  People() {
-    Options options;
-    if (GetParam() == "sqlite") {
-      folder_ = temporary_folder("people");
-      options.url = "sqlite:" + folder_ + "/a.db";
-    } else {
-      Servers& servers = Servers::get();
-      options.url = servers.primary->url(servers.fresh_database());
-    }
-    database_ = house_.open(options);
-    must_migrate(*database_);
-  }
-  ~People() override {
-    database_.reset();
-    if (!folder_.empty()) std::filesystem::remove_all(folder_);
-  }
-
   UsageRow row(std::int64_t at, const char* tenant, const char* key, const char* session,
                int status) {
     UsageRow row;
@@ -63,9 +44,6 @@ class People : public testing::TestWithParam<std::string_view> {
   }
 
   Random random_{1};
-  std::string folder_;
-  House house_;
-  std::unique_ptr<Database> database_;
 };
 
 TEST_P(People, AreCountedByDayAndOverAll) {
@@ -142,7 +120,7 @@ TEST_P(People, AreHeard) {
   EXPECT_TRUE(listed(question).empty());
 }
 
-INSTANTIATE_TEST_SUITE_P(In, People, testing::Values("sqlite", "postgres"));
+INSTANTIATE_TEST_SUITE_P(In, People, each_database(), name_of_database);
 
 }  // namespace
 }  // namespace penstock::store

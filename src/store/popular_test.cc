@@ -2,8 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <filesystem>
-
 #include "store/servers_testing.h"
 
 namespace penstock::store {
@@ -12,25 +10,8 @@ namespace {
 constexpr std::int64_t kDay = 86'400'000'000;
 constexpr std::int64_t kNow = 20'784 * kDay;  // 2026-11-27
 
-class PopularQuestions : public testing::TestWithParam<std::string_view> {
+class PopularQuestions : public OfEachDatabase {
  protected:
-  PopularQuestions() {
-    Options options;
-    if (GetParam() == "sqlite") {
-      folder_ = temporary_folder("popular");
-      options.url = "sqlite:" + folder_ + "/a.db";
-    } else {
-      Servers& servers = Servers::get();
-      options.url = servers.primary->url(servers.fresh_database());
-    }
-    database_ = house_.open(options);
-    must_migrate(*database_);
-  }
-  ~PopularQuestions() override {
-    database_.reset();
-    if (!folder_.empty()) std::filesystem::remove_all(folder_);
-  }
-
   void add(std::vector<PopularQuestion> questions, std::int64_t now = kNow) {
     const Result<void> added = wait(10s, [&](Deadline& deadline) {
       return add_popular(*database_, std::move(questions), now, deadline);
@@ -60,10 +41,6 @@ class PopularQuestions : public testing::TestWithParam<std::string_view> {
     return {std::move(key), "/v1/embeddings", R"({"input":"ä \"'"})", "acme", "t:acme", "a,b",
             asked};
   }
-
-  std::string folder_;
-  House house_;
-  std::unique_ptr<Database> database_;
 };
 
 TEST_P(PopularQuestions, AreAddedUpAndListedByHowOftenTheyWereAsked) {
@@ -100,9 +77,7 @@ TEST_P(PopularQuestions, AreForgottenWhenTheyAreOldOrRare) {
   EXPECT_EQ(order(), "b 5");
 }
 
-INSTANTIATE_TEST_SUITE_P(Both, PopularQuestions,
-                         testing::Values(std::string_view("sqlite"), std::string_view("postgres")),
-                         [](const auto& about) { return std::string(about.param); });
+INSTANTIATE_TEST_SUITE_P(Both, PopularQuestions, each_database(), name_of_database);
 
 }  // namespace
 }  // namespace penstock::store

@@ -279,6 +279,24 @@ Rows must(Result<Rows> result) {
   return result ? *std::move(result) : Rows{};
 }
 
+OfEachDatabase::OfEachDatabase() {
+  Options options;
+  if (GetParam() == "sqlite") {
+    folder_ = temporary_folder("database");
+    options.url = "sqlite:" + folder_ + "/a.db";
+  } else {
+    Servers& servers = Servers::get();
+    options.url = servers.primary->url(servers.fresh_database());
+  }
+  database_ = house_.open(options);
+  must_migrate(*database_);
+}
+
+OfEachDatabase::~OfEachDatabase() {
+  database_.reset();
+  if (!folder_.empty()) std::filesystem::remove_all(folder_);
+}
+
 void must_migrate(Database& database) {
   Result<int> applied = wait(20s, [&](Deadline& d) { return migrate(database, d); });
   ASSERT_TRUE(applied.ok()) << applied.error().detail;

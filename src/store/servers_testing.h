@@ -5,6 +5,8 @@
 // root, and ends with the program, however that ends.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <sys/types.h>
 
 #include <memory>
@@ -86,6 +88,24 @@ struct House {
   observe::Registry registry;
   observe::Log log;
 };
+
+// Tests that hold for SQLite and PostgreSQL alike: a database of its own, with its tables.
+//
+//   class Budgets : public OfEachDatabase {};
+//   INSTANTIATE_TEST_SUITE_P(Both, Budgets, each_database(), name_of_database);
+class OfEachDatabase : public testing::TestWithParam<std::string_view> {
+ protected:
+  OfEachDatabase();
+  ~OfEachDatabase() override;
+
+  House house_;
+  std::string folder_;  // SQLite's
+  std::unique_ptr<Database> database_;
+};
+inline auto each_database() { return testing::Values("sqlite", "postgres"); }
+inline std::string name_of_database(const testing::TestParamInfo<std::string_view>& which) {
+  return std::string(which.param);
+}
 
 Rows must(Result<Rows> result);
 void must_migrate(Database& database);
