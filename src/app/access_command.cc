@@ -7,6 +7,7 @@
 #include <array>
 
 #include "admin/words.h"
+#include "app/admin_options.h"
 #include "app/exit_codes.h"
 #include "app/help.h"
 #include "app/shown.h"
@@ -237,12 +238,6 @@ void add_field_options(CLI::App& app, FieldOptions& fields) {
       "Who shares kept answers: key, tenant or shared; `default` takes it back");
 }
 
-void add_format(CLI::App& app, std::string& format) {
-  app.add_option("--format", format, "How it is written: table or json")
-      ->type_name("FORMAT")
-      ->capture_default_str();
-}
-
 }  // namespace
 
 void add_keys_options(CLI::App& app, KeysOptions& options) {
@@ -280,7 +275,7 @@ void add_keys_options(CLI::App& app, KeysOptions& options) {
          "Of `rotate`: how long the old key is good yet")
       ->type_name("TIME")
       ->default_str("1h");
-  add_format(app, options.format);
+  add_format_option(app, options.format);
   add_store_options(app, options.where);
 }
 
@@ -364,7 +359,7 @@ void add_tenants_options(CLI::App& app, TenantsOptions& options) {
   app.add_option("VERB", options.verb, "What to do")->required();
   app.add_option("NAME", options.name, "The tenant");
   add_field_options(app, options.fields);
-  add_format(app, options.format);
+  add_format_option(app, options.format);
   add_store_options(app, options.where);
 }
 

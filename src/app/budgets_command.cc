@@ -166,15 +166,8 @@ void add_budgets_options(CLI::App& app, BudgetsOptions& options) {
          "A month out of the database, such as 2027-01; the present one where none is given")
       ->type_name("MONTH")
       ->expected(0, 1);
-  app.add_option("--admin", options.admin, "The admin listener of the gateway")
-      ->type_name("URL")
-      ->capture_default_str();
-  app.add_option("--token", options.token, "The `admin.token`, where one is set")
-      ->type_name("TOKEN")
-      ->envname("PENSTOCK_ADMIN_TOKEN");
-  app.add_option("--format", options.format, "How it is written: table or json")
-      ->type_name("FORMAT")
-      ->capture_default_str();
+  add_admin_options(app, options);
+  add_format_option(app, options.format);
 }
 
 int budgets_command(const BudgetsOptions& options) {

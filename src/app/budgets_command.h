@@ -5,15 +5,11 @@
 #include <optional>
 #include <string>
 
-namespace CLI {  // NOLINT(readability-identifier-naming): CLI11's own name
-class App;
-}
+#include "app/admin_options.h"
 
 namespace penstock::app {
 
-struct BudgetsOptions {
-  std::string admin = "http://127.0.0.1:8081";
-  std::string token;  // empty: none is sent
+struct BudgetsOptions : AdminChoice {
   std::string format = "table";
   std::string window = "30d";
   std::optional<std::string> month;  // "": the present one

@@ -329,12 +329,7 @@ void add_cache_options(CLI::App& app, CacheOptions& options) {
   app.add_option("VERB", options.verb, "What to do")->required();
   app.add_option("FILE", options.file,
                  "Of `warm`: the questions; - for standard input. Of `semantic`: pairs of them");
-  app.add_option("--admin", options.admin, "The admin listener of the gateway")
-      ->type_name("URL")
-      ->capture_default_str();
-  app.add_option("--token", options.token, "The `admin.token`, where one is set")
-      ->type_name("TOKEN")
-      ->envname("PENSTOCK_ADMIN_TOKEN");
+  add_admin_options(app, options);
   const auto one = [&](const char* option, std::optional<std::string>& to, const char* type,
                        const char* about) {
     app.add_option_function<std::string>(
@@ -366,9 +361,7 @@ void add_cache_options(CLI::App& app, CacheOptions& options) {
       ->type_name("KEY")
       ->envname("PENSTOCK_API_KEY");
   app.add_flag("--redis", options.redis, "Of `on` and `off`: the level in Redis alone");
-  app.add_option("--format", options.format, "How it is written: table or json")
-      ->type_name("FORMAT")
-      ->capture_default_str();
+  add_format_option(app, options.format);
 }
 
 int cache_command(const CacheOptions& options) {

@@ -4,17 +4,13 @@
 #include <optional>
 #include <string>
 
-namespace CLI {  // NOLINT(readability-identifier-naming): CLI11's own name
-class App;
-}
+#include "app/admin_options.h"
 
 namespace penstock::app {
 
-struct CacheOptions {
+struct CacheOptions : AdminChoice {
   std::string verb;
   std::string file;  // of `warm`, where "-" is standard input, and of `semantic`
-  std::string admin = "http://127.0.0.1:8081";
-  std::string token;  // empty: none is sent
   std::string format = "table";
   // Of what is listed or purged.
   std::optional<std::string> tag, model, tenant, key, entry;

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "app/admin_options.h"
 #include "app/commands.h"
 #include "app/complexity_report.h"
 #include "app/exit_codes.h"
@@ -55,8 +56,7 @@ void add_complexity_options(CLI::App& app, ComplexityOptions& options) {
   app.add_option("FILE", options.file, "Requests, one a line");
   app.add_option("--question", options.question, "One question, with all that made its score")
       ->type_name("TEXT");
-  app.add_option("--format", options.format, "How it is written: table or json")
-      ->capture_default_str();
+  add_format_option(app, options.format);
 }
 
 }  // namespace penstock::app

@@ -239,15 +239,8 @@ void add_trace_options(CLI::App& app, TraceOptions& options) {
       ->type_name("N")
       ->default_str("20")
       ->check(whole_number(1, 1000));
-  app.add_option("--admin", options.admin, "The admin listener of the gateway")
-      ->type_name("URL")
-      ->capture_default_str();
-  app.add_option("--token", options.token, "The `admin.token`, where one is set")
-      ->type_name("TOKEN")
-      ->envname("PENSTOCK_ADMIN_TOKEN");
-  app.add_option("--format", options.format, "How it is written: table or json")
-      ->type_name("FORMAT")
-      ->capture_default_str();
+  add_admin_options(app, options);
+  add_format_option(app, options.format);
 }
 
 int trace_command(const TraceOptions& options) {

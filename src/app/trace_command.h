@@ -4,16 +4,12 @@
 #include <optional>
 #include <string>
 
-namespace CLI {  // NOLINT(readability-identifier-naming): CLI11's own name
-class App;
-}
+#include "app/admin_options.h"
 
 namespace penstock::app {
 
-struct TraceOptions {
+struct TraceOptions : AdminChoice {
   std::string id;  // empty: the last requests are listed
-  std::string admin = "http://127.0.0.1:8081";
-  std::string token;  // empty: none is sent
   std::string format = "table";
   // Of the list.
   bool failed = false;
