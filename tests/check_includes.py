@@ -4,7 +4,7 @@
 The map of modules is the one in src/CMakeLists.txt: a module may include its own headers and those
 of the modules it is declared with (DEPS), and of those they see in turn. Nothing looks upward.
 Besides: every header begins with a comment that says what it is, and has `#pragma once`; nothing is
-thread_local. Files over 500 lines are named, which is a remark and not an error.
+thread_local, but where it says why below. Files over 500 lines are named, which is a remark and not an error.
 
     tests/check_includes.py [ROOT]       exits with 1 if a rule is broken
 """
@@ -16,6 +16,8 @@ import sys
 LONG = 500
 MODULE = re.compile(r"^\s*penstock_(?:module|plugin)\(\s*(\w+)([^)]*)\)", re.MULTILINE)
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')
+# malloc is called by every thread, those of libraries too, and has no Loop and no Shard at hand.
+MAY_BE_THREAD_LOCAL = {"profile/heap.cc"}
 THREAD_LOCAL = re.compile(r"^[^/]*\bthread_local\b")
 
 
@@ -45,7 +47,7 @@ def check_file(path, source, module, modules, headers):
     lines = path.read_text(encoding="utf-8").splitlines()
     allowed = modules[module] | {module}
     for number, line in enumerate(lines, 1):
-        if THREAD_LOCAL.search(line):
+        if THREAD_LOCAL.search(line) and path.relative_to(source).as_posix() not in MAY_BE_THREAD_LOCAL:
             yield number, "thread_local: what a thread owns hangs on its Loop or its Shard"
         include = INCLUDE.match(line)
         if not include:
