@@ -12,14 +12,9 @@ namespace penstock::admin {
 namespace {
 
 constexpr Duration kHousekeeping = 5s;
-constexpr Duration kStuck = 10s;  // a loop that has not turned for so long is not alive
 // No request here has a body to speak of.
 constexpr std::uint64_t kMostBody = 1024 * 1024;
 constexpr Duration kFirstHeader = 5s;
-
-constexpr std::string_view kPolicy =
-    "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 std::string_view word(settings::EngineKind kind) {
   switch (kind) {
@@ -36,81 +31,85 @@ const std::vector<Admin::Desk::Served>& Admin::Desk::served() {
   constexpr std::string_view kHealth = "application/health+json";
   constexpr std::string_view kJson = "application/json";
   constexpr std::string_view kFails = "Status fail.";
-  static const std::vector<Served> kServed = {
-      {{"GET", "/", "The status page.", "The page.", "text/html", "Text", true}, &Desk::page},
-      {{"GET", "/status.js", "The status page's script.", "The script.", "text/javascript", "Text",
-        true},
-       &Desk::script},
-      {{"GET", "/livez", "Whether the workers' loops turn.", "Status pass.", kHealth, "Health",
-        true, "503", kFails},
-       &Desk::livez},
-      {{"GET", "/readyz", "Whether requests are taken.", "Status pass.", kHealth, "Health", true,
-        "503", kFails},
-       &Desk::readyz},
-      {{"GET", "/startupz", "Whether the start is over.", "Status pass.", kHealth, "Health", true,
-        "503", kFails},
-       &Desk::startupz},
-      {{"GET", "/health", "Health by component.", "Status pass, with checks.", kHealth, "Health",
-        true, "503", "Status fail, with checks."},
-       &Desk::health},
-      {{"GET", "/health/liveliness", "As /livez.", "Status pass.", kHealth, "Health", true, "503",
-        kFails},
-       &Desk::livez},
-      {{"GET", "/health/readiness", "As /readyz.", "Status pass.", kHealth, "Health", true, "503",
-        kFails},
-       &Desk::readyz},
-      {{"GET", "/admin/v1/openapi.json", "This document.", "OpenAPI 3.1.", kJson, "Document",
-        false},
-       &Desk::openapi_document},
-      {{"GET", "/admin/v1/status", "What the program is doing.",
-        "Version, uptime, counts, cache, models.", kJson, "Status", false},
-       &Desk::status},
-      {{"GET", "/admin/v1/settings", "The settings in force.", "YAML; secrets are hidden.",
-        "application/yaml", "Text", false},
-       &Desk::settings},
-      {{"GET", "/admin/v1/models", "The models, their engines and calls.", "The models.", kJson,
-        "Models", false},
-       &Desk::models},
-      {{"GET", "/admin/v1/cache", "The cache's figures.", "The figures.", kJson, "Cache", false},
-       &Desk::cache},
-      {{.method = "GET",
-        .path = "/admin/v1/map",
-        .summary = "Who depends on whom, and how well that goes.",
-        .answers = "What was measured in the last minute, in JSON or for Graphviz (format=dot).",
-        .media = "application/json text/vnd.graphviz",
-        .schema = "Map",
-        .failure = "400",
-        .failure_says = "A parameter is not known, or its value makes no sense.",
-        .query = "format"},
-       &Desk::map},
-      {{.method = "GET",
-        .path = "/admin/v1/traces",
-        .summary = "The last requests, the newest first.",
-        .answers = "As many as are kept (tracing.ring), or as were asked for.",
-        .media = kJson,
-        .schema = "Traces",
-        .failure = "400",
-        .failure_says = "A parameter is not known, or its value makes no sense.",
-        .query = "failed limit slow"},
-       &Desk::traces},
-      {{.method = "GET",
-        .path = "/admin/v1/traces/{id}",
-        .summary = "One of the last requests step by step, by its id or its trace's.",
-        .answers = "Where its time went, and where its error began.",
-        .media = kJson,
-        .schema = "Trace",
-        .failure = "404",
-        .failure_says = "It is none of the last requests."},
-       &Desk::trace},
-      {{"POST", "/admin/v1/reload", "Reads the configuration again: all or nothing.",
-        "The configuration is in force.", kJson, "Reloaded", false, "409",
-        "Nothing has changed; `problems` says what is wrong."},
-       &Desk::reload},
-      {{"PUT", "/admin/v1/log-level/{level}", "Sets the level of the logs until the next reload.",
-        "The level is set.", kJson, "LevelSet", false, "400",
-        "There is no such level, or the message is malformed."},
-       &Desk::set_log_level},
-  };
+  static const std::vector<Served> kServed = [&] {
+    std::vector<Served> all = {
+        {{"GET", "/", "The status page.", "The page.", "text/html", "Text", true}, &Desk::page},
+        {{"GET", "/status.js", "The status page's script.", "The script.", "text/javascript",
+          "Text", true},
+         &Desk::script},
+        {{"GET", "/livez", "Whether the workers' loops turn.", "Status pass.", kHealth, "Health",
+          true, "503", kFails},
+         &Desk::livez},
+        {{"GET", "/readyz", "Whether requests are taken.", "Status pass.", kHealth, "Health", true,
+          "503", kFails},
+         &Desk::readyz},
+        {{"GET", "/startupz", "Whether the start is over.", "Status pass.", kHealth, "Health", true,
+          "503", kFails},
+         &Desk::startupz},
+        {{"GET", "/health", "Health by component.", "Status pass, with checks.", kHealth, "Health",
+          true, "503", "Status fail, with checks."},
+         &Desk::health},
+        {{"GET", "/health/liveliness", "As /livez.", "Status pass.", kHealth, "Health", true, "503",
+          kFails},
+         &Desk::livez},
+        {{"GET", "/health/readiness", "As /readyz.", "Status pass.", kHealth, "Health", true, "503",
+          kFails},
+         &Desk::readyz},
+        {{"GET", "/admin/v1/openapi.json", "This document.", "OpenAPI 3.1.", kJson, "Document",
+          false},
+         &Desk::openapi_document},
+        {{"GET", "/admin/v1/status", "What the program is doing.",
+          "Version, uptime, counts, cache, models.", kJson, "Status", false},
+         &Desk::status},
+        {{"GET", "/admin/v1/settings", "The settings in force.", "YAML; secrets are hidden.",
+          "application/yaml", "Text", false},
+         &Desk::settings},
+        {{"GET", "/admin/v1/models", "The models, their engines and calls.", "The models.", kJson,
+          "Models", false},
+         &Desk::models},
+        {{"GET", "/admin/v1/cache", "The cache's figures.", "The figures.", kJson, "Cache", false},
+         &Desk::cache},
+        {{.method = "GET",
+          .path = "/admin/v1/map",
+          .summary = "Who depends on whom, and how well that goes.",
+          .answers = "What was measured in the last minute, in JSON or for Graphviz (format=dot).",
+          .media = "application/json text/vnd.graphviz",
+          .schema = "Map",
+          .failure = "400",
+          .failure_says = "A parameter is not known, or its value makes no sense.",
+          .query = "format"},
+         &Desk::map},
+        {{.method = "GET",
+          .path = "/admin/v1/traces",
+          .summary = "The last requests, the newest first.",
+          .answers = "As many as are kept (tracing.ring), or as were asked for.",
+          .media = kJson,
+          .schema = "Traces",
+          .failure = "400",
+          .failure_says = "A parameter is not known, or its value makes no sense.",
+          .query = "failed limit slow"},
+         &Desk::traces},
+        {{.method = "GET",
+          .path = "/admin/v1/traces/{id}",
+          .summary = "One of the last requests step by step, by its id or its trace's.",
+          .answers = "Where its time went, and where its error began.",
+          .media = kJson,
+          .schema = "Trace",
+          .failure = "404",
+          .failure_says = "It is none of the last requests."},
+         &Desk::trace},
+        {{"POST", "/admin/v1/reload", "Reads the configuration again: all or nothing.",
+          "The configuration is in force.", kJson, "Reloaded", false, "409",
+          "Nothing has changed; `problems` says what is wrong."},
+         &Desk::reload},
+        {{"PUT", "/admin/v1/log-level/{level}", "Sets the level of the logs until the next reload.",
+          "The level is set.", kJson, "LevelSet", false, "400",
+          "There is no such level, or the message is malformed."},
+         &Desk::set_log_level},
+    };
+    for (const Served& one : profile_routes()) all.push_back(one);
+    return all;
+  }();
   return kServed;
 }
 
@@ -144,6 +143,16 @@ std::vector<const Route*> Admin::Desk::all_routes() const {
   return all;
 }
 
+const Admin::Desk::Served* Admin::Desk::served_at(const http::RequestHead& head) const {
+  std::string_view object;
+  const auto mine = [&](const Served& one) {
+    return one.route.at(head.path, object) && one.route.takes(head.method);
+  };
+  const auto found = std::find_if(served().begin(), served().end(), mine);
+  if (found != served().end()) return &*found;
+  return mine(metrics_) ? &metrics_ : nullptr;
+}
+
 bool Admin::Desk::answer_now(http::Request& request, http::Reply& reply) {
   const http::RequestHead& head = request.head;
   take_id(head);
@@ -158,14 +167,9 @@ bool Admin::Desk::answer_now(http::Request& request, http::Reply& reply) {
   }
   // What is there is not told to whoever may not ask.
   if (!open && !admit(head, reply)) return true;
-  const auto mine = [&](const Served& one) {
-    return one.route.at(head.path, object) && one.route.takes(head.method);
-  };
-  const auto found = std::find_if(served().begin(), served().end(), mine);
-  if (found != served().end()) {
+  if (const Served* const found = served_at(head)) {
+    if (found->waiting != nullptr) return false;  // serve()
     (this->*found->handler)(request, reply);
-  } else if (mine(metrics_)) {
-    (this->*metrics_.handler)(request, reply);
   } else if (operation_at(head, object) != nullptr) {
     return false;  // it asks the database: serve()
   } else if (!allowed.empty()) {
@@ -245,86 +249,6 @@ void Admin::Desk::json(http::Reply& reply, int status, std::string_view body) {
   begin(reply, status, "application/json");
   reply.field("cache-control", "no-store");
   reply.finish(body);
-}
-
-// ---- the page, health ---------------------------------------------------------------
-
-void Admin::Desk::page(http::Request&, http::Reply& reply) {
-  begin(reply, 200, "text/html; charset=utf-8");
-  reply.field("content-security-policy", kPolicy);
-  reply.field("x-content-type-options", "nosniff");
-  reply.field("referrer-policy", "no-referrer");
-  reply.field("cache-control", "no-cache");
-  reply.finish(kPage);
-}
-
-void Admin::Desk::script(http::Request&, http::Reply& reply) {
-  begin(reply, 200, "text/javascript; charset=utf-8");
-  reply.field("x-content-type-options", "nosniff");
-  reply.field("cache-control", "no-cache");
-  reply.finish(kScript);
-}
-
-bool Admin::Desk::alive() const { return program_.status().oldest_beat < kStuck; }
-
-void Admin::Desk::health_word(http::Reply& reply, bool good) {
-  begin(reply, good ? 200 : 503, "application/health+json");
-  reply.field("cache-control", "no-store");
-  reply.finish(good ? R"({"status":"pass"})" : R"({"status":"fail"})");
-}
-
-void Admin::Desk::livez(http::Request&, http::Reply& reply) { health_word(reply, alive()); }
-
-void Admin::Desk::readyz(http::Request&, http::Reply& reply) {
-  health_word(reply, house_.ready && !house_.draining && alive() && house_.engines.ready());
-}
-
-void Admin::Desk::startupz(http::Request&, http::Reply& reply) { health_word(reply, house_.ready); }
-
-void Admin::Desk::health(http::Request&, http::Reply& reply) {
-  const bool live = alive();
-  const bool ready = house_.ready && !house_.draining && house_.engines.ready();
-  const std::vector<engine::Health> engines = house_.engines.health();
-  const std::vector<store::Health> stores =
-      house_.database != nullptr ? house_.database->health() : std::vector<store::Health>();
-  const bool redis = !house_.redis || house_.redis->standing->up();
-  const bool roomy = house_.memory.level() < http::MemoryGate::Level::close;
-  // Requests go on without the last three, and each of them is worth a look.
-  const bool good = redis && roomy &&
-                    std::all_of(engines.begin(), engines.end(),
-                                [](const engine::Health& engine) { return engine.good; }) &&
-                    std::all_of(stores.begin(), stores.end(),
-                                [](const store::Health& one) { return one.reason.empty(); });
-  const auto word = [&](bool fine) { return fine ? "pass" : ready ? "warn" : "fail"; };
-  scratch_.clear();
-  dialect::JsonWriter json(scratch_);
-  json.begin_object().member("status", live ? word(ready && good) : "fail");
-  json.member("version", PENSTOCK_VERSION).key("checks").begin_object();
-  const auto one = [&](std::string_view name, std::string_view status, std::string_view output) {
-    json.key(name).begin_array().begin_object().member("status", status);
-    if (!output.empty()) json.member("output", output);
-    json.end_object().end_array();
-  };
-  one("workers", live ? "pass" : "fail", live ? "" : "a worker's loop does not turn");
-  one("listener", ready ? "pass" : "fail", house_.draining ? "draining" : "");
-  for (const engine::Health& engine : engines) {
-    one("engine:" + engine.name,
-        engine.good              ? "pass"
-        : engine.usable || ready ? "warn"
-                                 : "fail",
-        engine.detail);
-  }
-  for (const store::Health& one_store : stores) {
-    const bool replica = one_store.role == store::Role::replica;
-    one(replica ? "replica:" + one_store.name : "database",
-        one_store.up && one_store.reason.empty() ? "pass" : "warn", one_store.reason);
-  }
-  if (house_.redis) one("redis", redis ? "pass" : "warn", redis ? "" : "it cannot be reached");
-  one("memory", roomy ? "pass" : "warn", roomy ? "" : "near memory.limit");
-  json.end_object().end_object();
-  begin(reply, live && ready ? 200 : 503, "application/health+json");
-  reply.field("cache-control", "no-store");
-  reply.finish(scratch_);
 }
 
 // ---- /admin/v1 -------------------------------------------------------------------------------

@@ -8,6 +8,7 @@
 #include "admin/service_map.h"
 #include "base/uuid.h"
 #include "dialect/json.h"
+#include "profile/profile.h"
 
 namespace penstock::admin {
 
@@ -28,9 +29,11 @@ class Admin::Desk final : public http::Handler {
 
  private:
   using Handler = void (Desk::*)(http::Request&, http::Reply&);
+  using Waiting = Task<void> (Desk::*)(http::Request&, http::Reply&, Deadline&);
   struct Served {
     Route route;
     Handler handler;
+    Waiting waiting = nullptr;  // in the handler's place: of what takes its time
   };
   static const std::vector<Served>& served();
   // All that there is: this desk's, the metrics, and the records' room where there is a database.
@@ -53,10 +56,22 @@ class Admin::Desk final : public http::Handler {
   void reload(http::Request& request, http::Reply& reply);
   void set_log_level(http::Request& request, http::Reply& reply);
   void map(http::Request& request, http::Reply& reply);
+  // profiles.cc
+  static std::vector<Served> profile_routes();
+  bool profiling() const;
+  Task<void> cpu_profile(http::Request& request, http::Reply& reply, Deadline& deadline);
+  void heap_profile(http::Request& request, http::Reply& reply);
+  void profiled_command_line(http::Request&, http::Reply& reply);
+  void symbols(http::Request& request, http::Reply& reply);
+  Task<void> symbols_of_body(http::Request& request, http::Reply& reply, Deadline&);
+  void give_symbols(http::Reply& reply, std::string_view addresses);
+  void give_profile(http::Reply& reply, const profile::Profile& profile, std::string_view format,
+                    const std::string& title);
   // traces.cc
   void traces(http::Request& request, http::Reply& reply);
   void trace(http::Request& request, http::Reply& reply);
 
+  const Served* served_at(const http::RequestHead& head) const;
   const RecordsRoom::Operation* operation_at(const http::RequestHead& head,
                                              std::string_view& object) const;
   std::string actor(http::Reply& reply) const;

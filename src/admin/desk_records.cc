@@ -33,7 +33,11 @@ Task<void> Admin::Desk::serve(http::Request& request, http::Reply& reply, Deadli
   const std::string id = request_id_;
   std::string_view object;
   const RecordsRoom::Operation* const operation = operation_at(request.head, object);
-  if (operation == nullptr) co_return;  // answer_now would have answered
+  if (operation == nullptr) {
+    const Served* const found = served_at(request.head);
+    if (found == nullptr || found->waiting == nullptr) co_return;  // answer_now would have answered
+    co_return co_await (this->*(found->waiting))(request, reply, deadline);
+  }
   const bool changes = operation->route.method != "GET";
 
   RecordsRoom::Answer answer;

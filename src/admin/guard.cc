@@ -76,4 +76,16 @@ std::optional<Refusal> check(const http::RequestHead& head, std::string_view tok
                                : "The admin token is wrong.");
 }
 
+std::string without_passwords(std::string text) {
+  constexpr std::string_view kSlashes = "//", kEnd("/?# \0", 5), kHidden = "***";
+  for (std::size_t at = text.find(kSlashes); at != text.npos; at = text.find(kSlashes, at + 1)) {
+    const std::size_t begin = at + kSlashes.size();
+    // A password may have what should have been escaped; a host has no @.
+    const std::size_t end = std::min(text.find_first_of(kEnd, begin), text.size());
+    const std::size_t sign = std::string_view(text).substr(begin, end - begin).rfind('@');
+    if (sign != text.npos) text.replace(begin, sign, kHidden);
+  }
+  return text;
+}
+
 }  // namespace penstock::admin

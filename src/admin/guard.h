@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -31,6 +32,9 @@ class Refusals {
   std::uint64_t untold_ = 0;
   Time next_ = Time::min();
 };
+
+// The same with "***" for the user and the password of each URL in it.
+std::string without_passwords(std::string text);
 
 // In time that depends on the lengths only.
 bool equal_in_constant_time(std::string_view a, std::string_view b);

@@ -55,5 +55,16 @@ TEST(Refusals, AreToldOfOnceASecondWithTheirNumber) {
   EXPECT_EQ(refusals.add(start + 20s), 1u);
 }
 
+TEST(Passwords, AreNotTold) {
+  using namespace std::string_literals;
+  EXPECT_EQ(without_passwords("serve --engine http://me:secret@host:9/v1"),
+            "serve --engine http://***@host:9/v1");
+  EXPECT_EQ(without_passwords("a\0redis://:p@ss@h\0b@c"s), "a\0redis://***@h\0b@c"s);
+  EXPECT_EQ(without_passwords("http://host/@x //u@h"), "http://host/@x //***@h");
+  EXPECT_EQ(without_passwords("penstock serve"), "penstock serve");
+  EXPECT_EQ(without_passwords("//"), "//");
+  EXPECT_EQ(without_passwords("//@"), "//***@");
+}
+
 }  // namespace
 }  // namespace penstock::admin

@@ -12,6 +12,7 @@
 #include "app/program.h"
 #include "app/program_metrics.h"
 #include "observe/process.h"
+#include "profile/heap.h"
 #include "settings/otel.h"
 #include "settings/switches.h"
 
@@ -82,6 +83,8 @@ int serve_command(const ServeOptions& options) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
   raise_file_limit();
+
+  if (settings->admin.profiling) profile::sample_heap();
 
   auto own_log = std::make_unique<observe::Log>(log_options(settings->logging));
   observe::Log& log = *own_log;

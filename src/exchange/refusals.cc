@@ -279,6 +279,17 @@ constexpr std::array kReasons = {
                         "environment's or the file's word, `set` the admin API's. `PUT "
                         "/admin/v1/features/prometheus_metrics` with `{\"enabled\": true}` turns "
                         "them on."},
+    ReasonFacts{.reason = Reason::profiling_off,
+                .status = 404,
+                .type = kInvalid,
+                .code = "profiling_off",
+                .messages = "Profiles are turned off: by admin.profiling.\n"
+                            "There is no profile of the heap: <reason>.",
+                .cause =
+                    "The admin listener was asked for a profile, and `admin.profiling` is false. "
+                    "Of the heap there is none in a build with a sanitizer, nor where there was "
+                    "no memory for its table at the start.",
+                .cure = "Set `admin.profiling: true` and start the gateway again."},
     ReasonFacts{.reason = Reason::method_not_allowed,
                 .status = 405,
                 .type = kInvalid,

@@ -35,6 +35,7 @@ enum class Reason : std::uint8_t {
   model_not_found,
   not_found,
   metrics_off,
+  profiling_off,
   method_not_allowed,
   request_timeout,
   client_too_slow,

@@ -80,6 +80,7 @@ struct Listen {
 struct Admin {
   Address address{"127.0.0.1", 8081};
   std::string token;  // empty: none is asked for, and the address is loopback
+  bool profiling = true;
   friend bool operator==(const Admin&, const Admin&) = default;
 };
 

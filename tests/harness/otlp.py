@@ -8,15 +8,10 @@
 """
 
 import http.server
-import sys
 import threading
 
+import harness.protobuf  # noqa: F401
 from harness.penstock import wait_until
-
-try:
-    import google.protobuf  # noqa: F401
-except ModuleNotFoundError:
-    sys.path.append("/usr/lib/python3/dist-packages")  # of Debian's packages, for another Python of its version
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (ExportTraceServiceRequest,
                                                                       ExportTraceServiceResponse)

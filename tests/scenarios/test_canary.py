@@ -15,7 +15,8 @@ from harness.penstock import (CANARY, DONE, Scenario, answering, completion, del
 SECRET = CANARY.encode()
 SHOWN = ("/metrics", "/health", "/admin/v1/status", "/admin/v1/settings", "/admin/v1/models", "/admin/v1/cache",
          "/admin/v1/cache/entries", "/admin/v1/traces", "/admin/v1/map", "/admin/v1/map?format=dot", "/admin/v1/budgets",
-         "/admin/v1/incidents", "/admin/v1/audit", "/admin/v1/usage", "/admin/v1/keys", "/admin/v1/features")
+         "/debug/pprof/profile?seconds=1", "/debug/pprof/heap?format=folded", "/debug/pprof/heap?format=svg",
+         "/debug/pprof/cmdline", "/debug/pprof/symbol?0x1234", "/admin/v1/incidents", "/admin/v1/audit", "/admin/v1/usage", "/admin/v1/keys", "/admin/v1/features")
 
 
 class Canary(Scenario):
