@@ -55,6 +55,7 @@ CommandLine::CommandLine() : app(kAbout, "penstock") {
   add_usage();
   add_cache();
   add_trace();
+  add_profile();
   add_budgets();
   engine = add(kTrying, "engine",
                "Runs a simulated engine: an OpenAI-compatible server for tests and load tests.");
@@ -153,6 +154,13 @@ void CommandLine::add_trace() {
               "Shows the last requests of a running gateway, and one of them step by step.");
   add_trace_options(*trace, trace_options);
   choices[trace->get_option("--format")] = {"table", "json"};
+}
+
+void CommandLine::add_profile() {
+  profile =
+      add(kRunning, "profile", "Shows where a running gateway's processor time or memory goes.");
+  add_profile_options(*profile, profile_options);
+  choices[profile->get_option("--format")] = {"svg", "pprof", "folded"};
 }
 
 void CommandLine::add_budgets() {

@@ -11,6 +11,7 @@
 #include "app/budgets_command.h"
 #include "app/cache_command.h"
 #include "app/commands.h"
+#include "app/profile_command.h"
 #include "app/serve.h"
 #include "app/trace_command.h"
 #include "app/usage_command.h"
@@ -33,6 +34,7 @@ struct CommandLine {
   CLI::App* cache = nullptr;
   CLI::App* complexity = nullptr;
   CLI::App* trace = nullptr;
+  CLI::App* profile = nullptr;
   CLI::App* budgets = nullptr;
   CLI::App* rules = nullptr;
   CLI::App* engine = nullptr;
@@ -59,6 +61,7 @@ struct CommandLine {
   CacheOptions cache_options;
   ComplexityOptions complexity_options;
   TraceOptions trace_options;
+  ProfileOptions profile_options;
   BudgetsOptions budgets_options;
   RulesOptions rules_options;
   EngineOptions engine_options;
@@ -72,6 +75,7 @@ struct CommandLine {
   void add_usage();
   void add_cache();
   void add_trace();
+  void add_profile();
   void add_budgets();
   void add_access();
   void add_words();

@@ -203,6 +203,13 @@ int print_page(std::string_view command, std::string_view text) {
   return kFailed;
 }
 
+bool write_file(const std::string& path, std::string_view text) {
+  std::FILE* const file = std::fopen(path.c_str(), "wb");
+  if (file == nullptr) return false;
+  const bool written = std::fwrite(text.data(), 1, text.size(), file) == text.size();
+  return std::fclose(file) == 0 && written;
+}
+
 int bad_usage(std::string_view command, std::string_view what) {
   fmt::print(stderr, "{}: {}\n`{} --help` says what can be given.\n", command, what, command);
   return kBadUsage;

@@ -39,6 +39,8 @@ std::string usage_of(const CLI::App& app);
 
 // Writes a page to standard output; where that fails says so, and returns the exit code.
 int print_page(std::string_view command, std::string_view text);
+// Whole, or false and errno says why.
+bool write_file(const std::string& path, std::string_view text);
 
 // Says on standard error what is wrong with a command's options, and where to read on; the exit
 // code.

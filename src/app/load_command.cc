@@ -111,13 +111,6 @@ std::string readable_file(const std::string& path) {
   return fmt::format("\"{}\" cannot be read: {}", visible(path), std::strerror(errno));
 }
 
-bool write_file(const std::string& path, const std::string& text) {
-  std::FILE* const file = std::fopen(path.c_str(), "w");
-  if (file == nullptr) return false;
-  const bool written = std::fwrite(text.data(), 1, text.size(), file) == text.size();
-  return (std::fclose(file) == 0) && written;
-}
-
 }  // namespace
 
 void add_load_options(CLI::App& app, load::Options& options) {

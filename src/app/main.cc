@@ -77,6 +77,7 @@ int run(int argc, char** argv) {
   if (line.budgets->parsed()) return budgets_command(line.budgets_options);
   if (line.rules->parsed()) return rules_command(line.rules_options);
   if (line.trace->parsed()) return trace_command(line.trace_options);
+  if (line.profile->parsed()) return profile_command(line.profile_options);
   if (line.engine->parsed()) return engine_command(line.engine_options);
   if (line.load->parsed()) return load_command(line.load_options);
   if (line.settings->parsed()) return settings_command(line.schema);

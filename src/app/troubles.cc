@@ -325,6 +325,9 @@ std::span<const TroubleGroup> groups() {
           "What `penstock trace` says, with exit code 1 where no other is named, and lines "
           "of the log.",
           traces_troubles()},
+      TroubleGroup{"profiles",
+                   "What `penstock profile` says, with exit code 1 where no other is named.",
+                   profiles_troubles()},
       TroubleGroup{"asking and measuring", "Exit code 1 of `ask`, `load` and `engine`.", kAsking},
   };
   return kGroups;

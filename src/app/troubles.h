@@ -34,6 +34,7 @@ std::span<const Trouble> store_troubles();
 std::span<const Trouble> cache_troubles();
 // troubles_traces.cc
 std::span<const Trouble> traces_troubles();
+std::span<const Trouble> profiles_troubles();
 // troubles_usage.cc
 std::span<const Trouble> usage_troubles();
 

@@ -242,6 +242,8 @@ class Clients(Scenario):
             self.look(gateway.ask(model="m"), "engine_unavailable")
             self.look(gateway.ask(model="m", headers={"cache-control": "only-if-cached"}, temperature=0), "not_cached")
             self.admin(gateway)
+            self.look(self.gateway(self.to(self.engine()), {"admin": {"profiling": False}}).admin("/debug/pprof/heap"),
+                      "profiling_off")
             for wire in late:
                 self.look(wire.answer(), "request_timeout")
         self.keys_and_limits()
@@ -253,6 +255,8 @@ class Clients(Scenario):
         self.told.lacks_only({
             # it takes half a minute; the public listener's is provoked
             "The body did not come in time: nothing for <time>, or less than 1KiB a second.",
+            # a build with a sanitizer, or no memory at the start
+            "There is no profile of the heap: <reason>.",
             "The client left.",  # nobody is there to be told
             "The gateway failed to answer this request.",  # a fault of the machine
             # 1,024 questions would have to wait at once

@@ -134,6 +134,7 @@ class ExitCodes(Scenario):
                       2: ("--by", "x")},
             "cache": {0: ("stats", "--admin", gateway), 1: ("stats", "--admin", away), 2: ("x",)},
             "trace": {0: ("--admin", gateway), 1: ("x", "--admin", gateway), 2: ("--format", "x")},
+            "profile": {0: ("--admin", gateway, "--seconds", "1"), 1: ("--admin", away), 2: ("--format", "x")},
             "budgets": {0: ("--admin", gateway), 1: ("--admin", away), 2: ("--window", "x")},
             "rules": {0: (), 2: ("--config", bad)},
             "migrate": {0: store, 1: ("--store", "sqlite:/nowhere/x.db"), 2: ("--config", bad)},
