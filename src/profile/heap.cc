@@ -45,6 +45,9 @@ namespace penstock::profile {
 namespace {
 
 constexpr std::size_t kPage = 4096;
+// From here on glibc would leave holes behind what is aligned to a page; such a block is known by
+// its size.
+constexpr std::size_t kLarge = 128 * 1024;
 constexpr std::size_t kFrames = 40;       // of a stack
 constexpr std::uint32_t kStacks = 16384;  // different ones
 constexpr std::uint32_t kBlocks = 65536;  // in use and sampled: 32 GiB at half a mebibyte each
@@ -105,7 +108,7 @@ struct Table {
 
   std::uint32_t stack_of(std::span<const Address> frames);
   void add(void* at, std::size_t bytes, std::span<const Address> frames);
-  void remove(void* at);
+  bool remove(void* at);  // whether it was there
   double weight_of(std::size_t bytes) const;
 };
 
@@ -174,10 +177,10 @@ void Table::add(void* at, std::size_t bytes, std::span<const Address> frames) {
   bucket.store(number, std::memory_order_release);
 }
 
-void Table::remove(void* at) {
+bool Table::remove(void* at) {
   auto& bucket = block_buckets[bucket_of(at)];
   // Whoever frees it has it from whoever got it: had it been sampled, this would not be empty.
-  if (bucket.load(std::memory_order_acquire) == kNone) return;
+  if (bucket.load(std::memory_order_acquire) == kNone) return false;
   const Lock lock(mutex);
   std::uint32_t before = kNone;
   for (std::uint32_t number = bucket.load(std::memory_order_relaxed); number != kNone;
@@ -195,8 +198,9 @@ void Table::remove(void* at) {
     sum.in_use_bytes -= weight * static_cast<double>(block.bytes);
     block.next = free_block;
     free_block = number;
-    return;
+    return true;
   }
+  return false;
 }
 
 // Bytes until the next one, exponentially distributed: no rhythm of the program's can hide from it.
@@ -216,34 +220,71 @@ inline bool count_down(std::size_t bytes) {
   return left >= 0;
 }
 
-// The thread's bytes are used up: nothing is sampled, or the thread is new, or this one is sampled.
-__attribute__((noinline)) void* sampled(std::size_t bytes) {
+// The thread's bytes are used up. The table that this block is to stand in; null: nothing is
+// sampled, or the thread is new.
+Table* due(std::size_t bytes) {
   Table* const known = table.load(std::memory_order_acquire);
   if (known == nullptr) {
     left = kNever;
-    return libc_malloc(bytes);
+    return nullptr;
   }
   left = next_distance(*known);
-  if (!known_thread) {
-    known_thread = true;
-    if (count_down(bytes)) return libc_malloc(bytes);
-    left = next_distance(*known);
+  if (known_thread) return known;
+  known_thread = true;
+  if (count_down(bytes)) return nullptr;
+  left = next_distance(*known);
+  return known;
+}
+
+// Called by a function that one of malloc(3) calls: those three are not what asked. (This file is
+// compiled without tail calls.)
+__attribute__((noinline)) void write_down(Table& to, void* at, std::size_t bytes) {
+  constexpr std::size_t kOurs = 3;
+  std::array<Address, kFrames> frames;
+  const std::size_t depth = walk(place_here(), frames);
+  to.add(at, bytes, std::span(frames).first(depth).subspan(std::min(depth, kOurs)));
+}
+
+__attribute__((noinline)) void* sampled(std::size_t bytes, bool zeros) {
+  Table* const to = due(bytes);
+  if (to == nullptr || bytes >= kLarge) {
+    void* const at = zeros ? libc_calloc(1, bytes) : libc_malloc(bytes);
+    if (to != nullptr && at != nullptr) write_down(*to, at, bytes);
+    return at;
   }
   void* const at = libc_memalign(kPage, bytes);
   if (at == nullptr) return nullptr;
-  std::array<Address, kFrames> frames;
-  const std::size_t depth = walk(place_here(), frames);
-  // This function and malloc are not what asked (this file is compiled without tail calls).
-  const std::size_t skipped = std::min<std::size_t>(depth, 2);
-  known->add(at, bytes, std::span(frames).first(depth).subspan(skipped));
-  return at;
+  write_down(*to, at, bytes);
+  return zeros ? std::memset(at, 0, bytes) : at;
 }
 
-inline bool may_be_sampled(const void* at) { return reinterpret_cast<Address>(at) % kPage == 0; }
+// What is in the table lies at the beginning of a page or is large. A block's size stands before
+// it, with three flags: glibc's malloc/malloc.c.
+inline bool may_be_sampled(const void* at) {
+  if (reinterpret_cast<Address>(at) % kPage == 0) return true;  // nullptr too
+  return static_cast<const std::size_t*>(at)[-1] >= kLarge;
+}
 
-__attribute__((noinline)) void forget(void* at) {
+__attribute__((noinline)) bool forget(void* at) {
   Table* const known = table.load(std::memory_order_acquire);
-  if (known != nullptr && at != nullptr) known->remove(at);
+  return known != nullptr && at != nullptr && known->remove(at);
+}
+
+// A block that is in the table, or is due for it, gets another size.
+__attribute__((noinline)) void* resized(void* at, std::size_t bytes, bool is_due) {
+  Table* const to = is_due ? due(bytes) : table.load(std::memory_order_acquire);
+  if (to == nullptr || bytes >= kLarge) {
+    void* const other = libc_realloc(at, bytes);
+    if (to != nullptr && other != nullptr) write_down(*to, other, bytes);
+    return other;
+  }
+  if (!is_due) return libc_realloc(at, bytes);  // too small now to be known by its size
+  void* const other = libc_memalign(kPage, bytes);
+  if (other == nullptr) return nullptr;
+  write_down(*to, other, bytes);
+  std::memcpy(other, at, std::min(bytes, ::malloc_usable_size(at)));
+  libc_free(at);
+  return other;
 }
 
 }  // namespace
@@ -313,7 +354,7 @@ extern "C" {
 void* malloc(std::size_t bytes) noexcept {
   if (count_down(bytes)) [[likely]]
     return libc_malloc(bytes);
-  return sampled(bytes);
+  return sampled(bytes, false);
 }
 
 void free(void* at) noexcept {
@@ -330,23 +371,16 @@ void* calloc(std::size_t count, std::size_t each) noexcept {
   }
   if (count_down(bytes)) [[likely]]
     return libc_calloc(count, each);
-  void* const at = sampled(bytes);
-  return at == nullptr ? nullptr : std::memset(at, 0, bytes);
+  return sampled(bytes, true);
 }
 
 void* realloc(void* at, std::size_t bytes) noexcept {
   if (at == nullptr) return malloc(bytes);
-  const bool due = !count_down(bytes);
-  if ((!due && !may_be_sampled(at)) || bytes == 0) [[likely]] {
-    if (bytes == 0) forget(at);
+  const bool is_due = !count_down(bytes);
+  const bool known = may_be_sampled(at) && forget(at);
+  if ((!is_due && !known) || bytes == 0) [[likely]]
     return libc_realloc(at, bytes);
-  }
-  // Another block, which is sampled or is not; glibc would move one that was in place.
-  void* const other = due ? sampled(bytes) : libc_malloc(bytes);
-  if (other == nullptr) return nullptr;
-  std::memcpy(other, at, std::min(bytes, ::malloc_usable_size(at)));
-  free(at);
-  return other;
+  return resized(at, bytes, is_due);
 }
 
 }  // extern "C"

@@ -113,7 +113,9 @@ class Walk {
 
   // Whether a call ends there, so that it may be a return address. In a library's code too, but
   // only where something can be read.
-  static bool behind_call(Address at) {
+  // What is read may be no code at all.
+  __attribute__((no_sanitize("address", "thread", "undefined"))) static bool behind_call(
+      Address at) {
     if (at < kPage || (!ours(at - kWord) && !readable(at - kWord))) return false;
 #if defined(__x86_64__)
     // NOLINTNEXTLINE(performance-no-int-to-ptr): code
