@@ -38,16 +38,26 @@ Result<Profile> heap_profile() {
 void* libc_malloc(std::size_t) __asm__("__libc_malloc");
 void* libc_calloc(std::size_t, std::size_t) __asm__("__libc_calloc");
 void* libc_realloc(void*, std::size_t) __asm__("__libc_realloc");
-void* libc_memalign(std::size_t, std::size_t) __asm__("__libc_memalign");
 void libc_free(void*) __asm__("__libc_free");
 
 namespace penstock::profile {
 namespace {
 
-constexpr std::size_t kPage = 4096;
-// From here on glibc would leave holes behind what is aligned to a page; such a block is known by
-// its size.
+// What is sampled is known by the size that glibc keeps before each block (malloc/malloc.c): its
+// chunk is large, or as many bytes above a multiple of 4 KiB as others seldom are. (A block at the
+// beginning of a page would be known by its address, and would leave holes in glibc's heap that
+// large blocks do not fit.)
 constexpr std::size_t kLarge = 128 * 1024;
+constexpr std::size_t kRound = 4096, kMark = 0x3f0, kStep = 0x10;
+constexpr std::size_t kHead = sizeof(std::size_t), kFlags = 7;  // of a chunk, and of its size
+
+// What to ask glibc for so that the block is known.
+constexpr std::size_t marked(std::size_t bytes) {
+  return (bytes + kHead + kRound - 1 - kMark) / kRound * kRound + kMark - kHead;
+}
+static_assert(marked(1) == kMark - kHead && marked(kMark - kHead) == kMark - kHead);
+static_assert(marked(kMark - kHead + 1) == kRound + kMark - kHead);
+
 constexpr std::size_t kFrames = 40;       // of a stack
 constexpr std::uint32_t kStacks = 16384;  // different ones
 constexpr std::uint32_t kBlocks = 65536;  // in use and sampled: 32 GiB at half a mebibyte each
@@ -115,7 +125,7 @@ struct Table {
 std::atomic<Table*> table{nullptr};
 
 std::uint32_t bucket_of(const void* at) {
-  return static_cast<std::uint32_t>((reinterpret_cast<Address>(at) / kPage * 0x9e3779b97f4a7c15) >>
+  return static_cast<std::uint32_t>((reinterpret_cast<Address>(at) / kStep * 0x9e3779b97f4a7c15) >>
                                     48);
 }
 static_assert(kBuckets == 1 << 16);
@@ -245,45 +255,33 @@ __attribute__((noinline)) void write_down(Table& to, void* at, std::size_t bytes
   to.add(at, bytes, std::span(frames).first(depth).subspan(std::min(depth, kOurs)));
 }
 
-__attribute__((noinline)) void* sampled(std::size_t bytes, bool zeros) {
-  Table* const to = due(bytes);
-  if (to == nullptr || bytes >= kLarge) {
-    void* const at = zeros ? libc_calloc(1, bytes) : libc_malloc(bytes);
-    if (to != nullptr && at != nullptr) write_down(*to, at, bytes);
-    return at;
-  }
-  void* const at = libc_memalign(kPage, bytes);
-  if (at == nullptr) return nullptr;
-  write_down(*to, at, bytes);
-  return zeros ? std::memset(at, 0, bytes) : at;
+// A little more than was asked for may come, where the rest would be too small for a chunk.
+inline bool may_be_sampled(const void* at) {
+  if (at == nullptr) return false;
+  const std::size_t chunk = static_cast<const std::size_t*>(at)[-1] & ~kFlags;
+  const std::size_t above = chunk % kRound;
+  return above == kMark || above == kMark + kStep || chunk >= kLarge;
 }
 
-// What is in the table lies at the beginning of a page or is large. A block's size stands before
-// it, with three flags: glibc's malloc/malloc.c.
-inline bool may_be_sampled(const void* at) {
-  if (reinterpret_cast<Address>(at) % kPage == 0) return true;  // nullptr too
-  return static_cast<const std::size_t*>(at)[-1] >= kLarge;
+__attribute__((noinline)) void* sampled(std::size_t bytes, bool zeros) {
+  Table* const to = due(bytes);
+  const std::size_t asked = to != nullptr && bytes < kLarge ? marked(bytes) : bytes;
+  void* const at = zeros ? libc_calloc(1, asked) : libc_malloc(asked);
+  if (to != nullptr && may_be_sampled(at)) write_down(*to, at, bytes);
+  return at;
 }
 
 __attribute__((noinline)) bool forget(void* at) {
   Table* const known = table.load(std::memory_order_acquire);
-  return known != nullptr && at != nullptr && known->remove(at);
+  return known != nullptr && known->remove(at);
 }
 
 // A block that is in the table, or is due for it, gets another size.
 __attribute__((noinline)) void* resized(void* at, std::size_t bytes, bool is_due) {
   Table* const to = is_due ? due(bytes) : table.load(std::memory_order_acquire);
-  if (to == nullptr || bytes >= kLarge) {
-    void* const other = libc_realloc(at, bytes);
-    if (to != nullptr && other != nullptr) write_down(*to, other, bytes);
-    return other;
-  }
-  if (!is_due) return libc_realloc(at, bytes);  // too small now to be known by its size
-  void* const other = libc_memalign(kPage, bytes);
-  if (other == nullptr) return nullptr;
-  write_down(*to, other, bytes);
-  std::memcpy(other, at, std::min(bytes, ::malloc_usable_size(at)));
-  libc_free(at);
+  const std::size_t asked = to != nullptr && bytes < kLarge ? marked(bytes) : bytes;
+  void* const other = libc_realloc(at, asked);
+  if (to != nullptr && other != nullptr && may_be_sampled(other)) write_down(*to, other, bytes);
   return other;
 }
 

@@ -3,8 +3,8 @@
 // and Go do).
 //
 // The program's malloc is a step before glibc's: a thread counts its bytes down and looks up when
-// they are used up. What is sampled lies at the beginning of a page, where others hardly ever lie,
-// so that a free() need look in the table only for such addresses. All memory stays glibc's own.
+// they are used up. What is sampled has a size that others seldom have, so that a free() need look
+// in the table only for such. All memory stays glibc's own.
 //
 // Not of a build with a sanitizer, which has a malloc of its own.
 #pragma once
