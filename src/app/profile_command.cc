@@ -92,9 +92,8 @@ void add_profile_options(CLI::App& app, ProfileOptions& options) {
   app.footer(
       "Without --out the functions that use most are listed. FILE is a flame graph where it ends\n"
       "in .svg (for a browser: click to zoom), a profile for pprof, Pyroscope or Parca where it\n"
-      "ends in .pb.gz, and folded stacks for flamegraph.pl or speedscope where it ends in "
-      ".folded.\n"
-      "One CPU profile is taken at a time; it costs about a hundredth of what it looks at.\n"
+      "ends in .pb.gz, and folded stacks for flamegraph.pl or speedscope where in .folded.\n"
+      "One CPU profile is taken at a time.\n"
       "\n"
       "Examples:\n"
       "  penstock profile\n"

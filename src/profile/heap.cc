@@ -328,8 +328,8 @@ Result<Profile> heap_profile() {
   for (std::uint32_t number = 1; number <= stacks; ++number) {
     StackSum sum;
     {
-      const Lock lock(
-          known->mutex);  // of each alone: what is read here allocates, and may be sampled
+      // Of each alone: what is read here allocates, and may be sampled.
+      const Lock lock(known->mutex);
       sum = known->stacks[number];
     }
     const auto whole = [](double value) { return std::max<std::int64_t>(std::llround(value), 0); };
@@ -342,8 +342,7 @@ Result<Profile> heap_profile() {
 
 }  // namespace penstock::profile
 
-// ---- malloc(3)
-// ------------------------------------------------------------------------------------
+// ---- malloc(3) --------------------------------------------------------------------------------
 
 using namespace penstock::profile;
 
