@@ -79,16 +79,15 @@ Character beyond_ascii(const unsigned char* at, std::size_t left) {
   return {Kind::gap, 1, {a}};
 }
 
-// Of ASCII: the letter in lower case; 1: a digit; 0: neither.
-constexpr std::array<unsigned char, 128> kAscii = [] {
-  std::array<unsigned char, 128> table{};
+// Of ASCII: the letter in lower case; 1: a digit; 0: neither, as for all beyond it.
+constexpr std::array<unsigned char, 256> kAscii = [] {
+  std::array<unsigned char, 256> table{};
   for (unsigned char c = 'a'; c <= 'z'; ++c) table[c] = table[c - 0x20] = c;
   for (unsigned char c = '0'; c <= '9'; ++c) table[c] = 1;
   return table;
 }();
 
 constexpr std::size_t kLongWord = 9;  // characters
-constexpr std::size_t kLongestStem = 63;
 
 }  // namespace
 
@@ -128,22 +127,25 @@ class Words::Scan {
   // A run of ASCII's letters, which is most of most texts; behind it.
   const unsigned char* letters(const unsigned char* at, const unsigned char* end) {
     const unsigned char* const begin = at;
-    const std::uint64_t sizes = size_ == 0 ? words_.stem_sizes_[kAscii[*at]] : stem_sizes_;
+    std::uint64_t sizes = size_ == 0 ? words_.stem_sizes_[kAscii[*at]] : stem_sizes_;
     std::uint64_t hash = hash_;
-    std::size_t size = size_;
-    for (; at < end && *at < 0x80 && kAscii[*at] > 1; ++at) {
+    for (; at < end && kAscii[*at] > 1; ++at) {
       hash = step(hash, kAscii[*at]);
-      ++size;
-      if (size <= kLongestStem && (sizes >> size & 1) != 0 && stem_ == kNone) {
-        stem_ = words_.find(mixed(hash, kStem));
-      }
+      sizes >>= 1;
+      if ((sizes & 1) != 0) stem(hash, sizes);
     }
+    size_ += static_cast<std::size_t>(at - begin);
     letters_ += static_cast<std::size_t>(at - begin);
     stem_sizes_ = sizes;
     hash_ = hash;
-    size_ = size;
     digits_ = false;
     return at;
+  }
+
+  // What was read of a word is as long as some stem is: the first that it is counts.
+  void stem(std::uint64_t hash, std::uint64_t& sizes) {
+    stem_ = words_.find(mixed(hash, kStem));
+    if (stem_ != kNone) sizes = 0;
   }
 
   // Another byte of ASCII; behind it.
@@ -156,7 +158,7 @@ class Words::Scan {
       end_word();
       digits_ = false;
     } else if ((*at == '\'' || *at == '-' || *at == ';') && size_ > 0 && at + 1 < end &&
-               at[1] < 0x80 && kAscii[at[1]] > 1) {
+               kAscii[at[1]] > 1) {
       letter({at, 1});  // "what's", "trade-off"
     } else {
       end_word();
@@ -171,9 +173,8 @@ class Words::Scan {
     for (const unsigned char byte : bytes) hash_ = step(hash_, byte);
     size_ += bytes.size();
     ++letters_;
-    if (size_ <= kLongestStem && (stem_sizes_ >> size_ & 1) != 0 && stem_ == kNone) {
-      stem_ = words_.find(mixed(hash_, kStem));
-    }
+    stem_sizes_ >>= bytes.size();
+    if ((stem_sizes_ & 1) != 0) stem(hash_, stem_sizes_);
   }
 
   void end_word() {
@@ -269,7 +270,8 @@ class Words::Scan {
   std::size_t size_ = 0;      // bytes of the word under way
   std::size_t letters_ = 0;
   std::size_t stem_ = kNone;
-  std::uint64_t stem_sizes_ = 0;  // of stems that begin as the word does
+  // Of stems that begin as the word does, bit n: there is one that has n bytes more than were read.
+  std::uint64_t stem_sizes_ = 0;
   std::uint32_t ideographs_ = 0;
   std::uint32_t sentence_at_ = 0;  // words before it
   bool digits_ = false;

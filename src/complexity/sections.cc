@@ -18,6 +18,13 @@ std::string_view trimmed(std::string_view line) {
 
 bool digit(char c) { return c >= '0' && c <= '9'; }
 
+// Where marks_of() has to look twice.
+constexpr std::array<bool, 256> kMarks = [] {
+  std::array<bool, 256> marks{};
+  for (const char c : std::string_view(";|?(-:<#=")) marks[static_cast<unsigned char>(c)] = true;
+  return marks;
+}();
+
 struct Marks {
   bool code = false;      // "();", "=>", "->", " = ", " == ", "::", "</", "#include"
   bool question = false;  // "? "
@@ -28,7 +35,7 @@ Marks marks_of(std::string_view text) {
   Marks marks;
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
-    if (c > '?' && c != '|') continue;  // letters, mostly
+    if (!kMarks[static_cast<unsigned char>(c)]) continue;
     const std::string_view rest = text.substr(i);
     switch (c) {
       case ';':
@@ -108,6 +115,12 @@ class Quotes {
 
 // What a person says, less what he quotes.
 void ask(std::string_view text, const Words& words, Sections& sections) {
+  const auto has = [&](char c) { return text.find(c) != text.npos; };
+  if (!has('"') && !has('\xe2') && !has('\xc2')) {  // no quote can begin, as in most texts
+    words.scan(text, sections.asked);
+    sections.asked_bytes += text.size();
+    return;
+  }
   Quotes quotes(text);
   std::size_t from = 0;
   const auto take = [&](std::size_t to) {

@@ -3,6 +3,7 @@
 #include <sqlite3.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <thread>
 
 #include "store/text.h"
@@ -40,10 +41,19 @@ const Fault& fault_of(int code) {
   return at == kFaults.end() ? kOther : *at;
 }
 
-// $1 is not always the first that stands in the text.
-int place_of(sqlite3_stmt* statement, std::size_t number) {
-  const std::string name = "$" + std::to_string(number);
-  return sqlite3_bind_parameter_index(statement, name.c_str());
+// Where $1, $2 ... are for SQLite, which counts parameters in the order in which they first stand.
+std::vector<int> places_of(sqlite3_stmt* statement) {
+  std::vector<int> places;
+  const int count = sqlite3_bind_parameter_count(statement);
+  for (int at = 1; at <= count; ++at) {
+    const char* const name = sqlite3_bind_parameter_name(statement, at);
+    if (name == nullptr || name[0] != '$') continue;
+    const auto number = static_cast<std::size_t>(std::atoi(name + 1));
+    if (number == 0) continue;
+    if (places.size() < number) places.resize(number);
+    places[number - 1] = at;
+  }
+  return places;
 }
 
 struct Bind {
@@ -158,56 +168,63 @@ Result<void> SqliteFile::run(const char* sql) {
   return {};
 }
 
-Result<sqlite3_stmt*> SqliteFile::prepare(const Statement& statement,
-                                          std::unique_ptr<sqlite3_stmt, Close>& owned) {
+Result<SqliteFile::Prepared> SqliteFile::prepare(const Statement& statement) {
   const std::string_view sql = statement.sqlite.empty() ? statement.sql : statement.sqlite;
   sqlite3_stmt* made = nullptr;
   const unsigned flags = statement.once ? 0 : SQLITE_PREPARE_PERSISTENT;
   const int code = sqlite3_prepare_v3(handle_.get(), sql.data(), static_cast<int>(sql.size()),
                                       flags, &made, nullptr);
   if (code != SQLITE_OK) return failed(code);
-  owned.reset(made);
-  return made;
+  return Prepared{std::unique_ptr<sqlite3_stmt, Close>(made), places_of(made)};
 }
 
-Result<sqlite3_stmt*> SqliteFile::prepared(const Statement& statement) {
+Result<const SqliteFile::Prepared*> SqliteFile::prepared(const Statement& statement) {
   const auto at = kept_.find(&statement);
-  if (at != kept_.end()) return at->second.get();
-  std::unique_ptr<sqlite3_stmt, Close> owned;
-  Result<sqlite3_stmt*> made = prepare(statement, owned);
-  if (made) kept_.emplace(&statement, std::move(owned));
-  return made;
+  if (at != kept_.end()) return &at->second;
+  Result<Prepared> made = prepare(statement);
+  if (!made) return made.error();
+  return &kept_.emplace(&statement, std::move(*made)).first->second;
 }
 
-Result<void> SqliteFile::bind(sqlite3_stmt* statement, const Values& values) {
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    const int at = place_of(statement, i + 1);
-    if (at == 0) continue;  // the text of the other database has it
-    const int code = std::visit(Bind{statement, at}, values[i]);
+Result<void> SqliteFile::bind(const Prepared& prepared, std::span<const Value> values) {
+  // What goes beyond the places only the other database's text has.
+  for (std::size_t i = 0; i < std::min(values.size(), prepared.places.size()); ++i) {
+    const int at = prepared.places[i];
+    if (at == 0) continue;
+    const int code = std::visit(Bind{prepared.handle.get(), at}, values[i]);
     if (code != SQLITE_OK) return failed(code);
   }
   return {};
 }
 
-Result<void> SqliteFile::run_kept(const Statement& statement, const Values& values) {
-  Result<sqlite3_stmt*> found = prepared(statement);
+Result<void> SqliteFile::run_kept(const Statement& statement, std::span<const Value> values) {
+  Result<const Prepared*> found = prepared(statement);
   if (!found) return found.error();
-  const Reset reset(*found);
-  Result<void> bound = bind(*found, values);
+  sqlite3_stmt* const handle = (*found)->handle.get();
+  const Reset reset(handle);
+  Result<void> bound = bind(**found, values);
   if (!bound) return bound;
-  const int code = sqlite3_step(*found);
+  const int code = sqlite3_step(handle);
   if (code != SQLITE_DONE && code != SQLITE_ROW) return failed(code);
   return {};
 }
 
 Result<Rows> SqliteFile::ask(const Statement& statement, const Values& values, Time until) {
   const Time began = Clock::now();
-  std::unique_ptr<sqlite3_stmt, Close> owned;
-  Result<sqlite3_stmt*> found = statement.once ? prepare(statement, owned) : prepared(statement);
-  if (!found) return found.error();
-  sqlite3_stmt* const handle = *found;
+  Prepared once;
+  const Prepared* asked = &once;
+  if (statement.once) {
+    Result<Prepared> made = prepare(statement);
+    if (!made) return made.error();
+    once = std::move(*made);
+  } else {
+    Result<const Prepared*> found = prepared(statement);
+    if (!found) return found.error();
+    asked = *found;
+  }
+  sqlite3_stmt* const handle = asked->handle.get();
   const Reset reset(handle);
-  Result<void> bound = bind(handle, values);
+  Result<void> bound = bind(*asked, values);
   if (!bound) return bound.error();
   until_ = until;
   Rows answer;

@@ -4,9 +4,11 @@
 
 #include <atomic>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
@@ -38,7 +40,7 @@ class SqliteFile {
   Result<Rows> ask(const Statement& statement, const Values& values, Time until);
 
   // For one of many rows: no answer, and not measured one by one.
-  Result<void> run_kept(const Statement& statement, const Values& values);
+  Result<void> run_kept(const Statement& statement, std::span<const Value> values);
 
   bool in_transaction() const;
   // Another's lock is waited for so long; a part of it that is left over is the next wait's.
@@ -57,11 +59,14 @@ class SqliteFile {
   };
   SqliteFile(std::string path, Meters& meters, const std::atomic<bool>& stop)
       : path_(std::move(path)), meters_(meters), stop_(stop) {}
+  struct Prepared {
+    std::unique_ptr<sqlite3_stmt, Close> handle;
+    std::vector<int> places;  // of $1, $2 ...: SQLite counts as they first stand; 0: it has none
+  };
   Error failed(int code);
-  Result<sqlite3_stmt*> prepared(const Statement& statement);
-  Result<void> bind(sqlite3_stmt* statement, const Values& values);
-  Result<sqlite3_stmt*> prepare(const Statement& statement,
-                                std::unique_ptr<sqlite3_stmt, Close>& owned);
+  Result<const Prepared*> prepared(const Statement& statement);
+  Result<Prepared> prepare(const Statement& statement);
+  Result<void> bind(const Prepared& prepared, std::span<const Value> values);
 
   static int on_busy(void* self, int tries);
   static int on_progress(void* self);
@@ -75,8 +80,7 @@ class SqliteFile {
   Time until_ = Time::max();
   int log_pages_ = 0;
   std::unique_ptr<sqlite3, Close> handle_;
-  std::unordered_map<const Statement*, std::unique_ptr<sqlite3_stmt, Close>>
-      kept_;  // before it ends
+  std::unordered_map<const Statement*, Prepared> kept_;  // ends before the handle
 };
 
 }  // namespace penstock::store

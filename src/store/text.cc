@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 namespace penstock::store {
 namespace {
@@ -29,10 +30,26 @@ std::size_t character(std::string_view text, std::size_t at) {
   return follows(at + 1) && follows(at + 2) && follows(at + 3) ? 4 : 0;
 }
 
+constexpr std::size_t kAtOnce = sizeof(std::uint64_t);
+
+// Whether the next bytes are ASCII and none is NUL, as most are.
+bool plain(std::string_view text, std::size_t at) {
+  if (text.size() - at < kAtOnce) return false;
+  constexpr std::uint64_t kOnes = 0x0101010101010101;
+  constexpr std::uint64_t kHigh = 0x8080808080808080;
+  std::uint64_t bytes = 0;
+  std::memcpy(&bytes, text.data() + at, kAtOnce);
+  return ((bytes | (bytes - kOnes)) & kHigh) == 0;  // a NUL borrows
+}
+
 }  // namespace
 
 bool storable(std::string_view text) {
   for (std::size_t at = 0; at < text.size();) {
+    if (plain(text, at)) {
+      at += kAtOnce;
+      continue;
+    }
     const std::size_t length = character(text, at);
     if (length == 0) return false;
     at += length;

@@ -51,10 +51,8 @@ UsageValues usage_values(const UsageRow& row, bool text) {
 }
 
 Result<void> insert_usage(SqliteFile& file, const std::vector<UsageRow>& rows, bool text) {
-  Values values;
   for (const UsageRow& row : rows) {
-    UsageValues made = usage_values(row, text);
-    values.assign(std::make_move_iterator(made.begin()), std::make_move_iterator(made.end()));
+    const UsageValues values = usage_values(row, text);
     Result<void> done = file.run_kept(kInsert, values);
     if (!done) return done;
   }
