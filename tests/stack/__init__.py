@@ -8,6 +8,7 @@ Each part is the one that the tests use; what HAProxy, Prometheus and Alertmanag
 deploy/ has, with the addresses filled in.
 """
 
+import os
 import contextlib
 import pathlib
 import socket
@@ -130,12 +131,14 @@ class Stack:
             "auth": {"mode": "keys"},
             "limits": {"requests": "100000/m"},
             "store": {"url": self.primary.url("gateway"), "replicas": [self.replica.url("gateway")]},
+            "metrics": {"tenants": ["acme"]},
         }
 
     def start_gateway(self, name):
         folder = self.folder / f"gateway-{name}"
         folder.mkdir(exist_ok=True)
-        self.add(f"gateway {name}", Gateway(self.settings(name), folder, log=self.log(f"gateway {name}")))
+        env = {**os.environ, "OTEL_SEMCONV_STABILITY_OPT_IN": "gen_ai_latest_experimental"}
+        self.add(f"gateway {name}", Gateway(self.settings(name), folder, env=env, log=self.log(f"gateway {name}")))
 
     def restart_gateway(self, name):
         """As a release does it: told to end, waited for, started again."""
