@@ -71,9 +71,21 @@ void declare_always(Registry& registry, observe::Log& log, gateway::House& house
 
 // Labels whose values are names, numbers or versions: to be told would say nothing.
 bool names_things(std::string_view label) {
-  static const std::set<std::string_view> kOpen = {
-      "engine", "model",     "tenant", "worker",         "server",  "replica", "version",
-      "code",   "operation", "state",  "sqlstate_class", "command", "budget"};
+  static const std::set<std::string_view> kOpen = {"engine",
+                                                   "model",
+                                                   "tenant",
+                                                   "worker",
+                                                   "server",
+                                                   "replica",
+                                                   "version",
+                                                   "code",
+                                                   "operation",
+                                                   "state",
+                                                   "sqlstate_class",
+                                                   "command",
+                                                   "budget",
+                                                   "gen_ai_provider_name",
+                                                   "gen_ai_request_model"};
   return kOpen.contains(label);
 }
 
@@ -130,6 +142,12 @@ std::string page() {
   part("With `cache.redis.urls`");
   store::show(registry, {}, {"r"});
   part("With `store.replicas`");
+  const gateway::TenantMetrics tenant(registry.shard(0), "t");
+  part("With `metrics.tenants`");
+  for (const Endpoint endpoint : {Endpoint::chat, Endpoint::completions, Endpoint::embeddings}) {
+    const gateway::GenAiMetrics conventions(registry.shard(0), {"e", "openai", "m", endpoint});
+  }
+  part("With `OTEL_SEMCONV_STABILITY_OPT_IN=gen_ai_latest_experimental` in the environment");
 
   std::map<std::string, Registry::Entry> all;
   std::map<std::vector<double>, std::vector<std::string>> buckets;

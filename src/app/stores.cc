@@ -100,6 +100,7 @@ Result<void> Stores::open(const settings::Settings& settings, unsigned workers) 
   options.workers = workers;
   options.queue = settings.store.usage.queue;
   options.flush = settings.store.usage.flush;
+  options.written = house_.rows_written;
   ledger_ = std::make_unique<store::Ledger>(options, *database_, registry_, log_);
   Result<void> started = ledger_->start();
   if (!started) return in_store(std::move(started).error());

@@ -11,7 +11,11 @@
 
 #include "app/client.h"
 #include "base/uuid.h"
+#include "dialect/messages.h"
+#include "dialect/stream.h"
+#include "engine/provider.h"
 #include "http/url.h"
+#include "store/statements.h"
 
 // The shared object that src/otlp makes.
 extern "C" const char penstock_otlp_begin[];  // NOLINT(readability-identifier-naming)
@@ -106,40 +110,50 @@ trace::BackendOptions options_of(const settings::Tracing& tracing) {
   return options;
 }
 
-// Whose API it is, as gen_ai.provider.name has it: who is asked, where that is known by its host.
-std::string provider_of(std::string_view host) {
-  struct Known {
-    std::string_view host, provider;
-  };
-  constexpr std::array kKnown = {
-      Known{"api.openai.com", "openai"},
-      Known{"openai.azure.com", "azure.ai.openai"},
-      Known{"services.ai.azure.com", "azure.ai.inference"},
-      Known{"api.mistral.ai", "mistral_ai"},
-      Known{"api.deepseek.com", "deepseek"},
-      Known{"api.groq.com", "groq"},
-      Known{"api.x.ai", "x_ai"},
-      Known{"api.perplexity.ai", "perplexity"},
-      Known{"api.cohere.com", "cohere"},
-      Known{"generativelanguage.googleapis.com", "gcp.gemini"},
-  };
-  for (const Known& one : kKnown) {
-    if (host.ends_with(one.host)) return std::string(one.provider);
+trace::Flush flush_of(const store::Written& written) {
+  trace::Flush flush;
+  flush.begin_us =
+      std::chrono::duration_cast<std::chrono::microseconds>(written.begin.time_since_epoch())
+          .count();
+  flush.took = written.took;
+  flush.rows = written.rows;
+  if (written.error != nullptr) flush.error = trace::error_of(*written.error);
+  for (const std::string& id : written.trace_ids) {
+    if (const auto trace = trace::parse_trace_id(id)) flush.requests.push_back(*trace);
   }
-  return "openai";  // whose API it speaks
+  return flush;
+}
+
+// What the steps of a request ask the database, by their names.
+std::map<std::string, std::string, std::less<>> queries_of(bool sqlite) {
+  struct Asked {
+    std::string_view step, statement;
+  };
+  constexpr std::array kAsked = {
+      Asked{"SELECT api_keys", "find_key"},         Asked{"SELECT usage", "spend"},
+      Asked{"SELECT usage tenant", "spend_tenant"}, Asked{"SELECT usage key", "spend_key"},
+      Asked{"SELECT usage model", "spend_model"},
+  };
+  std::map<std::string, std::string, std::less<>> queries;
+  for (const store::Statement* one : store::statements()) {
+    for (const Asked& asked : kAsked) {
+      if (one->name != asked.statement) continue;
+      queries.emplace(asked.step, sqlite && !one->sqlite.empty() ? one->sqlite : one->sql);
+    }
+  }
+  return queries;
 }
 
 }  // namespace
 
 trace::EngineFacts facts_of(const settings::EngineSettings& engine) {
-  switch (engine.kind) {
-    case settings::EngineKind::documents: return {"penstock.documents", {}, 0};
-    case settings::EngineKind::simulated: return {"penstock.simulated", {}, 0};
-    case settings::EngineKind::openai: break;
+  trace::EngineFacts facts{engine::provider_of(engine), {}, 0};
+  if (engine.kind != settings::EngineKind::openai) return facts;
+  if (const auto url = http::parse_url(engine.url)) {
+    facts.address = url->host;
+    facts.port = url->port;
   }
-  const auto url = http::parse_url(engine.url);
-  if (!url) return {"openai", {}, 0};
-  return {provider_of(url->host), url->host, url->port};
+  return facts;
 }
 
 Telemetry::Telemetry(gateway::House& house, observe::Registry& registry, observe::Log& log,
@@ -164,10 +178,20 @@ Telemetry::Telemetry(gateway::House& house, observe::Registry& registry, observe
                   {{"setting", "tracing.endpoint"},
                    {"reason", more.empty() ? error.detail : error.detail + ": " + more}});
     };
+    options.messages = [](const trace::Texts& texts) {
+      const bool stream = texts.answer.starts_with("data:");
+      Result<std::string> whole = stream ? dialect::assemble(texts.answer) : texts.answer;
+      return trace::Messages{
+          dialect::input_messages(texts.question, texts.endpoint),
+          whole ? dialect::output_messages(*whole, texts.endpoint) : std::string()};
+    };
     options.recovered = [&log] { log.info("traces are exported again", {}); };
     exporter_ = std::make_unique<trace::Exporter>(std::move(options));
     tracer_.exporter = [exporter = exporter_.get()](trace::Finished&& one) {
       exporter->add(std::move(one));
+    };
+    house.rows_written = [exporter = exporter_.get()](const store::Written& written) {
+      exporter->add(flush_of(written));
     };
     configure(settings);
   }
@@ -195,7 +219,9 @@ void Telemetry::configure(const settings::Settings& settings) {
   for (const settings::EngineSettings& engine : settings.engines) {
     facts.engines.emplace(engine.name, facts_of(engine));
   }
-  facts.database = settings.store.url.starts_with("sqlite") ? "sqlite" : "postgresql";
+  const bool sqlite = settings.store.url.starts_with("sqlite");
+  facts.database = sqlite ? "sqlite" : "postgresql";
+  facts.queries = queries_of(sqlite);
   exporter_->set_facts(std::move(facts));
 }
 

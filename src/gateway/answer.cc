@@ -56,6 +56,7 @@ Task<Result<Answer, Refusal>> Gateway::answer(Exchange& x) {
   std::optional<Refusal> stranger = co_await identify(x);
   if (stranger) co_return std::move(*stranger);
   x.recorder.who = x.who;
+  x.recorder.bill->tenant = x.who->metrics;
   if (auto full = no_memory(x)) co_return std::move(*full);
   const Result<std::optional<http::Coding>, Refusal> coding = body_coding(x.request.head);
   if (!coding) {

@@ -25,6 +25,7 @@ void Bill::used(const Usage& usage) {
   row.tokens = usage;
   row.cost = cost_of(price_, usage);
   if (row.cost > 0) cost_.add(static_cast<double>(row.cost) / kNanoPerUnit);
+  if (tenant) tenant->used(usage, row.cost);
   ticket.settle(usage.input + usage.output, row.cost, Clock::now());
 }
 

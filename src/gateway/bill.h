@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "exchange/usage_row.h"
+#include "gateway/tenant_metrics.h"
 #include "limit/limiter.h"
 #include "observe/metrics.h"
 #include "settings/settings.h"
@@ -49,6 +50,7 @@ class Bill {
   void forget() { written_ = true; }
 
   UsageRow row;
+  TenantMetricsPtr tenant;  // null: it has no series of its own
   limit::Ticket ticket;
   trace::Trace trace;  // sees nothing where it was not begun
   // Of what is kept for certain: for the histograms of its calls.

@@ -71,25 +71,13 @@ Task<Result<Answer>> measured_call(std::shared_ptr<engine::Engine> engine, const
 
 // ---- the record of a call ------------------------------------------------------------------
 
-namespace {
-
-// As gen_ai.operation.name has it; empty for what is no operation of a model.
-std::string_view operation_of(Endpoint endpoint) {
-  switch (endpoint) {
-    case Endpoint::chat: return "chat";
-    case Endpoint::completions: return "text_completion";
-    case Endpoint::embeddings: return "embeddings";
-    case Endpoint::models:
-    case Endpoint::other: break;
-  }
-  return {};
-}
-
-}  // namespace
-
 CallRecord::CallRecord(std::shared_ptr<EngineMetrics> metrics, BillPtr bill,
                        const Question& question, Time begun, Time its_end)
-    : metrics_(std::move(metrics)), bill_(std::move(bill)), begun_(begun), its_end_(its_end) {
+    : metrics_(std::move(metrics)),
+      gen_ai_(metrics_->gen_ai[static_cast<std::size_t>(question.endpoint)]),
+      bill_(std::move(bill)),
+      begun_(begun),
+      its_end_(its_end) {
   metrics_->in_flight.add(1);
   trace::Trace& trace = bill_->trace;
   if (!trace) return;
@@ -118,6 +106,7 @@ void CallRecord::first_byte(Time now) {
   first_ = now;
   if (trace::Span* const span = bill_->trace.at(operation_)) span->first = now;
   metrics_->saw_first_token(now - begun_, bill_->exemplar());
+  gen_ai_.first_token(now - begun_);
 }
 
 void CallRecord::usage(const Usage& usage) {
@@ -131,6 +120,7 @@ void CallRecord::usage(const Usage& usage) {
   metrics_->tokens_reasoning.add(static_cast<double>(usage.reasoning));
   metrics_->request_tokens_input.observe(static_cast<double>(usage.input));
   metrics_->request_tokens_output.observe(static_cast<double>(usage.output));
+  gen_ai_.used(usage);
 }
 
 void CallRecord::end(Outcome outcome, Time now) {
@@ -166,9 +156,11 @@ void CallRecord::count(Outcome outcome, Time now) {
   metrics_->in_flight.add(-1);
   metrics_->requests[static_cast<std::size_t>(outcome)].add();
   metrics_->duration.observe_with(seconds(now - begun_), bill_->exemplar());
+  gen_ai_.ended(now - begun_, outcome == Outcome::success);
   if (first_ != Time{} && output_tokens_ > 1) {
-    metrics_->per_output_token.observe(seconds(now - first_) /
-                                       static_cast<double>(output_tokens_ - 1));
+    const double each = seconds(now - first_) / static_cast<double>(output_tokens_ - 1);
+    metrics_->per_output_token.observe(each);
+    gen_ai_.per_output_token(each);
   }
 }
 

@@ -38,7 +38,8 @@ class CallRecord {
   void count(Outcome outcome, Time now);
 
   std::shared_ptr<EngineMetrics> metrics_;
-  BillPtr bill_;  // whose call it is
+  GenAiMetrics& gen_ai_;  // of them
+  BillPtr bill_;          // whose call it is
   Time begun_;
   Time its_end_;
   Time first_{};

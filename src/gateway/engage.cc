@@ -59,8 +59,11 @@ void Gateway::count_question(Exchange& x) {
   count_question(*x.who, session, x.bytes.user, x.bytes.text);
 }
 
-// What was asked goes into the ledger only where the operator wants it.
+// What was asked goes into the ledger, and to a backend of traces, only where the operator wants
+// it.
 void Gateway::note_text(Exchange& x) {
+  trace::Texts* const told = x.recorder.bill->trace.texts.get();
+  if (told != nullptr) told->ask(x.question.endpoint, x.question.body);
   std::string& text = x.recorder.bill->row.question;
   const std::string_view body = x.question.body;
   switch (x.settings().store.usage.record_text) {

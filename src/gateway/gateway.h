@@ -6,6 +6,8 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -102,6 +104,8 @@ struct House {
   bool tracking = false;                         // Redis tells of changes
   Popular* popular = nullptr;                    // null: what is asked most is not looked at
   cache::Purges* purger = nullptr;               // null: what is purged is this process's own
+  // Told of each write of rows, on the ledger's thread; empty: nobody looks.
+  std::function<void(const store::Written& written)> rows_written;
   // What an owner has spent in the period under way, by the ledger; empty: nothing is known of it.
   limit::Limiter::Spent spent;
 };
@@ -115,6 +119,7 @@ struct Snapshot {
   // bytes mean the same question to the same engines.
   std::uint64_t epoch() const;
   limit::AccountPtr account_of_model(std::string_view model) const;
+  TenantMetricsPtr metrics_of_tenant(std::string_view name) const;
 
   std::shared_ptr<const settings::Settings> settings;
   std::uint32_t generation;
@@ -122,8 +127,9 @@ struct Snapshot {
   std::vector<std::shared_ptr<engine::Engine>> engines;  // as in settings->engines
   std::vector<std::string>
       identities;  // of the engines: what of their settings makes their answers
-  std::vector<std::shared_ptr<EngineMetrics>> pairs;  // as in routes.pairs()
-  std::vector<limit::AccountPtr> model_accounts;      // likewise; null: not limited
+  std::vector<std::shared_ptr<EngineMetrics>> pairs;             // as in routes.pairs()
+  std::map<std::string, TenantMetricsPtr, std::less<>> tenants;  // that have series of their own
+  std::vector<limit::AccountPtr> model_accounts;                 // likewise; null: not limited
   bool limits_models = false;
   struct CacheRule {
     Duration ttl;

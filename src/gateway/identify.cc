@@ -54,7 +54,9 @@ StandingPtr Gateway::standing_of(std::string_view credential, const Snapshot& wi
   const WallTime wall = std::chrono::system_clock::now();
   CallerPtr caller = house_.door->known(credential, wall);
   if (!caller) return nullptr;
-  StandingPtr standing = make_standing(std::move(caller), with.rules, house_.limiter, now, wall);
+  TenantMetricsPtr metrics = with.metrics_of_tenant(caller->tenant);
+  StandingPtr standing =
+      make_standing(std::move(caller), with.rules, house_.limiter, now, wall, std::move(metrics));
   memo_.remember(credential, standing);
   return standing;
 }
@@ -81,8 +83,9 @@ Task<std::optional<Refusal>> Gateway::identify(Exchange& x) {
     const bool unanswered = !found && found.error().why == access::Refused::Why::error;
     trace.end(step, Clock::now(), found ? "found" : "none", unanswered ? "unavailable" : "");
     if (found) {
-      x.who =
-          make_standing(*std::move(found), x.with->rules, house_.limiter, x.request.received, wall);
+      TenantMetricsPtr metrics = x.with->metrics_of_tenant((*found)->tenant);
+      x.who = make_standing(*std::move(found), x.with->rules, house_.limiter, x.request.received,
+                            wall, std::move(metrics));
       metrics_.auth(house_.method, AuthResult::success);
       co_return std::nullopt;
     }

@@ -285,7 +285,8 @@ Task<Result<void>> Gateway::learn_spend(const limit::Account& account, WallTime 
       const std::uint8_t step =
           trace.step(trace::Step::database, trace::kRoot, "SELECT usage", Clock::now());
       Result<Nano> sum = co_await house_.spent(account.owner, account.name, period, wall, deadline);
-      trace.end(step, Clock::now(), {}, sum ? "" : trace::error_of(sum.error()));
+      trace.end(step, Clock::now(), limit::label_of(account.owner),
+                sum ? "" : trace::error_of(sum.error()));
       if (!sum) co_return std::move(sum).error();
       spent = *sum;
     }

@@ -278,6 +278,7 @@ void Metrics::settle(const Settled& request) {
   } else {
     settle_rare(request);
   }
+  if (request.tenant != nullptr) request.tenant->answered(request.status);
   const auto klass = static_cast<std::size_t>(std::clamp(request.status / 100, 1, 5) - 1);
   if (request.stream && klass == 1) streams_.add();
   route.duration[klass][request.stream ? 1 : 0].observe_with(seconds(request.duration),

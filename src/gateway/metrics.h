@@ -13,6 +13,8 @@
 #include "engine/vitals.h"
 #include "exchange/exchange.h"
 #include "exchange/served.h"
+#include "gateway/gen_ai.h"
+#include "gateway/tenant_metrics.h"
 #include "http/compress.h"
 #include "limit/account.h"
 #include "observe/metrics.h"
@@ -109,6 +111,8 @@ struct EngineMetrics {
   }
   observe::Histogram question_complexity;
   std::array<observe::Counter, complexity::kClasses> questions;
+  // Under the conventions' names, by Endpoint; of what is no operation of a model none.
+  std::array<GenAiMetrics, kEndpoints> gen_ai;
   // Of the engine, whatever the model.
   observe::Gauge in_flight;
   observe::Counter chunks;
@@ -133,8 +137,9 @@ struct Settled {
   Duration overhead{};
   std::uint64_t request_bytes = 0;
   std::uint64_t response_bytes = 0;
-  trace::TraceId trace = {};       // none: it is not seen
-  observe::TraceId exemplar = {};  // where it is kept: beside its duration
+  TenantMetrics* tenant = nullptr;  // of who asked; null: it has no series of its own
+  trace::TraceId trace = {};        // none: it is not seen
+  observe::TraceId exemplar = {};   // where it is kept: beside its duration
 };
 
 struct Metrics {

@@ -75,6 +75,7 @@ Recorder::~Recorder() {
   settled.status = status();
   settled.stream = stream;
   settled.cache = cache;
+  settled.tenant = bill->tenant.get();
   settled.duration = now - begun_;
   settled.overhead = settled.duration - engine_wait_;
   settled.request_bytes = request_.body.size();

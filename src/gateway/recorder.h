@@ -34,6 +34,11 @@ class Recorder {
   std::string_view bypass_header() const;
   Time begun() const { return begun_; }
 
+  // Another piece of the answer, for a backend that is told of texts.
+  void tell_answer(std::string_view piece) {
+    if (trace::Texts* const texts = bill->trace.texts.get()) texts->add_answer(piece);
+  }
+
   // Writes the row of what has come to its end but for its last bytes: whoever has them is counted,
   // whatever happens to this program then. Once; else its end does it.
   void close();

@@ -148,6 +148,7 @@ Task<void> Gateway::relay(Exchange& x, Answer& answer) {
     answer.headers.push_back({"cache-control", "no-cache"});
     answer.headers.push_back({"x-accel-buffering", "no"});
   }
+  x.recorder.tell_answer(answer.body);
   const bool varies = pack(x, answer);
   begin_head(x, answer);
   if (varies) x.reply.field("vary", "accept-encoding");
@@ -204,6 +205,7 @@ Task<void> Gateway::relay_stream(Exchange& x, Answer& answer) {
     }
     if (piece->empty()) break;
     metrics.chunks.add();
+    x.recorder.tell_answer(*piece);
     if (x.recorder.first_byte == Time() && answer.event_stream()) {
       x.recorder.first_byte = Clock::now();
     }

@@ -44,6 +44,7 @@ Task<void> Gateway::replay(Exchange& x) {
   const std::string_view body = prepared(*entry, form_for(x.question, *entry)).body();
   const Time now = Clock::now();
   book_kept(x, now);
+  x.recorder.tell_answer(body);
   Answer answer;
   answer.status = entry->status;
   answer.content_type = "text/event-stream; charset=utf-8";

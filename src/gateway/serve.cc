@@ -3,6 +3,7 @@
 #include <ctime>
 
 #include "dialect/refusal.h"
+#include "engine/provider.h"
 #include "gateway/cors.h"
 #include "gateway/exchange.h"
 #include "gateway/headers.h"
@@ -97,10 +98,21 @@ Snapshot::Snapshot(std::shared_ptr<const settings::Settings> given, std::uint32_
     pairs.push_back(std::make_shared<EngineMetrics>(
         house.registry.shard(loop.index()), engine, pair.model, house.engines.vitals(engine),
         house.bounds, &house.budgets.tally(loop.index())));
+    const std::string provider = engine::provider_of(settings->engines[pair.engine]);
+    for (std::size_t i = 0; settings->metrics.gen_ai && i < kEndpoints; ++i) {
+      const auto endpoint = static_cast<Endpoint>(i);
+      if (operation_of(endpoint).empty()) continue;
+      pairs.back()->gen_ai[i] = GenAiMetrics(house.registry.shard(loop.index()),
+                                             {engine, provider, pair.model, endpoint});
+    }
     for (std::size_t i = 0; house.ledger != nullptr && i < kEndpoints; ++i) {
       pairs.back()->served[i] =
           house.ledger->served(pair.model, engine, label_of(static_cast<Endpoint>(i)));
     }
+  }
+  for (const std::string& tenant : settings->metrics.tenants) {
+    tenants.emplace(tenant,
+                    std::make_shared<TenantMetrics>(house.registry.shard(loop.index()), tenant));
   }
   set_limits(house);
   set_cache_rules();
@@ -125,6 +137,7 @@ void Snapshot::set_cache_rules() {
 void Snapshot::set_tracing() {
   const settings::Tracing& from = settings->tracing;
   tracing.exporting = !from.endpoint.empty();
+  tracing.texts = tracing.exporting && from.record_text;
   tracing.propagate = from.propagate;
   tracing.follow_parent = from.follow_parent;
   tracing.share = from.sample;
@@ -156,6 +169,11 @@ limit::AccountPtr Snapshot::account_of_model(std::string_view model) const {
     if (model_accounts[i] && routes.pairs()[i].model == model) return model_accounts[i];
   }
   return nullptr;
+}
+
+TenantMetricsPtr Snapshot::metrics_of_tenant(std::string_view name) const {
+  const auto at = tenants.find(name);
+  return at == tenants.end() ? nullptr : at->second;
 }
 
 std::uint64_t Snapshot::epoch() const {
@@ -215,6 +233,7 @@ bool Gateway::answer_same_bytes(http::Request& request, http::Reply& reply) {
   const Endpoint endpoint = endpoint_of(head.path);
   if (endpoint == Endpoint::models || endpoint == Endpoint::other) return false;
   if (!house_.caching.on(snapshot_->settings->features.caching)) return false;
+  if (snapshot_->tracing.texts) return false;  // what is told of it is told where it is read
   // What a query or a field may change is decided where they are read.
   const Glance seen = glance(head);
   if (!seen.json || !seen.plain || !head.query.empty()) return false;
@@ -253,6 +272,7 @@ bool Gateway::answer_same_bytes(http::Request& request, http::Reply& reply) {
   settled.status = entry.status;
   settled.stream = hit->form != cache::Form::plain;
   settled.cache = CacheResult::hit;
+  settled.tenant = who->metrics.get();
   settled.duration = settled.overhead = now - request.received;
   settled.request_bytes = request.body.size();
   settled.response_bytes = reply.bytes_sent();
@@ -369,6 +389,7 @@ void Gateway::send_kept(Exchange& x) {
   const cache::Form form = form_for(x.question, *entry);
   const Time now = Clock::now();
   book_kept(x, now);
+  x.recorder.tell_answer(prepared(*entry, form).body());
   const bool as_kept = look.level == store::Level::memory && !look.stale;
   send_entry(x.reply, *entry, form_taken(entry, form, x.request.head.find("accept-encoding")),
              x.recorder.request_id(), x.request.head.find("origin"), x.recorder.bill->ticket,

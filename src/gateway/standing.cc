@@ -49,8 +49,9 @@ limit::Rules rules_of(const settings::Settings& settings) {
 }
 
 StandingPtr make_standing(CallerPtr caller, const limit::Rules& rules, limit::Limiter& limiter,
-                          Time now, WallTime wall) {
+                          Time now, WallTime wall, TenantMetricsPtr metrics) {
   auto standing = std::make_shared<Standing>();
+  standing->metrics = std::move(metrics);
   const Limits own = limit::own_limits(caller->limits, caller->tenant_limits, rules.standard);
   // Ids of keys are unique; the subjects of tokens are so within their tenant.
   const std::string name = caller->key.starts_with("key_") || caller->key.empty()

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "exchange/caller.h"
+#include "gateway/tenant_metrics.h"
 #include "limit/limiter.h"
 #include "settings/settings.h"
 
@@ -18,6 +19,7 @@ struct Standing {
   limit::AccountPtr key, tenant, global;  // null: not limited
   Time good_until = Time::max();          // the credential's own end
   bool limited = false;                   // by any of them
+  TenantMetricsPtr metrics;               // null: its tenant has no series of its own
 };
 using StandingPtr = std::shared_ptr<const Standing>;
 
@@ -25,7 +27,7 @@ Limits limits_of(const settings::Quotas& quotas);
 limit::Rules rules_of(const settings::Settings& settings);
 
 StandingPtr make_standing(CallerPtr caller, const limit::Rules& rules, limit::Limiter& limiter,
-                          Time now, WallTime wall);
+                          Time now, WallTime wall, TenantMetricsPtr metrics = nullptr);
 
 // Whether somebody may ask this model; by the name that it was asked by, or that it has.
 bool may_ask(const Caller& caller, std::string_view asked, std::string_view model);

@@ -252,11 +252,27 @@ void read(const Variables& variables, Tracing& tracing,
   read_export(variables, tracing.otlp);
 }
 
+// The names of generative AI are not stable: who wants them says so.
+bool wants_gen_ai(const Variables& variables) {
+  const std::string wanted = variables.text("OTEL_SEMCONV_STABILITY_OPT_IN").value_or("");
+  for (std::string_view rest = wanted; !rest.empty();) {
+    const std::size_t end = std::min(rest.find(','), rest.size());
+    std::string_view item = rest.substr(0, end);
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    while (item.starts_with(' ')) item.remove_prefix(1);
+    while (item.ends_with(' ')) item.remove_suffix(1);
+    if (item == "gen_ai_latest_experimental") return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 void apply_otel(const Environment& environment, Settings& settings,
                 const std::function<bool(std::string_view path)>& given) {
-  read(Variables(environment, nullptr), settings.tracing, given);
+  const Variables variables(environment, nullptr);
+  read(variables, settings.tracing, given);
+  settings.metrics.gen_ai = wants_gen_ai(variables);
 }
 
 std::vector<std::string> otel_warnings(const Environment& environment) {

@@ -103,5 +103,18 @@ TEST(Otel, WhatIsNotUnderstoodIsNamedAndIgnored) {
                           HasSubstr("http/protobuf"), HasSubstr("OTEL_BSP_SCHEDULE_DELAY")));
 }
 
+TEST(Otel, NamesThatAreNotStableAreThereForWhoWantsThem) {
+  const auto gen_ai = [](const char* wanted) {
+    const auto parsed =
+        parse(std::string(kFile), "f", variables({{"OTEL_SEMCONV_STABILITY_OPT_IN", wanted}}));
+    return parsed && (*parsed)->metrics.gen_ai;
+  };
+  EXPECT_FALSE(gen_ai(""));
+  EXPECT_FALSE(gen_ai("http, database/dup"));
+  EXPECT_FALSE(gen_ai("gen_ai_latest_experimental2"));
+  EXPECT_TRUE(gen_ai("gen_ai_latest_experimental"));
+  EXPECT_TRUE(gen_ai("http,  gen_ai_latest_experimental ,x"));
+}
+
 }  // namespace
 }  // namespace penstock::settings

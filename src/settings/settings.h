@@ -319,6 +319,8 @@ struct Metrics {
   std::string path = "/metrics";
   bool exemplars = true;
   std::uint32_t max_label_values = 200;  // of one label
+  std::vector<std::string> tenants;      // that have series of their own
+  bool gen_ai = false;                   // by OTEL_SEMCONV_STABILITY_OPT_IN alone (otel.h)
   friend bool operator==(const Metrics&, const Metrics&) = default;
 };
 
@@ -331,6 +333,7 @@ struct Tracing {
   Duration slow = 10s;           // requests that take so long are kept whatever is sampled
   TraceIncoming incoming = TraceIncoming::parent;
   std::uint32_t ring = 1000;  // the last requests, to look at
+  bool record_text = false;   // questions and answers are exported
   // By OpenTelemetry's variables alone (otel.h).
   struct Otlp {
     std::vector<NamedValue> headers;

@@ -28,8 +28,9 @@ std::vector<Key> remaining_keys() {
       {.path = "metrics.tenants",
        .type = Type::texts,
        .standard = "[]",
-       .later = "series by tenant are still to come",
-       .help = "Tenants that have series of their own."},
+       .help = "Tenants that have series of their own: penstock_tenant_requests_total, "
+               "penstock_tenant_tokens_total, penstock_tenant_cost_total.",
+       .field = at<Settings>([](auto& s) { return &s.metrics.tenants; })},
 
       {.path = "tracing",
        .help =
@@ -74,8 +75,10 @@ std::vector<Key> remaining_keys() {
       {.path = "tracing.record_text",
        .type = Type::boolean,
        .standard = "false",
-       .later = "texts in traces are still to come",
-       .help = "Questions and answers as attributes."},
+       .help = "Questions and answers as attributes (gen_ai.input.messages and "
+               "gen_ai.output.messages) of what is exported, each up to 64 KiB. Whoever may read "
+               "the traces may read them then.",
+       .field = at<Settings>([](auto& s) { return &s.tracing.record_text; })},
 
       {.path = "logging", .help = "The program's log."},
       {.path = "logging.level",

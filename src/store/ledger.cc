@@ -362,8 +362,22 @@ Task<Result<void>> Ledger::append(std::size_t from, std::size_t to, Deadline& un
     }
   }
   if (rows.empty()) co_return Result<void>();
-  Deadline deadline(until, Clock::now() + kAnswer);
+  Written written;
+  if (options_.written) {
+    written.begin = std::chrono::system_clock::now();
+    written.rows = rows.size();
+    for (const UsageRow& row : rows) {
+      if (!row.trace_id.empty()) written.trace_ids.push_back(row.trace_id);
+    }
+  }
+  const Time begun = Clock::now();
+  Deadline deadline(until, begun + kAnswer);
   Result<void> appended = co_await database_.append_usage(std::move(rows), deadline);
+  if (options_.written) {
+    written.took = Clock::now() - begun;
+    if (!appended) written.error = &appended.error();
+    options_.written(written);
+  }
   co_return appended;
 }
 

@@ -10,7 +10,9 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -25,6 +27,15 @@
 
 namespace penstock::store {
 
+// Rows that were given to the database together.
+struct Written {
+  std::chrono::system_clock::time_point begin;
+  Duration took{};
+  std::size_t rows = 0;
+  const Error* error = nullptr;        // null: it has them; else they are given again
+  std::vector<std::string> trace_ids;  // of those that have one, as in the rows
+};
+
 struct LedgerOptions {
   std::string folder;
   unsigned workers = 1;
@@ -35,6 +46,7 @@ struct LedgerOptions {
   Duration sync = 100ms;
   std::size_t rows_bytes = 2 * 1024 * 1024;  // of one file
   std::size_t sums_bytes = 1024 * 1024;
+  std::function<void(const Written& written)> written = {};  // on the ledger's thread
 };
 
 // The folder of a store: "<file>-spool" beside an SQLite file, else "./penstock-spool".

@@ -13,6 +13,8 @@ constexpr const char* kModel = "gen_ai.request.model";
 constexpr const char* kMaxTokens = "gen_ai.request.max_tokens";
 constexpr const char* kInput = "gen_ai.usage.input_tokens";
 constexpr const char* kOutput = "gen_ai.usage.output_tokens";
+constexpr const char* kInputMessages = "gen_ai.input.messages";
+constexpr const char* kOutputMessages = "gen_ai.output.messages";
 }  // namespace gen_ai
 
 std::int64_t nanoseconds(Duration duration) {
@@ -103,6 +105,7 @@ class Converter {
       case Step::database:
         add(span, "db.system.name", facts_.database);
         add(span, "db.query.summary", from.name);
+        add(span, "db.query.text", query_of(from));
         break;
       case Step::operation: operation(span, from); break;
       case Step::attempt: attempt(span, from); break;
@@ -110,7 +113,18 @@ class Converter {
     return span;
   }
 
+  static void add_messages(ExportSpan& span, const Messages& messages) {
+    add(span, gen_ai::kInputMessages, messages.input);
+    add(span, gen_ai::kOutputMessages, messages.output);
+  }
+
  private:
+  std::string_view query_of(const Span& from) const {
+    auto found = facts_.queries.find(std::string(from.name) + ' ' + std::string(from.result));
+    if (found == facts_.queries.end()) found = facts_.queries.find(from.name);
+    return found == facts_.queries.end() ? std::string_view() : std::string_view(found->second);
+  }
+
   void operation(ExportSpan& span, const Span& from) const {
     add(span, gen_ai::kOperation, from.name);
     if (engine_ != nullptr) add(span, gen_ai::kProvider, engine_->provider);
@@ -153,13 +167,37 @@ class Converter {
 
 }  // namespace
 
-std::vector<ExportSpan> convert(const Finished& trace, const Facts& facts) {
+std::vector<ExportSpan> convert(const Finished& trace, const Facts& facts,
+                                const Messages& messages) {
   const Converter converter(trace, facts);
   std::vector<ExportSpan> spans;
   spans.reserve(trace.spans.size() + 1);
   spans.push_back(converter.request());
-  for (std::size_t i = 0; i < trace.spans.size(); ++i) spans.push_back(converter.step(i));
+  std::size_t operation = 0;
+  for (std::size_t i = 0; i < trace.spans.size(); ++i) {
+    spans.push_back(converter.step(i));
+    if (trace.spans[i].step == Step::operation) operation = spans.size() - 1;
+  }
+  Converter::add_messages(spans[operation], messages);
   return spans;
+}
+
+ExportSpan convert(const Flush& flush, const Facts& facts, std::vector<Context> requests,
+                   Random& random) {
+  ExportSpan span;
+  span.context = {new_trace_id(random), new_span_id(random), true};
+  span.name = "penstock.usage.flush";
+  span.unix_ns = flush.begin_us * 1000;
+  span.took_ns = nanoseconds(flush.took);
+  span.attributes.push_back({"db.system.name", facts.database});
+  span.attributes.push_back({"db.operation.batch.size", static_cast<std::int64_t>(flush.rows)});
+  if (!flush.error.empty()) {
+    span.error = true;
+    span.message = flush.error;
+    span.attributes.push_back({"error.type", std::string(flush.error)});
+  }
+  span.links = std::move(requests);
+  return span;
 }
 
 }  // namespace penstock::trace

@@ -23,9 +23,22 @@ struct EngineFacts {
 struct Facts {
   std::map<std::string, EngineFacts, std::less<>> engines;
   std::string database;  // db.system.name: "sqlite", "postgresql"
+  // db.query.text, with placeholders as it is sent: by a step's name, or by its name and result
+  // where the same name stands for several.
+  std::map<std::string, std::string, std::less<>> queries;
 };
 
-// The request's own span first, then those of its steps.
-std::vector<ExportSpan> convert(const Finished& trace, const Facts& facts);
+// What was asked and answered as the conventions have messages: JSON, empty where there is none.
+struct Messages {
+  std::string input, output;
+};
+
+// The request's own span first, then those of its steps. `messages` go to what was asked of a
+// model, else to the request.
+std::vector<ExportSpan> convert(const Finished& trace, const Facts& facts,
+                                const Messages& messages = {});
+// `requests`: as far as they are exported.
+ExportSpan convert(const Flush& flush, const Facts& facts, std::vector<Context> requests,
+                   Random& random);
 
 }  // namespace penstock::trace

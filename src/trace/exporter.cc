@@ -1,11 +1,68 @@
 #include "trace/exporter.h"
 
+#include <unordered_map>
+#include <utility>
+
 namespace penstock::trace {
 namespace {
 
+constexpr std::size_t kMostTexts = 32 * 1024 * 1024;  // bytes that wait; then requests go without
+constexpr std::size_t kMostFlushes = 1024;            // that wait
+constexpr std::size_t kMostKept = 8192;               // requests whose rows are to come
+constexpr std::size_t kMostLinks = 128;               // of a span, as SDKs have it
+
 std::uint64_t spans_of(const Finished& trace) { return trace.spans.size() + 1; }
+std::size_t texts_of(const Finished& trace) {
+  return trace.texts ? trace.texts->question.size() + trace.texts->answer.size() : 0;
+}
+
+struct TraceHash {
+  std::size_t operator()(const TraceId& id) const { return id.low ^ id.high; }
+};
 
 }  // namespace
+
+// The writes of rows, on the exporter's thread: what requests each is of is known when the spans of
+// those have passed here.
+class Exporter::Flushes {
+ public:
+  void saw(const Context& request) {
+    kept_.emplace(request.trace, request);
+    order_.push_back(request.trace);
+    if (order_.size() <= kMostKept) return;
+    if (const auto oldest = kept_.find(order_.front()); oldest != kept_.end()) kept_.erase(oldest);
+    order_.pop_front();
+  }
+
+  // Those of the round before are told now: a request may end a moment behind its row.
+  void next(std::deque<Flush> came, bool last, const Facts& facts, std::vector<ExportSpan>& out) {
+    for (const Flush& one : held_) tell(one, facts, out);
+    held_ = std::move(came);
+    if (!last) return;
+    for (const Flush& one : held_) tell(one, facts, out);
+    held_.clear();
+  }
+  bool waiting() const { return !held_.empty(); }
+
+ private:
+  void tell(const Flush& flush, const Facts& facts, std::vector<ExportSpan>& out) {
+    std::vector<Context> links;
+    for (const TraceId& id : flush.requests) {
+      const auto [from, to] = kept_.equal_range(id);
+      for (auto at = from; at != to && links.size() < kMostLinks; ++at) {
+        links.push_back(at->second);
+      }
+      if (flush.error.empty()) kept_.erase(from, to);  // else it comes again
+    }
+    if (links.empty() && flush.error.empty()) return;
+    out.push_back(convert(flush, facts, std::move(links), random_));
+  }
+
+  std::deque<Flush> held_;
+  std::unordered_multimap<TraceId, Context, TraceHash> kept_;
+  std::deque<TraceId> order_;
+  Random random_;
+};
 
 Exporter::Exporter(Options options)
     : state_(std::make_shared<State>(std::move(options))),
@@ -21,9 +78,18 @@ void Exporter::add(Finished&& trace) {
     state_->dropped.fetch_add(spans_of(trace), std::memory_order_relaxed);
     return;
   }
+  if (state_->texts + texts_of(trace) > kMostTexts) trace.texts = nullptr;
+  state_->texts += texts_of(trace);
   state_->queue.push_back(std::move(trace));
   // The thread looks by itself each `delay`; a full batch need not wait for that.
   if (state_->queue.size() == state_->options.batch) state_->changed.notify_all();
+}
+
+void Exporter::add(Flush&& flush) {
+  const std::lock_guard lock(state_->mutex);
+  if (state_->flushes.size() < kMostFlushes && !state_->stopping) {
+    state_->flushes.push_back(std::move(flush));
+  }
 }
 
 void Exporter::set_facts(Facts facts) {
@@ -49,6 +115,7 @@ bool Exporter::stop(Duration patience) {
       state_->dropped.fetch_add(spans_of(one), std::memory_order_relaxed);
     }
     state_->queue.clear();
+    state_->flushes.clear();
   }
   lock.unlock();
   if (ended) {
@@ -73,24 +140,41 @@ void Exporter::run(const std::shared_ptr<State>& state) {
   std::unique_lock lock(state->mutex);
   bool well = true;
   std::vector<ExportSpan> spans;
-  while (!state->stopping || !state->queue.empty()) {
+  Flushes flushes;
+  while (!state->stopping || !state->queue.empty() || !state->flushes.empty() ||
+         flushes.waiting()) {
     state->changed.wait_for(lock, options.delay, [&] {
       return state->stopping || state->queue.size() >= options.batch;
     });
     const std::shared_ptr<const Facts> facts = state->facts;
     spans.clear();
+    std::vector<Finished> taken;
     for (std::size_t i = 0; i < options.batch && !state->queue.empty(); ++i) {
-      const Finished one = std::move(state->queue.front());
+      taken.push_back(std::move(state->queue.front()));
       state->queue.pop_front();
-      if (!backend) {
-        state->dropped.fetch_add(spans_of(one), std::memory_order_relaxed);
-        continue;
-      }
-      std::vector<ExportSpan> more = convert(one, *facts);
-      std::move(more.begin(), more.end(), std::back_inserter(spans));
+      state->texts -= texts_of(taken.back());
     }
-    if (spans.empty()) continue;
+    std::deque<Flush> came = std::exchange(state->flushes, {});
+    const bool last = state->stopping && state->queue.empty();
+    if (!backend) {
+      for (const Finished& one : taken) {
+        state->dropped.fetch_add(spans_of(one), std::memory_order_relaxed);
+      }
+      continue;
+    }
     lock.unlock();
+    for (const Finished& one : taken) {
+      const bool told = one.texts && options.messages;
+      std::vector<ExportSpan> more =
+          convert(one, *facts, told ? options.messages(*one.texts) : Messages());
+      std::move(more.begin(), more.end(), std::back_inserter(spans));
+      flushes.saw(one.seen.context);
+    }
+    flushes.next(std::move(came), last, *facts, spans);
+    if (spans.empty()) {
+      lock.lock();
+      continue;
+    }
     const bool sent = (*backend)->send(spans);
     (sent ? state->exported : state->failed).fetch_add(spans.size(), std::memory_order_relaxed);
     if (!sent && well) {

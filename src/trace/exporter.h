@@ -28,6 +28,8 @@ class Exporter {
     // Makes the backend, on the exporter's thread; an Error is told by `failed`, and all is
     // dropped.
     std::function<Result<std::shared_ptr<Backend>>()> make;
+    // How the texts of a request are written for a backend, on the exporter's thread.
+    std::function<Messages(const Texts& texts)> messages;
     // What went wrong, where it did not a moment ago, and that it is well again.
     std::function<void(const Error& error)> failed;
     std::function<void()> recovered;
@@ -40,6 +42,9 @@ class Exporter {
 
   // Any thread; never waits for the backend.
   void add(Finished&& trace);
+  // Exported where one of its requests is, or it failed; a while later, so that it is known of all
+  // of them.
+  void add(Flush&& flush);
   void set_facts(Facts facts);
 
   // Sends what waits, for as long as the patience lasts. False: the thread could not be ended, and
@@ -60,12 +65,15 @@ class Exporter {
     mutable std::mutex mutex;  // of all up to the counters
     std::condition_variable changed;
     std::deque<Finished> queue;
+    std::size_t texts = 0;  // bytes of those that wait
+    std::deque<Flush> flushes;
     std::shared_ptr<const Facts> facts = std::make_shared<const Facts>();
     bool stopping = false;
     bool gone = false;  // nobody listens to what is told any more
     bool ended = false;
     std::atomic<std::uint64_t> exported{0}, failed{0}, dropped{0};
   };
+  class Flushes;
   static void run(const std::shared_ptr<State>& state);
 
   std::shared_ptr<State> state_;

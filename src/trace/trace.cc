@@ -52,7 +52,7 @@ std::string_view word(Kind kind) {
 }
 
 Trace::~Trace() {
-  if (tracer_ != nullptr) tracer_->end(seen, spans_, slow_);
+  if (tracer_ != nullptr) tracer_->end(seen, spans_, slow_, std::move(texts));
 }
 
 void Trace::begin(Tracer& tracer, const Rules& rules, std::string_view traceparent, Random& random,
@@ -62,6 +62,7 @@ void Trace::begin(Tracer& tracer, const Rules& rules, std::string_view tracepare
   slow_ = rules.slow;
   exporting_ = rules.exporting;
   propagate_ = rules.propagate;
+  if (rules.texts) texts = std::make_shared<Texts>();
 }
 
 // Different for each step of a request, and for each request's: the finaliser of SplitMix64

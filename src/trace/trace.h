@@ -11,7 +11,9 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -101,9 +103,43 @@ struct Seen {
   Name<64> engine_name;
 };
 
+// What was asked and answered, where the operator wants it in his traces: bodies as they were, cut
+// to what is taken of each. JSON, or the frames of a stream.
+struct Texts {
+  static constexpr std::size_t kMost =
+      64 * 1024;  // bytes of each; of a longer one there is nothing
+  Endpoint endpoint = Endpoint::other;
+  std::string question;
+  std::string answer;
+  bool answer_cut = false;
+
+  void ask(Endpoint of, std::string_view body) {
+    endpoint = of;
+    if (body.size() <= kMost) question = body;
+  }
+  void add_answer(std::string_view piece) {
+    answer_cut = answer_cut || answer.size() + piece.size() > kMost;
+    if (answer_cut) {
+      answer.clear();
+    } else {
+      answer += piece;
+    }
+  }
+};
+
 struct Finished {
   Seen seen;
   std::vector<Span> spans;
+  std::shared_ptr<const Texts> texts = nullptr;  // on its way to a backend only
+};
+
+// Rows of usage that went into the database together, or did not.
+struct Flush {
+  std::int64_t begin_us = 0;  // since 1970
+  Duration took{};
+  std::size_t rows = 0;
+  std::string_view error;         // error.type, a literal; empty: they are there
+  std::vector<TraceId> requests;  // whose rows they are, as far as they have a trace
 };
 
 // A 499 is the client's own doing; so is a 4xx.
@@ -129,6 +165,7 @@ enum class Incoming : std::uint8_t {
 // How the settings have it.
 struct Rules {
   bool exporting = false;       // there is a backend
+  bool texts = false;           // and it is told what is asked and answered
   bool propagate = true;        // what comes in is read, and what goes out is told
   bool follow_parent = true;    // whether a caller samples decides for us
   std::optional<double> share;  // of the traces that begin here, 0 to 1; none: all up to 10/s
@@ -153,6 +190,7 @@ class Trace {
   explicit operator bool() const { return tracer_ != nullptr; }
 
   Seen seen;
+  std::shared_ptr<Texts> texts;  // null: they are nobody's business
 
   // A step begins: its place, for `end`. Past so many steps nothing is seen.
   std::uint8_t step(Step step, std::uint8_t parent, std::string_view name, Time now);

@@ -110,8 +110,9 @@ bool Tracer::sample(const TraceId& trace, const Rules& rules, Time now) {
   }
 }
 
-void Tracer::end(Seen& seen, std::vector<Span>& spans, Duration slow) {
-  if (exporter && keep(seen, slow)) exporter({seen, spans});
+void Tracer::end(Seen& seen, std::vector<Span>& spans, Duration slow,
+                 std::shared_ptr<const Texts> texts) {
+  if (exporter && keep(seen, slow)) exporter({seen, spans, std::move(texts)});
   ring_.add(seen, spans);
 }
 

@@ -82,7 +82,8 @@ class Tracer {
     if (exporter && keep(seen, rules.slow)) exporter({seen, {}});
   }
   // It has ended. The spans are taken.
-  void end(Seen& seen, std::vector<Span>& spans, Duration slow);
+  void end(Seen& seen, std::vector<Span>& spans, Duration slow,
+           std::shared_ptr<const Texts> texts = nullptr);
 
   const Ring& ring() const { return ring_; }
 

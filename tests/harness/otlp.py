@@ -16,6 +16,7 @@ from harness.penstock import wait_until
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (ExportTraceServiceRequest,
                                                                       ExportTraceServiceResponse)
 
+FLUSH = "penstock.usage.flush"
 KINDS = {0: "unspecified", 1: "internal", 2: "server", 3: "client", 4: "producer", 5: "consumer"}
 
 
@@ -127,6 +128,11 @@ class Backend:
                     return trace
             return None
         return wait_until(look, f"the trace of {request_id} has come")
+
+    def flushes(self):
+        """The writes of usage rows."""
+        with self.lock:
+            return [s for s in self.spans if s.name == FLUSH]
 
     def close(self):
         self.hold.set()

@@ -1,6 +1,7 @@
 """What Prometheus reads: its two formats, what moves and when, the reference, and the switch."""
 
 import json
+import os
 import pathlib
 import re
 import signal
@@ -15,6 +16,7 @@ from harness.prometheus import Prometheus
 from harness.redis_server import RedisServer
 
 HOME = pathlib.Path(__file__).parents[2]
+GEN_AI = {"OTEL_SEMCONV_STABILITY_OPT_IN": "gen_ai_latest_experimental"}
 OPEN_METRICS = {"accept": "application/openmetrics-text; version=1.0.0"}
 
 # What mixed traffic moves, with the labels that it moves it under.
@@ -218,6 +220,52 @@ class Metrics(Scenario):
         self.assertEqual(requests, {"e0": 1, "e1": 1, "e2": 1, "e3": 1, "other": 2})
         self.assertGreater(gateway.metric("penstock_metrics_overflow_total"), 0)
 
+    def test_tenants_that_are_named_have_series_of_their_own(self):
+        url = f"sqlite:{self.folder}/keys.db"
+        (acme, _), (other, _) = make_key(url, "acme"), make_key(url, "globex")
+        behind = self.to(self.engine())
+        behind["engines"][0]["price"] = {"input": 1, "output": 2}
+        gateway = self.gateway(behind, {"store": {"url": url}, "auth": {"mode": "keys"},
+                                        "metrics": {"tenants": ["acme", "none-of-these"]}})
+        self.assertEqual(gateway.metric("penstock_tenant_requests_total", tenant="none-of-these", code_class="2xx"), 0)
+        for key in (acme, other):
+            for _ in range(3):  # a call, then the cache by its meaning, and by its bytes
+                self.assertEqual(gateway.ask(temperature=0, headers=bearer(key)).status, 200)
+            self.assertEqual(gateway.ask(model="nosuch", headers=bearer(key)).status, 404)
+
+        def of_acme(name, **labels):
+            return gateway.metric(f"penstock_tenant_{name}_total", tenant="acme", **labels)
+        wait_until(lambda: of_acme("requests", code_class="2xx") == 3, "all are counted")
+        self.assertEqual(of_acme("requests", code_class="4xx"), 1)
+        total = {kind: gateway.metric("penstock_tokens_total", type=kind) for kind in ("input", "output")}
+        for kind, both in total.items():
+            self.assertGreater(both, 0)
+            self.assertEqual(of_acme("tokens", type=kind), both / 2)  # a kept answer used none
+        self.assertAlmostEqual(of_acme("cost"), gateway.metric("penstock_cost_total") / 2)
+        self.assertEqual({dict(labels)["tenant"] for name, labels in gateway.metrics() if "penstock_tenant" in name},
+                         {"acme", "none-of-these"})
+
+    def test_the_conventions_names_for_who_wants_them(self):
+        self.assertFalse([n for n, _ in self.gateway(self.to(self.engine())).metrics() if n.startswith("gen_ai")])
+        gateway = self.gateway(self.to(self.engine()), env={**os.environ, **GEN_AI})
+        gateway.ask(stream=True)
+        gateway.ask("Again?")
+        of = {"engine": "e", "gen_ai_operation_name": "chat", "gen_ai_provider_name": "openai",
+              "gen_ai_request_model": "m"}
+
+        def same(name, penstock, mine=None, **theirs):
+            self.assertEqual(gateway.metric(name, **of, **theirs), gateway.metric(penstock, **(mine or {})), name)
+        wait_until(lambda: gateway.metric("gen_ai_client_token_usage_count", **of) == 2, "all is counted")
+        same("gen_ai_server_time_to_first_token_seconds_sum", "penstock_engine_time_to_first_token_seconds_sum")
+        same("gen_ai_server_time_per_output_token_seconds_count", "penstock_engine_time_per_output_token_seconds_count")
+        same("gen_ai_client_token_usage_sum", "penstock_request_tokens_sum", {"type": "output"},
+             gen_ai_token_type="output")
+        same("gen_ai_server_request_duration_seconds_sum", "penstock_engine_request_duration_seconds_sum", error_type="")
+        self.assertEqual(gateway.metric("gen_ai_server_request_duration_seconds_count", **of, error_type=""), 2)
+        gateway.post("/v1/embeddings", {"model": "m", "input": "a"})
+        self.assertEqual(gateway.metric("gen_ai_server_request_duration_seconds_count",
+                                        **{**of, "gen_ai_operation_name": "embeddings"}), 1)
+
     def test_a_token_s_keys_are_fetched_and_counted(self):
         provider = Provider(self.folder)
         source = Engine(answering(lambda request: plain(provider.jwks)))
@@ -264,7 +312,8 @@ class Reference(Scenario):
             "secret": "a-secret-of-more-than-thirty-two-bytes", "auth": {"mode": "jwt", "jwt": {
                 "issuer": "https://id.example", "audience": "penstock",
                 "jwks_url": f"http://127.0.0.1:{source.port}/keys"}},
-            "store": {"url": primary.url("gateway"), "replicas": [primary.url("gateway")]}})
+            "store": {"url": primary.url("gateway"), "replicas": [primary.url("gateway")]},
+            "metrics": {"tenants": ["acme"]}}, env={**os.environ, **GEN_AI})
         wait_until(lambda: gateway.metric("penstock_db_query_duration_seconds_count"), "the database was asked")
         wait_until(lambda: gateway.metric("penstock_redis_up") == 1, "Redis is there")
         shown = self.exposed(gateway)

@@ -2,6 +2,7 @@
 and what becomes of requests where the backend is away, slow, or answers with an error.
 """
 
+import json
 import os
 import signal
 import threading
@@ -184,11 +185,69 @@ class Otlp(Scenario):
         trace = self.tree(self.trace(gateway.ask(headers=bearer(key))), ("SELECT api_keys", []), LOOKUP, CALL)
         self.has(trace.named("SELECT api_keys"), "client", "unset", db__system__name="postgresql",
                  db__query__summary="SELECT api_keys")
+        text = trace.named("SELECT api_keys").attributes["db.query.text"]
+        self.assertRegex(text, r"^SELECT .* FROM .*api_keys.* = \$1 ")
+        self.assertEqual([s.attributes["db.system.name"] for s in self.flushed_with(trace)], ["postgresql"])
         postgres.stop()
         answer = gateway.ask(headers=bearer(other))
         trace = self.trace(answer)
         self.has(trace.named("SELECT api_keys"), "client", "error", error__type="unavailable")
         self.has(trace.root, "server", "error", http__response__status_code=503)
+        failed = wait_until(lambda: [s for s in self.backend.flushes() if s.status == "error"], "the rows cannot be written")
+        self.assertIn(failed[0].attributes["error.type"], ("unreachable", "timeout", "exhausted", "broken"))
+
+    # ---- rows of usage, texts -----------------------------------------------------------------------
+
+    def flushed_with(self, trace):
+        return wait_until(lambda: [s for s in self.backend.flushes() if trace.root.trace_id in s.links],
+                          "the write of its row has come")
+
+    def test_the_write_of_rows_is_told_with_whose_they_are(self):
+        gateway = self.exporting(self.to(self.engine()), {"store": {"usage": {"flush": "300ms"}}})
+        traces = [self.trace(gateway.ask(f"question {i}")) for i in range(3)]
+        spans = {s.span_id: s for t in traces for s in self.flushed_with(t)}.values()
+        self.assertEqual(sum(s.attributes["db.operation.batch.size"] for s in spans), 3)
+        for span in spans:
+            self.has(span, "internal", "unset", db__system__name="sqlite")
+            self.assertFalse(span.parent_id)
+            self.assertEqual(len(span.links), span.attributes["db.operation.batch.size"])
+            self.assertGreater(span.end, span.begin)
+
+    def test_what_nobody_keeps_has_no_write_either(self):
+        gateway = self.exporting(self.to(self.engine()), sample="0%")
+        gateway.ask("unseen")
+        wait_until(lambda: gateway.metric("penstock_usage_records_total", result="written") >= 1, "the row is written")
+        seen = self.trace(gateway.ask("seen", headers={"traceparent": CALLER}))
+        self.assertEqual([s.links for s in self.flushed_with(seen)], [[CALLER[3:35]]])
+        self.assertEqual(len(self.backend.flushes()), 1)
+
+    def texts(self, span):
+        return [json.loads(span.attributes[name]) for name in ("gen_ai.input.messages", "gen_ai.output.messages")]
+
+    def test_texts_where_the_operator_wants_them(self):
+        gateway = self.exporting(self.to(self.engine()), record_text=True)
+
+        def said(role, content, **more):
+            return [{"role": role, "parts": [{"type": "text", "content": content}], **more}]
+
+        def ask(text, **more):
+            return gateway.post("/v1/chat/completions", {
+                "model": "m", "messages": [{"role": "user", "content": text}], **more})
+        asked, answered = said("user", "Why?"), said("assistant", "Hello.", finish_reason="stop")
+        for stream in (False, True):
+            for place in ("chat m", REQUEST, REQUEST):  # of the call; then of the cache, by meaning and by bytes
+                trace = self.trace(ask("Why?", temperature=0, stream=stream))
+                if stream and place == "chat m":
+                    place = REQUEST  # one answer is kept for both forms
+                self.assertEqual(self.texts(trace.named(place)), [asked, answered], (stream, place))
+        trace = self.trace(ask("Why not?", stream=True))
+        self.assertEqual(self.texts(trace.named("chat m")), [said("user", "Why not?"), answered])
+
+    def test_no_texts_where_nobody_asked_for_them(self):
+        gateway = self.exporting(self.to(self.engine()))
+        for stream in (False, True):
+            trace = self.trace(gateway.ask(CANARY, stream=stream))
+            self.assertFalse([s for s in trace.spans if "gen_ai.input.messages" in s.attributes])
 
     # ---- the keep rule, and the variables ---------------------------------------------------------
 
@@ -206,10 +265,12 @@ class Otlp(Scenario):
         gateway.ask("slow", headers={"x-request-id": "slow"})
         self.backend.wait_for("slow")
         self.backend.wait_for("called")
-        kept = {t.root.attributes["penstock.request_id"] for t in self.backend.traces().values()}
-        self.assertEqual(kept, {"called", "slow"})
+        requests = [t for t in self.backend.traces().values() if t.root.name == REQUEST]
+        self.assertEqual({t.root.attributes["penstock.request_id"] for t in requests}, {"called", "slow"})
         self.assertEqual(len(gateway.admin("/admin/v1/traces").json["traces"]), 3)
-        self.assertEqual(gateway.metric("penstock_telemetry_spans_total", result="exported"), 8)
+        wait_until(lambda: sum(len(s.links) for s in self.backend.flushes()) == 2, "their rows' writes have come")
+        wait_until(lambda: gateway.metric("penstock_telemetry_spans_total", result="exported")
+                   == 8 + len(self.backend.flushes()), "all are counted")
 
     def test_the_variables_of_opentelemetry(self):
         gateway = self.gateway(self.to(self.engine()), env={
