@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "base/hex.h"
+
 namespace penstock {
 namespace {
 
@@ -44,14 +46,8 @@ std::uint64_t Random::next() {
 Uuid make_uuid7(std::uint64_t unix_ms, Random& random) {
   const std::uint64_t high = (unix_ms << 16) | 0x7000 | (random.next() & 0x0fff);
   const std::uint64_t low = 0x8000000000000000ULL | (random.next() >> 2);
-  // All digits first, without a branch: a row of the ledger has one.
   std::array<char, 32> digits;
-  for (unsigned i = 0; i < 16; ++i) {
-    const auto a = static_cast<unsigned>(high >> (60 - 4 * i)) & 0xf;
-    const auto b = static_cast<unsigned>(low >> (60 - 4 * i)) & 0xf;
-    digits[i] = static_cast<char>(a + (a < 10 ? '0' : 'a' - 10));
-    digits[16 + i] = static_cast<char>(b + (b < 10 ? '0' : 'a' - 10));
-  }
+  write_hex(low, write_hex(high, digits.data()));
   Uuid uuid;
   char* to = uuid.data();
   const char* from = digits.data();

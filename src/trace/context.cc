@@ -1,5 +1,7 @@
 #include "trace/context.h"
 
+#include "base/hex.h"
+
 namespace penstock::trace {
 namespace {
 
@@ -14,11 +16,6 @@ std::optional<std::uint64_t> read_hex(std::string_view digits) {
     value = value << 4 | digit;
   }
   return value;
-}
-
-char* write_hex(std::uint64_t value, char* to) {
-  for (int shift = 60; shift >= 0; shift -= 4) *to++ = kDigits[value >> shift & 15];
-  return to;
 }
 
 }  // namespace
