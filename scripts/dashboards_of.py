@@ -145,9 +145,11 @@ OVERVIEW = {
                   (rate("penstock_cache_evictions_total", by="level"), "{{level}}"), wide=12),
         ]),
         ("Limits, keys, what is malformed", [
-            lines("Refused by limits", "A second, by which.",
-                  (rate("penstock_ratelimit_decisions_total", 'decision="refused"', "limit"), "{{limit}}"), unit="reqps",
-                  runbook="PenstockRateLimitViolationsHigh"),
+            lines("Refused by limits", "A second, by which; and what is decided without the other gateways, since Redis "
+                  "does not answer.",
+                  (rate("penstock_ratelimit_decisions_total", 'decision="refused"', "limit"), "{{limit}}"),
+                  (rate("penstock_ratelimit_unshared_total", by="decision"), "without the others: {{decision}}"),
+                  unit="reqps", runbook="PenstockRateLimitViolationsHigh"),
             lines("Keys and tokens", "A second, by what came of them.",
                   (rate("penstock_auth_requests_total", by="result"), "{{result}}"), unit="reqps",
                   runbook="PenstockAuthFailuresHigh"),

@@ -139,6 +139,7 @@ std::string page() {
   part("With `auth.mode: jwt`");
   const redis::Metrics redis(registry.shard(0));
   const auto standing = redis::Standing::make(registry);
+  limit::Shared::show(registry, {});
   part("With `cache.redis.urls`");
   store::show(registry, {}, {"r"});
   part("With `store.replicas`");

@@ -160,6 +160,7 @@ Result<void> Stores::join_company(const settings::Settings& settings) {
     Random random;
     const Uuid name = make_uuid7(0, random);
     parts.limits = limit::Shared::make(std::string(text(name)), given.timeout);
+    limit::Shared::show(registry_, parts.limits);
     house_.limiter.share(parts.limits);
   }
   parts.engagement = engagement_.get();

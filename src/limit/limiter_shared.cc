@@ -132,7 +132,10 @@ Task<Result<std::optional<Refused>>> Limiter::reserve_shared(Ticket& ticket, std
       }
     }
   }
-  if (!money) co_return std::move(money).error();
+  if (!money) {
+    shared_->unshared().refused.fetch_add(1, std::memory_order_relaxed);
+    co_return std::move(money).error();
+  }
   co_return refusal;
 }
 

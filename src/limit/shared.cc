@@ -86,6 +86,7 @@ std::optional<Decision> SharedMeter::decide_here(const Quota& quota, Time now, s
 }
 
 Decision SharedMeter::by_own_share(const Quota& quota, Time now, std::uint64_t cost) {
+  shared_->unshared().by_share.fetch_add(1, std::memory_order_relaxed);
   const Quota own = share(quota);
   // Also who could not wait for a Redis that is there decides so.
   if (!away_) own_paid_off_ = std::max(own_paid_off_, Time{Duration(owed_until_.load())});
@@ -380,6 +381,21 @@ Task<void> Shared::keep(std::shared_ptr<Shared> self, redis::Client& client, Dea
     }
     co_await sleep_until(now + kTick, until);
   }
+}
+
+void Shared::show(observe::Registry& registry, const std::weak_ptr<Shared>& of) {
+  const auto watch = [&](const char* decision, std::atomic<std::uint64_t> Unshared::*count) {
+    registry.watch(observe::Type::counter, "penstock_ratelimit_unshared_total",
+                   "Decisions about limits without the other nodes, since Redis did not answer in "
+                   "time: by this node's share, or (money) refused.",
+                   {{"decision", decision}}, [of, count]() -> std::optional<double> {
+                     const auto shared = of.lock();
+                     if (!shared) return std::nullopt;
+                     return static_cast<double>((shared->unshared_.*count).load());
+                   });
+  };
+  watch("share", &Unshared::by_share);
+  watch("refused", &Unshared::refused);
 }
 
 }  // namespace penstock::limit

@@ -31,6 +31,7 @@
 #include "base/signal.h"
 #include "limit/gcra.h"
 #include "limit/shared_scripts.h"
+#include "observe/metrics.h"
 #include "redis/client.h"
 
 namespace penstock::limit {
@@ -61,6 +62,15 @@ class Shared : public std::enable_shared_from_this<Shared> {
   Duration wait() const { return wait_; }
   const Scripts& scripts() const { return scripts_; }
 
+  // What limits decided without the others: by the own share, and money that was refused because
+  // nobody could say what is left. Counted as penstock_ratelimit_unshared_total.
+  struct Unshared {
+    std::atomic<std::uint64_t> by_share{0}, refused{0};
+  };
+  Unshared& unshared() { return unshared_; }
+  // Null: for the reference of metrics. The registry may be read when the counts are gone.
+  static void show(observe::Registry& registry, const std::weak_ptr<Shared>& of);
+
   // What was reserved under this name came to so much more, or less. Told within a tick.
   void owe(const std::string& spend_key, Nano difference);
 
@@ -85,6 +95,7 @@ class Shared : public std::enable_shared_from_this<Shared> {
   const std::string node_;
   const Duration wait_;
   const Scripts scripts_;
+  Unshared unshared_;
   std::atomic<unsigned> nodes_{1};
   std::mutex mutex_;
   // Those that hold or owe something. They keep this; who forgets one forgets what it held, and

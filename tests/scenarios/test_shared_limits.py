@@ -74,10 +74,12 @@ class SharedLimits(Scenario):
         self.redis.kill()
         answer = a.ask(max_tokens=1)
         self.assertEqual((answer.status, answer.error["code"]), (503, "limits_unavailable"))
+        self.assertEqual(a.metric("penstock_ratelimit_unshared_total", decision="refused"), 1)
 
     def test_without_redis_each_enforces_its_half_and_nobody_fails(self):
         a, b = self.nodes({"requests": "40/h"})
         self.assertEqual([gateway.ask().status for gateway in (a, b)], [200, 200])
+        self.assertEqual(a.metric("penstock_ratelimit_unshared_total"), 0)
         self.redis.kill()
         statuses = {}
         longest = 0
@@ -91,6 +93,7 @@ class SharedLimits(Scenario):
             self.assertLessEqual(set(statuses[gateway]), {200, 429})
             # Half of 40, less half of the two that both know of, or of the one that it knew of.
             self.assertIn(statuses[gateway].count(200), (19, 20))
+            self.assertGreaterEqual(gateway.metric("penstock_ratelimit_unshared_total", decision="share"), 29)
         self.assertLess(longest, 2)
         self.redis.start()
         wait_until(lambda: a.metric("penstock_redis_up") == 1, "Redis is reached again")

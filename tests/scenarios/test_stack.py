@@ -36,7 +36,7 @@ QUOTA = ("penstock_cgroup_cpu_periods_total", "penstock_cgroup_cpu_throttled_per
 EITHER = {
     "the cgroup's quota": QUOTA,
     "a busy machine is late": ("penstock_db_errors_total", "penstock_db_pool_timeouts_total",
-                               "penstock_redis_errors_total"),
+                               "penstock_redis_errors_total", "penstock_ratelimit_unshared_total"),
     "only where the restart was looked at before": ("penstock_draining",),
     "between two scrapes": ("penstock_db_pool_pending_requests", "penstock_usage_queue_records",
                             "penstock_db_replica_lag_seconds"),
