@@ -233,7 +233,8 @@ bool Gateway::answer_same_bytes(http::Request& request, http::Reply& reply) {
   const Endpoint endpoint = endpoint_of(head.path);
   if (endpoint == Endpoint::models || endpoint == Endpoint::other) return false;
   if (!house_.caching.on(snapshot_->settings->features.caching)) return false;
-  if (snapshot_->tracing.texts) return false;  // what is told of it is told where it is read
+  // What a backend is told of it is told where it is read.
+  if (snapshot_->tracing.texts && tracing(*snapshot_)) return false;
   // What a query or a field may change is decided where they are read.
   const Glance seen = glance(head);
   if (!seen.json || !seen.plain || !head.query.empty()) return false;
