@@ -1,12 +1,14 @@
 // How near the program is to the memory that it may use, and whether a body still fits.
 //
-//   resident of the limit    80 %          92 %                 95 %
-//   ──────────────────────────┼─────────────┼────────────────────┼──────>
-//                 the cache shrinks   connections close     new bodies and questions
-//                                     after their answer    are refused
+//   resident of the limit   80 %         90 %          92 %              95 %
+//   ─────────────────────────┼────────────┼─────────────┼─────────────────┼──────>
+//                   the cache shrinks     │     connections close     questions
+//                             large bodies are     after their       are refused
+//                                 refused            answer
 //
 // What clients have announced and not sent yet is counted with what is there: a thousand that each
-// begin a large body are turned away before they fill it.
+// begin a large body are turned away before they fill it. They may not fill it to where others are
+// turned away either: who asks small questions is not to suffer from them.
 #pragma once
 
 #include <atomic>
@@ -44,15 +46,15 @@ class MemoryGate {
     return most != 0 && resident > most ? resident - most : 0;
   }
 
-  // Room for a body that is about to come; false: refuse it. It has `come`, or will not: `give` it
-  // back.
+  // Room for a large body that is about to come; false: refuse it. It has `come`, or will not:
+  // `give` it back.
   bool take(std::uint64_t bytes) {
     const std::uint64_t limit = limit_.load(std::memory_order_relaxed);
     const std::uint64_t promised = promised_.fetch_add(bytes, std::memory_order_relaxed) + bytes;
     if (limit == 0) return true;
     const std::uint64_t resident = resident_.load(std::memory_order_relaxed);
     const std::uint64_t came = came_.load(std::memory_order_relaxed);
-    if (resident + came + promised < part(limit, 95)) return true;
+    if (resident + came + promised < part(limit, 90)) return true;
     promised_.fetch_sub(bytes, std::memory_order_relaxed);
     return false;
   }

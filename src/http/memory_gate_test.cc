@@ -32,7 +32,7 @@ TEST(MemoryGate, SaysHowNearTheLimitIs) {
 TEST(MemoryGate, CountsWhatIsAnnouncedWithWhatIsThere) {
   MemoryGate gate;
   gate.set_limit(100 * kMiB);
-  gate.look([] { return 50 * kMiB; });
+  gate.look([] { return 49 * kMiB; });
   EXPECT_TRUE(gate.take(20 * kMiB));
   EXPECT_TRUE(gate.take(20 * kMiB));
   EXPECT_FALSE(gate.take(20 * kMiB));
@@ -42,9 +42,20 @@ TEST(MemoryGate, CountsWhatIsAnnouncedWithWhatIsThere) {
   // One has come, and nobody has looked at what there is since.
   gate.come(20 * kMiB);
   EXPECT_FALSE(gate.take(20 * kMiB));
-  gate.look([] { return 60 * kMiB; });
+  gate.look([] { return 59 * kMiB; });
   EXPECT_FALSE(gate.take(20 * kMiB));
   EXPECT_TRUE(gate.take(10 * kMiB));
+}
+
+TEST(MemoryGate, BodiesDoNotReachWhereQuestionsAreRefused) {
+  MemoryGate gate;
+  gate.set_limit(100 * kMiB);
+  gate.look([] { return 10 * kMiB; });
+  std::uint64_t bodies = 0;
+  while (gate.take(kMiB)) bodies += kMiB;
+  gate.look([&] { return 10 * kMiB + bodies; });
+  EXPECT_LT(gate.level(), MemoryGate::Level::close);
+  EXPECT_GE(bodies, 75 * kMiB);
 }
 
 }  // namespace
