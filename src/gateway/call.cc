@@ -1,6 +1,7 @@
 #include "gateway/call.h"
 
 #include "dialect/answer.h"
+#include "exchange/gen_ai.h"
 #include "gateway/form.h"
 
 namespace penstock::gateway {
@@ -81,7 +82,7 @@ CallRecord::CallRecord(std::shared_ptr<EngineMetrics> metrics, BillPtr bill,
   metrics_->in_flight.add(1);
   trace::Trace& trace = bill_->trace;
   if (!trace) return;
-  const std::string_view operation = operation_of(question.endpoint);
+  const std::string_view operation = gen_ai::operation_of(question.endpoint);
   if (!operation.empty()) {
     operation_ = trace.step(trace::Step::operation, trace::kRoot, operation, begun);
   }

@@ -1,6 +1,6 @@
 // The engines' histograms once more, under the names of OpenTelemetry's conventions for generative
-// AI. Those names still move, so they stand together in gen_ai.cc, and there are such series only
-// where OTEL_SEMCONV_STABILITY_OPT_IN has gen_ai_latest_experimental.
+// AI (exchange/gen_ai.h). Those names still move: there are such series only where
+// OTEL_SEMCONV_STABILITY_OPT_IN has gen_ai_latest_experimental.
 #pragma once
 
 #include <chrono>
@@ -11,9 +11,6 @@
 #include "observe/metrics.h"
 
 namespace penstock::gateway {
-
-// gen_ai.operation.name; empty for what is no operation of a model.
-std::string_view operation_of(Endpoint endpoint);
 
 // Of one engine, model and operation.
 class GenAiMetrics {

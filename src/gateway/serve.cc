@@ -4,6 +4,7 @@
 
 #include "dialect/refusal.h"
 #include "engine/provider.h"
+#include "exchange/gen_ai.h"
 #include "gateway/cors.h"
 #include "gateway/exchange.h"
 #include "gateway/headers.h"
@@ -101,7 +102,7 @@ Snapshot::Snapshot(std::shared_ptr<const settings::Settings> given, std::uint32_
     const std::string provider = engine::provider_of(settings->engines[pair.engine]);
     for (std::size_t i = 0; settings->metrics.gen_ai && i < kEndpoints; ++i) {
       const auto endpoint = static_cast<Endpoint>(i);
-      if (operation_of(endpoint).empty()) continue;
+      if (gen_ai::operation_of(endpoint).empty()) continue;
       pairs.back()->gen_ai[i] = GenAiMetrics(house.registry.shard(loop.index()),
                                              {engine, provider, pair.model, endpoint});
     }

@@ -1,21 +1,10 @@
 #include "trace/convert.h"
 
+#include "exchange/gen_ai.h"
 #include "trace/analysis.h"
 
 namespace penstock::trace {
 namespace {
-
-// The conventions of generative AI, which are not stable yet.
-namespace gen_ai {
-constexpr const char* kOperation = "gen_ai.operation.name";
-constexpr const char* kProvider = "gen_ai.provider.name";
-constexpr const char* kModel = "gen_ai.request.model";
-constexpr const char* kMaxTokens = "gen_ai.request.max_tokens";
-constexpr const char* kInput = "gen_ai.usage.input_tokens";
-constexpr const char* kOutput = "gen_ai.usage.output_tokens";
-constexpr const char* kInputMessages = "gen_ai.input.messages";
-constexpr const char* kOutputMessages = "gen_ai.output.messages";
-}  // namespace gen_ai
 
 std::int64_t nanoseconds(Duration duration) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(duration).count();

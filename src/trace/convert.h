@@ -1,7 +1,7 @@
 // What is seen of a request as spans for a backend: OpenTelemetry's names.
 //
 // The HTTP attributes are those of the stable conventions; gen_ai.* is still moving, so its names
-// stand together in convert.cc.
+// stand together in exchange/gen_ai.h.
 #pragma once
 
 #include <map>
